@@ -1,0 +1,10 @@
+"""Alembic's environment: one connection handed in by migrations.run, no offline mode."""
+
+from alembic import context
+
+from models.tables import Table
+
+connection = context.config.attributes["connection"]
+context.configure(connection=connection, target_metadata=Table.metadata, transaction_per_migration=True)
+with context.begin_transaction():
+    context.run_migrations()

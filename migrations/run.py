@@ -1,0 +1,68 @@
+"""Bring the schema to the newest revision, one runner at a time."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, text
+
+from models.schema import find_revision
+
+LOCK_KEY = 0x4143555345  # "ACUSE"
+LOCK_TIMEOUT = "2s"  # a migration that waits longer for a table would hold up everybody behind it
+
+
+class MigrationsBusy(Exception):
+    """Another migration run has held the lock for too long."""
+
+
+def _config() -> Config:
+    config = Config()
+    # Alembic interpolates percent signs, and a folder may have one in its name.
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    return config
+
+
+def find_head() -> str:
+    """The newest revision that this code knows."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    assert head is not None
+    return head
+
+
+def migrate(engine: Engine, say: Callable[[str], None], wait_seconds: float = 600) -> tuple[str | None, str]:
+    """Upgrade to head and return (revision before, revision after).
+
+    Runs that come at the same time wait for each other: the lock is polled in autocommit, because a waiter inside a
+    transaction would hold up `create index concurrently`.
+    """
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as guard:
+        _take_lock(guard, say, wait_seconds)
+        try:
+            with engine.connect() as connection:
+                before = find_revision(connection)
+                connection.execute(text(f"set lock_timeout = '{LOCK_TIMEOUT}'"))
+                connection.execute(text("set statement_timeout = 0"))
+                connection.commit()
+                config = _config()
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+                connection.commit()
+            return before, find_head()
+        finally:
+            guard.execute(text("select pg_advisory_unlock(:key)"), {"key": LOCK_KEY})
+
+
+def _take_lock(guard, say: Callable[[str], None], wait_seconds: float) -> None:
+    deadline = time.monotonic() + wait_seconds
+    said = False
+    while not guard.scalar(text("select pg_try_advisory_lock(:key)"), {"key": LOCK_KEY}):
+        if not said:
+            say("another migration is running; waiting for it")
+            said = True
+        if time.monotonic() > deadline:
+            raise MigrationsBusy(f"another migration has held the lock for {wait_seconds:.0f} s: look at it, then try again")
+        time.sleep(0.2)

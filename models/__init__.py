@@ -1,0 +1,1 @@
+"""Data access: closed vocabularies, tables and repositories. The only room that knows SQLAlchemy."""

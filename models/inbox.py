@@ -1,0 +1,193 @@
+"""The door's side of the inbox: store deliveries durably, once, in one statement for all that wait."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from models.states import Decision, InboxStatus
+
+SWEEP_GRACE = timedelta(seconds=5)  # what the doorbell announced is left to it for this long
+REASON_CONFLICT = "same key as an earlier delivery, other content"
+
+
+class StoreUnavailable(Exception):
+    """The database is down, slow or out of connections. Nothing was acknowledged; the sender should try again."""
+
+
+class DeliveryRefused(Exception):
+    """The database refuses the rows themselves. Put them one by one to find which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One verified HTTP POST, ready to be stored."""
+
+    psp: str
+    account: str
+    event_key: str
+    content_digest: bytes  # 32 bytes, equal when the PSP sends the same event again
+    body_sha256: bytes  # of the body as it arrived
+    headers: list[tuple[str, str]]
+    body: bytes  # after card data was redacted
+    verified_with: str  # label of the key that matched
+    redacted: bool
+    received_at: datetime
+    clabe: str | None = None  # set only where an unknown CLABE means that the money goes back
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What became of one delivery."""
+
+    event_id: int
+    is_new: bool
+    is_conflict: bool
+    decision: Decision
+
+
+INSERT = text("""
+with input as (
+    select * from unnest(
+        cast(:psp as text[]), cast(:account as text[]), cast(:event_key as text[]), cast(:digest as bytea[]),
+        cast(:sha256 as bytea[]), cast(:headers as jsonb[]), cast(:body as bytea[]), cast(:verified_with as text[]),
+        cast(:redacted as boolean[]), cast(:received_at as timestamptz[]), cast(:clabe as text[])
+    ) as t (psp, account, event_key, content_digest, body_sha256, headers, body, verified_with, redacted, received_at,
+            clabe)
+), stored as (
+    insert into inbox_events (psp, account, event_key, content_digest, verified_with, received_at, next_attempt_at,
+                              status, reason, processed_at, decision)
+    select i.psp, i.account, i.event_key, i.content_digest, i.verified_with, i.received_at,
+           i.received_at + cast(:grace as interval), :status, :reason,
+           case when :status <> 'received' then now() end,
+           case when i.clabe is null then null when d.clabe is null then 'return' else 'accept' end
+    from input i
+    left join deposit_accounts d on (d.psp, d.account, d.clabe) = (i.psp, i.account, i.clabe)
+    on conflict (psp, account, event_key) do nothing
+    returning id, psp, account, event_key, decision
+), payload as (
+    insert into inbox_payloads (event_id, received_at, headers, body, body_sha256, redacted)
+    select s.id, i.received_at, i.headers, i.body, i.body_sha256, i.redacted
+    from stored s join input i using (psp, account, event_key)
+)
+select psp, account, event_key, id, decision from stored
+""")
+
+FIND = text("""
+select e.psp, e.account, e.event_key, e.id, e.content_digest, e.decision
+from unnest(cast(:psp as text[]), cast(:account as text[]), cast(:event_key as text[])) as t (psp, account, event_key)
+join inbox_events e using (psp, account, event_key)
+""")
+
+Key = tuple[str, str, str]
+
+
+def _key(delivery: Delivery) -> Key:
+    return delivery.psp, delivery.account, delivery.event_key
+
+
+class InboxStore:
+    """Stores batches of deliveries, each batch in one transaction."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def put(self, deliveries: Sequence[Delivery]) -> list[Stored]:
+        """Store them and commit; when this returns, every one of them is durable.
+
+        The results are in the order of `deliveries`. A delivery that is already there gives the id and the decision
+        of the first one; one with the same key but other content is stored beside it as a conflict.
+        Raises StoreUnavailable or DeliveryRefused, and then nothing is stored.
+        """
+        try:
+            with self.engine.begin() as connection:
+                return _put(connection, deliveries)
+        except (OperationalError, InterfaceError, PoolTimeout) as error:
+            raise StoreUnavailable(type(error).__name__) from error
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise StoreUnavailable(type(error).__name__) from error
+            raise DeliveryRefused(type(error).__name__) from error
+        except ValueError as error:  # psycopg2: text with NUL characters
+            raise DeliveryRefused("ValueError") from error
+
+
+def _put(connection: Connection, deliveries: Sequence[Delivery]) -> list[Stored]:
+    firsts: dict[Key, Delivery] = {}
+    for delivery in deliveries:
+        firsts.setdefault(_key(delivery), delivery)
+    new = _insert(connection, list(firsts.values()), InboxStatus.RECEIVED)
+    known = {key: (stored, firsts[key].content_digest) for key, stored in new.items()}
+    known |= _find(connection, [key for key in firsts if key not in new])
+    conflicts = [d for d in deliveries if known[_key(d)][1] != d.content_digest]
+    results = []
+    quarantined = _quarantine(connection, conflicts, known)
+    for delivery in deliveries:
+        key = _key(delivery)
+        if known[key][1] != delivery.content_digest:
+            results.append(quarantined[_conflict_key(delivery)])
+            continue
+        is_new = key in new and firsts[key] is delivery
+        results.append(replace(known[key][0], is_new=is_new))
+    return results
+
+
+def _insert(connection: Connection, deliveries: list[Delivery], status: InboxStatus) -> dict[Key, Stored]:
+    if not deliveries:
+        return {}
+    ordered = sorted(deliveries, key=_key)  # one order for all writers: no deadlock between their batches
+    values = {
+        "psp": [d.psp for d in ordered],
+        "account": [d.account for d in ordered],
+        "event_key": [d.event_key for d in ordered],
+        "digest": [d.content_digest for d in ordered],
+        "sha256": [d.body_sha256 for d in ordered],
+        "headers": [json.dumps(d.headers) for d in ordered],
+        "body": [d.body for d in ordered],
+        "verified_with": [d.verified_with for d in ordered],
+        "redacted": [d.redacted for d in ordered],
+        "received_at": [d.received_at for d in ordered],
+        "clabe": [d.clabe for d in ordered],
+        "status": status,
+        "reason": REASON_CONFLICT if status is InboxStatus.CONFLICT else None,
+        "grace": SWEEP_GRACE,
+    }
+    is_conflict = status is InboxStatus.CONFLICT
+    return {
+        (row.psp, row.account, row.event_key): Stored(row.id, True, is_conflict, Decision(row.decision or "accept"))
+        for row in connection.execute(INSERT, values)
+    }
+
+
+def _find(connection: Connection, keys: list[Key]) -> dict[Key, tuple[Stored, bytes]]:
+    if not keys:
+        return {}
+    columns = dict(zip(("psp", "account", "event_key"), map(list, zip(*keys, strict=True)), strict=True))
+    return {
+        (row.psp, row.account, row.event_key): (
+            Stored(row.id, False, False, Decision(row.decision or "accept")),
+            bytes(row.content_digest),
+        )
+        for row in connection.execute(FIND, columns)
+    }
+
+
+def _conflict_key(delivery: Delivery) -> Key:
+    return delivery.psp, delivery.account, f"{delivery.event_key}#{delivery.content_digest.hex()[:16]}"
+
+
+def _quarantine(
+    connection: Connection, conflicts: list[Delivery], known: dict[Key, tuple[Stored, bytes]]
+) -> dict[Key, Stored]:
+    """Store conflicts under a key of their own. They are answered with the first delivery's decision."""
+    renamed = {_conflict_key(d): replace(d, event_key=_conflict_key(d)[2], clabe=None) for d in conflicts}
+    stored = _insert(connection, list(renamed.values()), InboxStatus.CONFLICT)
+    stored |= {key: found for key, (found, _) in _find(connection, [k for k in renamed if k not in stored]).items()}
+    return {
+        _conflict_key(d): replace(stored[_conflict_key(d)], is_conflict=True, decision=known[_key(d)][0].decision)
+        for d in conflicts
+    }

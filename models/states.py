@@ -1,0 +1,100 @@
+"""The closed vocabularies of Acuse: what a payment can be, what an event can mean, what a decision can be.
+
+Everything here is plain data; every other room may import it.
+"""
+
+from enum import StrEnum
+
+
+class PaymentState(StrEnum):
+    """Where a payment stands. The legal moves between these are in workers/state_machine.py."""
+
+    PENDING = "pending"  # known; the payer has not paid yet
+    PROCESSING = "processing"  # the PSP has something in hand but has not confirmed it
+    COMPLETED = "completed"  # the money is ours
+    FAILED = "failed"  # this attempt was refused; another one may follow
+    EXPIRED = "expired"  # the voucher or reference ran out
+    CANCELED = "canceled"  # called off before any money moved
+    PARTIALLY_REFUNDED = "partially_refunded"
+    REFUNDED = "refunded"
+    DISPUTED = "disputed"  # the payer's bank has taken the money back, perhaps for good
+    RETURNED = "returned"  # SPEI devolucion, or cash taken back by the store
+
+
+class EventKind(StrEnum):
+    """What a PSP's message means, whatever the PSP calls it."""
+
+    PENDING = "pending"  # created, or payment instructions were issued
+    PARTIALLY_FUNDED = "partially_funded"  # less than asked for has arrived so far
+    PROCESSING = "processing"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    CANCELED = "canceled"
+    COMPLETED = "completed"
+    REFUNDED = "refunded"  # carries the cumulative amount refunded so far
+    REFUND_FAILED = "refund_failed"  # one refund (refund_ref, refund_minor) did not reach the payer
+    DISPUTE_INQUIRY = "dispute_inquiry"  # a question, no money taken
+    DISPUTED = "disputed"
+    DISPUTE_WON = "dispute_won"
+    DISPUTE_LOST = "dispute_lost"
+    RETURNED = "returned"
+
+
+class Outcome(StrEnum):
+    """The decision about one payment event. Every decision is one row of transitions."""
+
+    APPLIED = "APPLIED"  # it changed the payment
+    DUPLICATE = "DUPLICATE"  # it says what is already known
+    STALE = "STALE"  # it is older than what is known and changes nothing
+    FORBIDDEN = "FORBIDDEN"  # the table or a money check refuses it; a discrepancy is opened
+    UNMATCHED = "UNMATCHED"  # no payment of ours fits it
+
+
+class InboxStatus(StrEnum):
+    """The life of an inbox event. Only RECEIVED is unfinished; PARKED and CONFLICT wait for a person."""
+
+    RECEIVED = "received"
+    PROCESSED = "processed"
+    IGNORED = "ignored"
+    PARKED = "parked"
+    CONFLICT = "conflict"
+
+
+class Source(StrEnum):
+    """How an inbox event came to us."""
+
+    WEBHOOK = "webhook"
+    SUBMISSION = "submission"
+    FETCH = "fetch"
+    RECONCILIATION = "reconciliation"
+
+
+class Method(StrEnum):
+    """How the payer pays."""
+
+    OXXO = "oxxo"  # OXXO Pay and other cash vouchers
+    SPEI = "spei"
+    CARD = "card"
+    CRYPTO_ONRAMP = "crypto_onramp"
+    UNKNOWN = "unknown"
+
+
+class Direction(StrEnum):
+    """Whether money comes to us or leaves us."""
+
+    IN = "in"
+    OUT = "out"
+
+
+class Origin(StrEnum):
+    """Who made the payment row: a merchant's request, or an event about a payment we did not know."""
+
+    API = "api"
+    WEBHOOK = "webhook"
+
+
+class Decision(StrEnum):
+    """What the receiver answered about the money of an incoming transfer (STP decides by our answer)."""
+
+    ACCEPT = "accept"
+    RETURN = "return"

@@ -1,0 +1,267 @@
+"""Every table of Acuse, each constraint named. Times are timestamptz, money is bigint minor units, raw bytes are bytea."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from models.states import Direction, InboxStatus, Method, Origin, Outcome, PaymentState, Source
+
+NAMING = {
+    "pk": "pk_%(table_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+}
+
+
+def _one_of(column: str, words: Any) -> CheckConstraint:
+    listed = ", ".join(f"'{word}'" for word in words)
+    return CheckConstraint(f"{column} in ({listed})", name=column)
+
+
+class Table(DeclarativeBase):
+    """Base of every table."""
+
+    metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map = {
+        datetime: DateTime(timezone=True),
+        str: Text(),
+        int: BigInteger(),
+        bytes: LargeBinary(),
+        UUID: Uuid(),
+        dict[str, Any]: JSONB(),
+    }
+
+
+class Merchant(Table):
+    """Whose money it is."""
+
+    __tablename__ = "merchants"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class InboxEvent(Table):
+    """The narrow work state of one stored delivery. Updated often, so no wide or indexed column changes on the way."""
+
+    __tablename__ = "inbox_events"
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    psp: Mapped[str]
+    account: Mapped[str]
+    event_key: Mapped[str]
+    content_digest: Mapped[bytes]
+    source: Mapped[str] = mapped_column(server_default=Source.WEBHOOK)
+    status: Mapped[str] = mapped_column(server_default=InboxStatus.RECEIVED)
+    reason: Mapped[str | None]
+    decision: Mapped[str | None]
+    verified_with: Mapped[str | None]
+    attempts: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    received_at: Mapped[datetime]
+    next_attempt_at: Mapped[datetime]
+    processed_at: Mapped[datetime | None]
+    lease_until: Mapped[datetime | None]
+    lease_token: Mapped[UUID | None]
+
+    __table_args__ = (
+        UniqueConstraint("psp", "account", "event_key", name="uq_inbox_events_key"),
+        _one_of("status", InboxStatus),
+        _one_of("source", Source),
+        CheckConstraint("(status = 'received') = (processed_at is null)", name="terminal_is_dated"),
+        CheckConstraint("source <> 'webhook' or verified_with is not null", name="webhook_is_verified"),
+        CheckConstraint("octet_length(content_digest) = 32", name="digest_size"),
+        Index("ix_inbox_events_unfinished", "next_attempt_at", postgresql_where=text("status = 'received'")),
+        Index("ix_inbox_events_set_aside", "id", postgresql_where=text("status in ('parked', 'conflict')")),
+        {"postgresql_with": {"fillfactor": "80", "autovacuum_vacuum_scale_factor": "0.02"}},
+    )
+
+
+class InboxPayload(Table):
+    """What arrived, byte for byte (card data redacted). Immutable, in monthly partitions that retention drops."""
+
+    __tablename__ = "inbox_payloads"
+
+    event_id: Mapped[int]
+    received_at: Mapped[datetime]
+    headers: Mapped[dict[str, Any]]  # a list of [name, value] pairs, in order
+    body: Mapped[bytes]
+    body_sha256: Mapped[bytes]  # of the body as it arrived, before redaction
+    redacted: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
+
+    __table_args__ = (
+        PrimaryKeyConstraint("event_id", "received_at", name="pk_inbox_payloads"),
+        {"postgresql_partition_by": "RANGE (received_at)"},
+    )
+
+
+class Payment(Table):
+    """One payment and where it stands. `place_*` is the position of the newest event folded into it."""
+
+    __tablename__ = "payments"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    merchant_id: Mapped[UUID] = mapped_column(ForeignKey("merchants.id", name="fk_payments_merchant_id"))
+    psp: Mapped[str]
+    account: Mapped[str]
+    psp_payment_id: Mapped[str | None]
+    method: Mapped[str]
+    direction: Mapped[str] = mapped_column(server_default=Direction.IN)
+    state: Mapped[str]
+    amount_minor: Mapped[int | None]
+    received_minor: Mapped[int] = mapped_column(server_default="0")
+    refunded_minor: Mapped[int] = mapped_column(server_default="0")
+    currency: Mapped[str | None]
+    livemode: Mapped[bool]
+    origin: Mapped[str]
+    merchant_reference: Mapped[str | None]
+    clabe: Mapped[str | None]
+    expires_at: Mapped[datetime | None]
+    crypto_asset: Mapped[str | None]
+    crypto_network: Mapped[str | None]
+    crypto_base_units: Mapped[int | None] = mapped_column(Numeric(78, 0))
+    crypto_scale: Mapped[int | None] = mapped_column(SmallInteger)
+    crypto_tx_hash: Mapped[str | None]
+    place_at: Mapped[datetime | None]
+    place_rank: Mapped[int | None] = mapped_column(SmallInteger)
+    place_key: Mapped[str | None]
+    version: Mapped[int] = mapped_column(server_default="0")
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+    __table_args__ = (
+        UniqueConstraint("psp", "account", "psp_payment_id", name="uq_payments_psp_payment_id"),
+        UniqueConstraint("merchant_id", "id", name="uq_payments_merchant_id_id"),
+        _one_of("state", PaymentState),
+        _one_of("method", Method),
+        _one_of("direction", Direction),
+        _one_of("origin", Origin),
+        CheckConstraint("amount_minor >= 0", name="amount_minor"),
+        CheckConstraint("received_minor >= 0", name="received_minor"),
+        CheckConstraint("refunded_minor >= 0", name="refunded_minor"),
+        CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
+        {"postgresql_with": {"fillfactor": "80"}},
+    )
+
+
+class PaymentReference(Table):
+    """Another PSP id of a payment (its charge, session, deposit), learned from events that carry both."""
+
+    __tablename__ = "payment_references"
+
+    psp: Mapped[str]
+    account: Mapped[str]
+    psp_ref: Mapped[str]
+    payment_id: Mapped[UUID] = mapped_column(ForeignKey("payments.id", name="fk_payment_references_payment_id"))
+
+    __table_args__ = (PrimaryKeyConstraint("psp", "account", "psp_ref", name="pk_payment_references"),)
+
+
+class Transition(Table):
+    """One decision about one payment event, also the decision to do nothing. Append-only."""
+
+    __tablename__ = "transitions"
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    payment_id: Mapped[UUID | None] = mapped_column(ForeignKey("payments.id", name="fk_transitions_payment_id"))
+    event_id: Mapped[int]  # no foreign key: the history outlives the inbox
+    ordinal: Mapped[int] = mapped_column(SmallInteger)  # of the payment event within its delivery
+    kind: Mapped[str]
+    from_state: Mapped[str | None]
+    to_state: Mapped[str | None]
+    outcome: Mapped[str]
+    reason: Mapped[str | None]
+    source: Mapped[str]
+    received_minor: Mapped[int | None]  # of the payment, after this decision
+    refunded_minor: Mapped[int | None]
+    facts: Mapped[dict[str, Any]]  # what the event said, as the state machine saw it
+    occurred_at: Mapped[datetime | None]
+    recorded_at: Mapped[datetime]
+
+    __table_args__ = (
+        _one_of("outcome", Outcome),
+        _one_of("source", Source),
+        Index("ix_transitions_payment_id", "payment_id", "id"),
+        Index(
+            "uq_transitions_event_once",
+            "event_id",
+            "ordinal",
+            unique=True,
+            postgresql_where=text("outcome <> 'UNMATCHED'"),
+        ),
+    )
+
+
+class Discrepancy(Table):
+    """A difference between us and a PSP: opened, closed, never edited away."""
+
+    __tablename__ = "discrepancies"
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    payment_id: Mapped[UUID] = mapped_column(ForeignKey("payments.id", name="fk_discrepancies_payment_id"))
+    event_id: Mapped[int]
+    kind: Mapped[str]
+    ours: Mapped[dict[str, Any]]
+    theirs: Mapped[dict[str, Any]]
+    opened_at: Mapped[datetime]
+    closed_at: Mapped[datetime | None]
+    closed_reason: Mapped[str | None]
+
+    __table_args__ = (
+        UniqueConstraint("event_id", "payment_id", "kind", name="uq_discrepancies_event"),
+        CheckConstraint("(closed_at is null) = (closed_reason is null)", name="closed_with_reason"),
+        Index("ix_discrepancies_open", "id", postgresql_where=text("closed_at is null")),
+    )
+
+
+class DepositAccount(Table):
+    """A CLABE that we gave to someone: deposits to it are known and kept."""
+
+    __tablename__ = "deposit_accounts"
+
+    psp: Mapped[str]
+    account: Mapped[str]
+    clabe: Mapped[str]
+    merchant_id: Mapped[UUID] = mapped_column(ForeignKey("merchants.id", name="fk_deposit_accounts_merchant_id"))
+    created_at: Mapped[datetime]
+
+    __table_args__ = (
+        PrimaryKeyConstraint("psp", "account", "clabe", name="pk_deposit_accounts"),
+        CheckConstraint("clabe ~ '^[0-9]{18}$'", name="clabe"),
+    )
+
+
+class ScheduleWindow(Table):
+    """One row for each window of a periodic job that was done: a second beat finds it taken."""
+
+    __tablename__ = "schedule_windows"
+
+    job: Mapped[str]
+    window_start: Mapped[datetime]
+    done_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    __table_args__ = (PrimaryKeyConstraint("job", "window_start", name="pk_schedule_windows"),)

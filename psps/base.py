@@ -1,0 +1,112 @@
+"""What every PSP folder offers: the canonical event, the reply, the errors and the protocol of the modules."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from models.states import Decision, Direction, EventKind, Method
+
+
+class InvalidSignature(Exception):
+    """The delivery does not prove that the PSP sent it. The message names the check, never a secret."""
+
+
+class Unparseable(Exception):
+    """A verified body that cannot be understood. The message is the reason shown to a person: no payload in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CryptoLeg:
+    """The crypto side of an on-ramp: integer base units of an asset, never a float."""
+
+    asset: str  # lower case, e.g. "usdc"
+    network: str  # lower case, e.g. "base"
+    base_units: int  # amount * 10**scale
+    scale: int
+    tx_hash: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentEvent:
+    """The canonical meaning of one PSP message about one payment: a snapshot, not a delta.
+
+    Amounts are integer minor units of `currency` (ISO 4217, upper case) and cumulative as the PSP tells them;
+    `refund_minor` alone is the size of the single refund `refund_ref`, used by REFUND_FAILED.
+    `occurred_at` is aware UTC, or None where the PSP gives no time; such an event sorts after all timed ones.
+    `psp_payment_id` identifies the payment; where the message lacks it, `psp_refs` (other ids of the same
+    payment: charge, session, our reference) must lead to it. `raw_type` is the PSP's own word for the event.
+    """
+
+    kind: EventKind
+    raw_type: str
+    psp_payment_id: str | None
+    occurred_at: datetime | None
+    psp_refs: tuple[str, ...] = ()
+    amount_minor: int | None = None
+    received_minor: int | None = None
+    refunded_minor: int | None = None
+    currency: str | None = None
+    method: Method = Method.UNKNOWN
+    direction: Direction = Direction.IN
+    livemode: bool | None = None
+    merchant_reference: str | None = None
+    refund_ref: str | None = None
+    refund_minor: int | None = None
+    clabe: str | None = None  # the CLABE that a SPEI deposit was sent to
+    expires_at: datetime | None = None
+    crypto: CryptoLeg | None = None
+    reason: str | None = None  # short code: failure_code, cancellation_reason, causaDevolucion
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """Why a readable message moves no payment. `known` is False for a type that no fact sheet names."""
+
+    raw_type: str
+    reason: str
+    known: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The HTTP answer that this PSP expects for a stored delivery."""
+
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+
+
+class SignatureModule(Protocol):
+    """psps.<name>.signature"""
+
+    def verify(
+        self,
+        headers: Mapping[str, str],
+        query: Mapping[str, str],
+        body: bytes,
+        secrets: Sequence[str],
+        now: datetime,
+    ) -> str: ...
+
+
+class EventsModule(Protocol):
+    """psps.<name>.events: pure functions over one verified delivery. Header names are lower case."""
+
+    def event_key(self, headers: Mapping[str, str], body: bytes) -> str:
+        """The PSP's event id or its documented tuple; `sha256:<hex>` of the body where none can be read. Never raises."""
+
+    def content_digest(self, body: bytes) -> bytes:
+        """32 bytes that stay the same when the PSP sends the same event again (retry counters left out). Never raises."""
+
+    def read(self, headers: Mapping[str, str], body: bytes) -> list[PaymentEvent] | Ignored:
+        """The payment events in it, at least one, or why there is none. Raises Unparseable, nothing else."""
+
+    def parse(self, headers: Mapping[str, str], body: bytes) -> list[PaymentEvent]:
+        """`read` for callers that want events alone: the list is empty where the message is ignored."""
+
+    def reply(self, body: bytes, decision: Decision) -> Reply:
+        """The answer to a delivery that is stored. Never raises, whatever the body."""
+
+    def deposit_clabe(self, body: bytes) -> str | None:
+        """The CLABE whose owner decides whether an incoming transfer is kept; None where nothing is to decide."""
