@@ -1,0 +1,1 @@
+"""Conekta as the sandbox plays it."""

@@ -1,0 +1,1 @@
+"""STP (direct SPEI) as the sandbox plays it."""
