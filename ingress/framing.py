@@ -1,0 +1,88 @@
+"""How long a body claims to be, and whether the claim can be believed. Shared by the edge and by plain WSGI."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+from ingress.answers import Refusal, Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one delivery may take."""
+
+    max_body_bytes: int
+    body_seconds: float  # until its body is here
+    answer_seconds: float  # until it is durable, counted from then
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A delivery as it came: header names in lower case, the whole body, and when the body was complete (perf_counter)."""
+
+    headers: Mapping[str, str]
+    body: bytes
+    at: float = field(default_factory=perf_counter)
+
+
+def fold_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Header lines as a mapping; a name that comes more than once has its values joined by commas."""
+    headers: dict[str, str] = {}
+    for name, value in pairs:
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    return headers
+
+
+def declared_length(headers: Mapping[str, str], limit: int) -> int | None:
+    """The declared length in bytes, None for a chunked body. Raises Refusal for what need not be read at all."""
+    length, chunked = headers.get("content-length"), "transfer-encoding" in headers
+    if length is not None and chunked:
+        raise Refusal(Refused.TWO_LENGTHS)
+    if length is None and not chunked:
+        raise Refusal(Refused.NO_LENGTH)
+    if headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise Refusal(Refused.ENCODED)
+    if length is None:
+        return None
+    return _whole_number(length, limit)
+
+
+def _whole_number(length: str, limit: int) -> int:
+    if not (length.isascii() and length.isdigit()):
+        raise Refusal(Refused.BAD_LENGTH)
+    digits = length.lstrip("0") or "0"
+    if len(digits) > 15 or int(digits) > limit:
+        raise Refusal(Refused.TOO_LARGE)
+    return int(digits)
+
+
+def read_wsgi(environ: Mapping[str, Any], limit: int) -> Arrival:
+    """The delivery of a plain WSGI request. Raises Refusal if it is not whole or too large."""
+    headers = wsgi_headers(environ)
+    length = declared_length(headers, limit)
+    if length is None and not environ.get("wsgi.input_terminated"):
+        raise Refusal(Refused.NO_LENGTH)  # this server hands over chunked bodies without their end
+    body = _read_up_to(environ["wsgi.input"], limit + 1 if length is None else length)
+    if len(body) > limit:
+        raise Refusal(Refused.TOO_LARGE)
+    if length is not None and len(body) != length:
+        raise Refusal(Refused.SHORT_BODY)
+    return Arrival(headers, body)
+
+
+def wsgi_headers(environ: Mapping[str, Any]) -> dict[str, str]:
+    """The header lines of a WSGI request under their lower-case names."""
+    headers = {name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name.startswith("HTTP_")}
+    for name in ("CONTENT_LENGTH", "CONTENT_TYPE"):
+        if environ.get(name):
+            headers[name.replace("_", "-").lower()] = environ[name]
+    return headers
+
+
+def _read_up_to(stream: Any, size: int) -> bytes:
+    parts, missing = [], size
+    while missing and (part := stream.read(missing)):
+        parts.append(part)
+        missing -= len(part)
+    return b"".join(parts)

@@ -1,0 +1,99 @@
+"""Is the process alive, is everything it needs reachable, and the numbers for Prometheus."""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from flask import Blueprint, Response, jsonify
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+Check = Callable[[], None]
+"""Returns if all is well, else raises an error whose text says what is not and what to do, without secrets."""
+
+InboxDepth = Callable[[], list[tuple[str, str, int, float]]]
+"""psp, status, count and the age of the oldest in seconds, for what the inbox holds unfinished."""
+
+PROBE_SECONDS = 1.5
+T = TypeVar("T")
+
+
+class Probe(Generic[T]):
+    """A call that may hang: it is made in a thread of its own, and never twice at a time."""
+
+    def __init__(self, ask: Callable[[], T]) -> None:
+        self._ask = ask
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="probe")
+        self._asked: Future[T] | None = None
+
+    def ask(self) -> T:
+        """The answer. Raises TimeoutError if it is not here in time, or whatever the call raises."""
+        asked = self._asked = self._asked or self._thread.submit(self._ask)
+        try:
+            return asked.result(PROBE_SECONDS)
+        finally:
+            if asked.done():
+                self._asked = None
+
+    def complaint(self) -> str | None:
+        """What is wrong, in words; None if nothing is."""
+        try:
+            self.ask()
+        except TimeoutError:
+            return f"no answer within {PROBE_SECONDS} s"
+        except Exception as error:
+            return str(error) or type(error).__name__
+        return None
+
+
+def build_health(checks: Mapping[str, Check]) -> Blueprint:
+    """GET /healthz: the process runs. GET /readyz: it can work; each check by name with "ok" or what is wrong."""
+    blueprint = Blueprint("health", __name__)
+    probes = {name: Probe(check) for name, check in checks.items()}
+
+    @blueprint.get("/healthz")
+    def say_alive() -> Response:
+        return jsonify(status="alive")
+
+    @blueprint.get("/readyz")
+    def say_ready() -> tuple[Response, int]:
+        complaints = {name: probe.complaint() for name, probe in probes.items()}
+        ready = not any(complaints.values())
+        results = {name: complaint or "ok" for name, complaint in complaints.items()}
+        return jsonify(status="ready" if ready else "not ready", checks=results), 200 if ready else 503
+
+    return blueprint
+
+
+def build_metrics_page(registry: CollectorRegistry, folder: Path | None, inbox_depth: InboxDepth) -> Blueprint:
+    """GET /metrics: this process, or all that share `folder`, and what the inbox holds unfinished."""
+    blueprint = Blueprint("metrics", __name__)
+    depth = Probe(inbox_depth)
+
+    @blueprint.get("/metrics")
+    def show_metrics() -> Response:
+        counted = registry
+        if folder:
+            counted = CollectorRegistry()
+            MultiProcessCollector(counted, str(folder))
+        return Response(
+            generate_latest(counted) + generate_latest(_depth_gauges(depth)), content_type=CONTENT_TYPE_LATEST
+        )
+
+    return blueprint
+
+
+def _depth_gauges(depth: Probe[list[tuple[str, str, int, float]]]) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    count = Gauge("acuse_inbox_events", "Inbox events that are not finished", ["psp", "status"], registry=registry)
+    oldest = Gauge("acuse_inbox_oldest_seconds", "Age of the oldest of them", ["psp", "status"], registry=registry)
+    known = Gauge("acuse_inbox_depth_known", "1 if the database told the two above", registry=registry)
+    try:
+        for psp, status, events, seconds in depth.ask():
+            count.labels(psp, status).set(events)
+            oldest.labels(psp, status).set(seconds)
+        known.set(1)
+    except Exception:  # the other numbers matter most when the database does not answer
+        known.set(0)
+    return registry

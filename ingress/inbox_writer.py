@@ -1,0 +1,204 @@
+"""Group commit: deliveries that arrive together share one transaction, and every one learns its own fate."""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from time import monotonic
+from typing import Protocol
+
+import structlog
+
+from models.inbox import Delivery, DeliveryRefused, Stored, StoreUnavailable
+
+BATCH_COUNT = 500
+BATCH_BYTES = 8 * 1024 * 1024
+FIRST_PAUSE_SECONDS = 0.05
+LONGEST_PAUSE_SECONDS = 0.5
+
+log = structlog.get_logger(__name__)
+
+
+class Store(Protocol):
+    """What the writer needs of models.inbox.InboxStore."""
+
+    def put(self, deliveries: Sequence[Delivery]) -> list[Stored]: ...
+
+
+class WriterBusy(Exception):
+    """The writer takes nothing more now: too much is waiting, or it is not running."""
+
+
+class Ticket:
+    """The fate of one delivery: `stored` when it is durable, else None once it is settled."""
+
+    __slots__ = ("deadline", "delivery", "future", "settled", "stored")
+
+    def __init__(self, delivery: Delivery, deadline: float, loop: asyncio.AbstractEventLoop | None) -> None:
+        self.delivery = delivery
+        self.deadline = deadline
+        self.stored: Stored | None = None
+        self.future: asyncio.Future[None] | None = loop.create_future() if loop else None
+        self.settled = None if loop else threading.Event()
+
+    def wait(self) -> Stored | None:
+        """Wait in this thread until it is settled or too late."""
+        assert self.settled is not None
+        self.settled.wait(max(0.0, self.deadline - monotonic()))
+        return self.stored
+
+    def wake(self) -> None:
+        """End the wait for it. On its loop's thread if it has one; more than once does no harm."""
+        if self.future is None:
+            assert self.settled is not None
+            self.settled.set()
+        elif not self.future.done():
+            self.future.set_result(None)
+
+
+class InboxWriter:
+    """One thread that stores whatever is waiting, as one batch, and then the next. It never sleeps to collect more.
+
+    `ring` gets the ids of new events after their commit and must not block. `observe` gets the size of every batch.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        ring: Callable[[list[int]], None],
+        answer_seconds: float = 1.8,
+        most_waiting: int = 10_000,
+        most_bytes: int = 64 * 1024 * 1024,
+        observe: Callable[[int], None] = lambda size: None,
+    ) -> None:
+        self._store, self._ring, self._observe = store, ring, observe
+        self._answer_seconds = answer_seconds
+        self._most_waiting, self._most_bytes = most_waiting, most_bytes
+        self._waiting: deque[Ticket] = deque()
+        self._waiting_bytes = 0
+        self._changed = threading.Condition()
+        self._stopping = threading.Event()
+        self._pause = 0.0
+        self._thread = threading.Thread(target=self._run, name="inbox-writer", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, seconds: float = 10.0) -> None:
+        """Take nothing more, store what is waiting, end the thread."""
+        with self._changed:
+            self._stopping.set()
+            self._changed.notify()
+        if self._thread.is_alive():
+            self._thread.join(seconds)
+
+    def is_running(self) -> bool:
+        return self._thread.is_alive() and not self._stopping.is_set()
+
+    def put(self, delivery: Delivery, loop: asyncio.AbstractEventLoop | None = None) -> Ticket:
+        """Queue a delivery. With `loop` its fate is told to the ticket's future there. Raises WriterBusy."""
+        size = len(delivery.body)
+        ticket = Ticket(delivery, monotonic() + self._answer_seconds, loop)
+        with self._changed:
+            full = len(self._waiting) >= self._most_waiting or self._waiting_bytes + size > self._most_bytes
+            if full or not self.is_running():
+                raise WriterBusy("too much is waiting" if full else "the writer is not running")
+            self._waiting.append(ticket)
+            self._waiting_bytes += size
+            self._changed.notify()
+        return ticket
+
+    def _run(self) -> None:
+        while batch := self._take():
+            try:
+                self._write(batch)
+            except Exception as error:  # the thread must outlive whatever happens to one batch
+                log.error("inbox_writer.failed", error=type(error).__name__, lost=len(batch))
+                self._slow_down()
+            finally:
+                settle(batch)
+            if self._pause:
+                self._stopping.wait(self._pause)
+
+    def _take(self) -> list[Ticket]:
+        """What is waiting now, up to a batch; waits for the first. Empty when stopped and drained."""
+        with self._changed:
+            while not self._waiting and not self._stopping.is_set():
+                self._changed.wait()
+            batch, size = [], 0
+            while self._waiting and len(batch) < BATCH_COUNT and size < BATCH_BYTES:
+                batch.append(ticket := self._waiting.popleft())
+                size += len(ticket.delivery.body)
+            self._waiting_bytes -= size
+        return batch
+
+    def _write(self, batch: list[Ticket]) -> None:
+        """Store the tickets that are still in time; the others were answered already."""
+        now = monotonic()
+        in_time = [ticket for ticket in batch if ticket.deadline > now]
+        if len(in_time) < len(batch):
+            log.warning("inbox_writer.too_late", count=len(batch) - len(in_time))
+        if in_time:
+            self._observe(len(in_time))
+            self._put(in_time)
+            self._tell([ticket.stored.event_id for ticket in in_time if ticket.stored and ticket.stored.is_new])
+
+    def _put(self, tickets: list[Ticket]) -> None:
+        """One transaction; if the rows are to blame, halves of it, down to the single row that is refused."""
+        try:
+            stored = self._store.put([ticket.delivery for ticket in tickets])
+        except StoreUnavailable as error:
+            log.warning("inbox_writer.unavailable", error=type(error.__cause__ or error).__name__, count=len(tickets))
+            self._slow_down()
+        except DeliveryRefused as error:
+            self._split(tickets, error)
+        else:
+            self._pause = 0.0
+            for ticket, result in zip(tickets, stored, strict=True):
+                ticket.stored = result
+
+    def _split(self, tickets: list[Ticket], error: DeliveryRefused) -> None:
+        if len(tickets) == 1:
+            refused = tickets[0].delivery
+            log.error(
+                "inbox_writer.refused",
+                psp=refused.psp,
+                account=refused.account,
+                error=type(error.__cause__ or error).__name__,
+            )
+            return
+        self._pause = 0.0  # the database answers
+        middle = len(tickets) // 2
+        self._put(tickets[:middle])
+        if not self._pause:
+            self._put(tickets[middle:])
+
+    def _tell(self, ids: list[int]) -> None:
+        if ids:
+            try:
+                self._ring(ids)
+            except Exception as error:  # the events are stored; the sweep finds them without the bell
+                log.error("inbox_writer.ring_failed", error=type(error).__name__)
+
+    def _slow_down(self) -> None:
+        """A database in trouble is asked again soon, but not at once."""
+        self._pause = min(LONGEST_PAUSE_SECONDS, self._pause * 2 or FIRST_PAUSE_SECONDS)
+
+
+def settle(batch: Iterable[Ticket]) -> None:
+    """Wake everyone who waits for these tickets: threads one by one, an event loop once for all of its tickets."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[Ticket]] = {}
+    for ticket in batch:
+        if ticket.future is None:
+            ticket.wake()
+        else:
+            by_loop.setdefault(ticket.future.get_loop(), []).append(ticket)
+    for loop, tickets in by_loop.items():
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(_wake_all, tickets)
+
+
+def _wake_all(tickets: list[Ticket]) -> None:
+    for ticket in tickets:
+        ticket.wake()

@@ -1,0 +1,153 @@
+"""POST /webhooks/<psp>[/<account>]: raw bytes in, verified, written down, short answer out."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from hashlib import sha256
+from time import perf_counter
+from typing import Any
+from urllib.parse import parse_qsl
+
+from flask import Blueprint, Response, request
+
+from config import DEFAULT_ACCOUNT, PspAccount
+from ingress.answers import Refusal, Refused, refusal_reply, reply_headers
+from ingress.framing import Arrival, read_wsgi
+from ingress.inbox_writer import InboxWriter, Ticket, WriterBusy
+from ingress.metrics import ReceiverMetrics
+from models.inbox import Delivery
+from psps.base import InvalidSignature, Reply
+from psps.card_data import redact
+from psps.registry import PSPS, Psp
+
+HOLD = "acuse.hold"  # the environ entry by which the edge asks to be left the ticket instead of waiting for it
+NEVER_STORED = frozenset({"authorization", "cookie", "proxy-authorization"})
+MOST_HEADERS = 64
+LONGEST_HEADER = 4096
+
+
+class Hold:
+    """What the edge hands to the view (the request, read whole) and what the view leaves there."""
+
+    __slots__ = ("arrival", "loop", "pending")
+
+    def __init__(self, arrival: Arrival, loop: asyncio.AbstractEventLoop) -> None:
+        self.arrival = arrival
+        self.loop = loop
+        self.pending: Pending | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One account, ready to verify and to write down."""
+
+    psp: Psp
+    account: PspAccount
+    verify: Callable[[Mapping[str, str], Mapping[str, str], bytes, Sequence[str], datetime], str]
+
+    @classmethod
+    def of(cls, account: PspAccount) -> "Door":
+        psp = PSPS[account.psp]
+        verify = psp.signature.verify
+        if psp.tolerates_time:
+            verify = partial(verify, past_seconds=account.past_seconds, future_seconds=account.future_seconds)
+        return cls(psp, account, verify)
+
+    def admit(self, arrival: Arrival, query: Mapping[str, str], now: datetime) -> Delivery:
+        """The delivery that is to be stored. Raises InvalidSignature."""
+        headers, body, events = arrival.headers, arrival.body, self.psp.events
+        key_label = self.verify(headers, query, body, self.account.secrets, now)
+        kept, redacted = redact(body)
+        return Delivery(
+            psp=self.psp.name,
+            account=self.account.account,
+            event_key=events.event_key(headers, body),
+            content_digest=events.content_digest(body),
+            body_sha256=sha256(body).digest(),
+            headers=storable_headers(headers),
+            body=kept,
+            verified_with=key_label,
+            redacted=redacted,
+            received_at=now,
+            clabe=events.deposit_clabe(body) if self.account.unknown_clabe == "return" else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A delivery that is on its way to the inbox."""
+
+    door: Door
+    arrival: Arrival
+    ticket: Ticket
+    metrics: ReceiverMetrics
+
+    def reply(self) -> Reply:
+        """The answer, once the ticket is settled or too late."""
+        stored, psp = self.ticket.stored, self.door.psp
+        if stored is None:
+            raise Refusal(Refused.NOT_DURABLE)
+        self.metrics.count_stored(psp.name, stored, perf_counter() - self.arrival.at)
+        return psp.events.reply(self.arrival.body, stored.decision)
+
+
+def build_blueprint(
+    accounts: Mapping[tuple[str, str], PspAccount],
+    writer: InboxWriter,
+    clock: Callable[[], datetime],
+    metrics: ReceiverMetrics,
+    max_body_bytes: int,
+) -> Blueprint:
+    """The webhook routes of these accounts."""
+    doors = {key: Door.of(account) for key, account in accounts.items()}
+    blueprint = Blueprint("receiver", __name__)
+    held = Response(status=202)  # seen by the edge alone
+
+    def receive(psp: str, account: str = DEFAULT_ACCOUNT) -> Response:
+        door = doors.get((psp, account))
+        if door is None:
+            raise Refusal(Refused.UNKNOWN)
+        hold: Hold | None = request.environ.get(HOLD)
+        arrival = hold.arrival if hold else read_wsgi(request.environ, max_body_bytes)
+        pending = accept(door, arrival, hold.loop if hold else None)
+        if hold:
+            hold.pending = pending
+            return held
+        pending.ticket.wait()
+        return as_response(pending.reply())
+
+    def accept(door: Door, arrival: Arrival, loop: asyncio.AbstractEventLoop | None) -> Pending:
+        try:
+            delivery = door.admit(arrival, _query(request.environ), clock())
+            return Pending(door, arrival, writer.put(delivery, loop), metrics)
+        except InvalidSignature as error:
+            metrics.count_invalid_signature(door.psp.name, str(error))
+            raise Refusal(Refused.BAD_SIGNATURE) from error
+        except WriterBusy as error:
+            raise Refusal(Refused.NOT_DURABLE) from error
+
+    def refuse(refusal: Refusal) -> Response:
+        metrics.count_refused(request.path, refusal.why)
+        return as_response(refusal_reply(refusal.why, request.path))
+
+    for rule in ("/webhooks/<psp>", "/webhooks/<psp>/<account>"):
+        blueprint.add_url_rule(rule, view_func=receive, methods=["POST"], provide_automatic_options=False)
+    blueprint.register_error_handler(Refusal, refuse)
+    return blueprint
+
+
+def as_response(reply: Reply) -> Response:
+    return Response(reply.body, reply.status, reply_headers(reply))
+
+
+def storable_headers(headers: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The headers that may be kept: no credentials, no NUL, not too many, not too long."""
+    kept = [pair for pair in headers.items() if pair[0] not in NEVER_STORED][:MOST_HEADERS]
+    return [(name, value[:LONGEST_HEADER].replace("\0", "")) for name, value in kept]
+
+
+def _query(environ: Mapping[str, Any]) -> dict[str, str]:
+    query = environ.get("QUERY_STRING")
+    return dict(parse_qsl(query, keep_blank_values=True)) if query else {}
