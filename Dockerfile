@@ -1,0 +1,20 @@
+FROM python:3.12-slim AS packages
+COPY requirements-image.lock /
+RUN python -m venv /venv \
+    && /venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /requirements-image.lock
+
+FROM python:3.12-slim
+RUN useradd --system --uid 10001 --user-group --no-create-home --home-dir /app acuse
+ENV PATH="/venv/bin:$PATH" \
+    PYTHONPATH=/app \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1
+COPY --from=packages /venv /venv
+WORKDIR /app
+COPY . .
+USER 10001:10001
+EXPOSE 8080
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/healthz', timeout=2)"]
+# The other processes are in the Procfile: give one of its lines as the container's command.
+CMD ["python", "-m", "ingress.serve", "--host", "0.0.0.0", "--port", "8080", "--only", "receiver"]

@@ -1,0 +1,54 @@
+# Every recipe works in a folder with a space in its path, as root or as an ordinary user.
+VENV_PYTHON := .venv/bin/python
+READY := .venv/ready
+LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-annotate --quiet \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
+
+# The first of these that is Python 3.11 or 3.12; PYTHON=/path/to/python chooses another.
+PYTHON ?= $(shell for name in python3.12 python3.11 python3 python; do \
+	"$$name" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null && echo "$$name" && break; done)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo test lint format lock moved
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: $(READY) ## Make .venv and install the locked packages (run and test do it too)
+
+run: $(READY) ## Start everything: engines, receiver, API, workers, beat and sandbox, until Ctrl-C (ARGS="--port 9000")
+	@exec $(VENV_PYTHON) -m cli up $(ARGS)
+
+demo: $(READY) ## Play the sample payments once on a stack of its own and report
+	@exec $(VENV_PYTHON) -m cli demo $(ARGS)
+
+test: $(READY) ## Run the whole suite on Postgres and Redis of its own (ARGS="tests/stack -x")
+	@exec $(VENV_PYTHON) -m pytest $(ARGS)
+
+lint: $(READY) ## Check style, types and the import rules
+	$(VENV_PYTHON) -m ruff check .
+	$(VENV_PYTHON) -m ruff format --check .
+	$(VENV_PYTHON) -m mypy .
+	$(VENV_PYTHON) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
+
+format: $(READY) ## Rewrite the code as lint wants it
+	$(VENV_PYTHON) -m ruff check --fix .
+	$(VENV_PYTHON) -m ruff format .
+
+lock: ## Bring the lock files up to date (needs uv)
+	uv pip compile setup.cfg --extra dev $(LOCK_FLAGS) -o requirements.lock
+	uv pip compile setup.cfg --constraint requirements.lock $(LOCK_FLAGS) -o requirements-image.lock
+
+# The editable install names this folder, so a folder that was moved is installed again.
+ifneq ($(shell test "$$(cat $(READY) 2>/dev/null)" = "$$(pwd -P)" || echo moved),)
+$(READY): moved
+endif
+
+$(READY): requirements.lock setup.cfg pyproject.toml
+	@test -n '$(PYTHON)' || { echo 'Acuse needs Python 3.11 or 3.12 and found neither: make setup PYTHON=/path/to/python' >&2; exit 1; }
+	@$(VENV_PYTHON) -m pip --version >/dev/null 2>&1 || '$(PYTHON)' -m venv --clear .venv || \
+		{ echo 'Python could not make a virtual environment; on Debian and Ubuntu install python3-venv' >&2; exit 1; }
+	@echo 'Installing the locked packages into .venv (the first time takes a minute) ...'
+	@$(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@pwd -P > $(READY)
