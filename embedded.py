@@ -28,6 +28,7 @@ from engines.place import EngineError, Place, choose_place, make_private
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 60.0
 PORT_TRIES = 3
+SHORT_BASE = "/tmp"  # noqa: S108 - only to make a private folder in it
 SOCKET_PREFIX = "acuse-socket-"
 REDIS_SETTINGS = f'bind {LOOPBACK}\nsave ""\nappendonly no\nmaxmemory 256mb\nmaxmemory-policy noeviction\n'
 
@@ -182,7 +183,7 @@ def _make_socket_folder(folder: Path, place: Place) -> Path:
         left = Path(note.read_text(encoding="utf-8"))
         if left.name.startswith(SOCKET_PREFIX) and not left.is_symlink():
             shutil.rmtree(left, ignore_errors=True)
-    base = "/tmp" if os.access("/tmp", os.W_OK | os.X_OK) else None
+    base = SHORT_BASE if os.access(SHORT_BASE, os.W_OK | os.X_OK) else None
     sockets = place.hand_over(Path(tempfile.mkdtemp(prefix=SOCKET_PREFIX, dir=base)))
     note.write_text(str(sockets), encoding="utf-8")
     return sockets

@@ -73,7 +73,7 @@ def _become(parent: int, death_signal: int, identity: str, argv: list[str]) -> N
     _call(libc.prctl, PR_SET_PDEATHSIG, death_signal, 0, 0, 0)  # after the change of id, which clears it
     if os.getppid() != parent:
         sys.exit("the parent ended before its child began")
-    os.execvpe(argv[0], argv, os.environ)
+    os.execvp(argv[0], argv)
 
 
 def _enter_namespace(libc: ctypes.CDLL) -> None:

