@@ -85,6 +85,8 @@ def play_flow(
     Events of one payment lie 2 to 30 s apart on the PSP's clock. Raises UnknownFlow.
     """
     psp, flow = find_flow(name, psp)
+    if payment is not None and payment.instrument != flow.instrument:
+        raise UnknownFlow(f"{name} is a flow of {flow.instrument}, and {payment.id} is paid by {payment.instrument}")
     simulator = SIMULATORS[psp]
     pauses = [names.shape.randint(2, 30) for _ in flow.steps]
     at = now - sum(pauses) if payment is None else max(payment.updated, now - sum(pauses))

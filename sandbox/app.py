@@ -1,0 +1,23 @@
+"""The sandbox as one Flask application: every simulated PSP under its own prefix, and the control endpoints."""
+
+from flask import Flask, Response
+
+from sandbox.answers import answer
+from sandbox.conekta.api import make_api as make_conekta_api
+from sandbox.control import make_control
+from sandbox.state import SandboxState
+from sandbox.stp.api import make_api as make_stp_api
+from sandbox.stripe.api import make_api as make_stripe_api
+
+
+def create_sandbox(state: SandboxState) -> Flask:
+    """/stripe/v1/..., /conekta/orders..., /stp/speiws/rest/... and /stp/efws/API/..., /sandbox/..., /healthz."""
+    app = Flask(__name__)
+    for make in (make_stripe_api, make_conekta_api, make_stp_api, make_control):
+        app.register_blueprint(make(state))
+
+    @app.get("/healthz")
+    def tell_alive() -> Response:
+        return answer({"status": "ok"})
+
+    return app

@@ -1,0 +1,83 @@
+"""Our own buttons on the sandbox, for this machine alone: send a life cycle, flood, ask what must be true now."""
+
+import ipaddress
+import time
+from dataclasses import asdict
+from typing import Any
+
+from flask import Blueprint, Response, abort, request
+
+from sandbox.answers import answer
+from sandbox.faults import Faults
+from sandbox.flows import SIMULATORS, UnknownFlow, list_flows, play_flow, play_mixture
+from sandbox.runs import run
+from sandbox.sender import Route
+from sandbox.state import SandboxState
+
+
+def make_control(state: SandboxState) -> Blueprint:
+    control = Blueprint("control", __name__, url_prefix="/sandbox")
+    control.register_error_handler(UnknownFlow, lambda error: answer({"error": str(error)}, 400))
+
+    @control.before_request
+    def refuse_strangers() -> None:
+        if not ipaddress.ip_address(request.remote_addr or "0.0.0.0").is_loopback:
+            abort(403)
+
+    @control.get("/flows")
+    def show_flows() -> Response:
+        return answer(list_flows())
+
+    @control.get("/expected")
+    def show_expected() -> Response:
+        with state.lock:
+            return answer([asdict(expected) for expected in state.expected.values()])
+
+    @control.post("/send")
+    def send_flow() -> Response:
+        """{flow, psp?, count?, payment_id?, and the faults} -> {report, expected}"""
+        asked = _asked()
+        psp, payment_id = asked.get("psp"), asked.get("payment_id")
+        with state.lock:
+            payment = state.find(psp or "", payment_id) if payment_id else None
+            if payment_id and payment is None:
+                return answer({"error": f"the sandbox has no payment {payment_id} of {psp}"}, 404)
+            played = [
+                play_flow(str(asked.get("flow")), state.names, int(time.time()), psp, payment)
+                for _ in range(int(asked.get("count", 1)))
+            ]
+            state.remember(played)
+        return _run(state, played, asked)
+
+    @control.post("/flood")
+    def flood() -> Response:
+        """{count, psps?, connections?, seed?, and the faults} -> {report, expected}"""
+        asked = _asked()
+        psps = asked.get("psps") or list(SIMULATORS)
+        if unknown := set(psps) - set(SIMULATORS):
+            raise UnknownFlow(f"the sandbox has no PSP {', '.join(sorted(unknown))}")
+        with state.lock:
+            played = play_mixture(int(asked.get("count", 100)), psps, state.names, int(time.time()))
+            state.remember(played)
+        return _run(state, played, asked)
+
+    return control
+
+
+def _asked() -> dict[str, Any]:
+    asked = request.get_json(silent=True)
+    if not isinstance(asked, dict):
+        abort(400)
+    return asked
+
+
+def _run(state: SandboxState, played: list[Any], asked: dict[str, Any]) -> Response:
+    faults = Faults(**{name: asked[name] for name in Faults.__dataclass_fields__ if name in asked})
+    route = Route(
+        asked.get("target", state.target),
+        state.keys,
+        int(asked.get("connections", 8)),
+        deadline=asked.get("deadline", 60),
+    )
+    finished = run(played, faults, int(asked.get("seed", state.names.seed)), route)
+    return answer({"report": finished.report.as_dict(), "expected": finished.expected})
