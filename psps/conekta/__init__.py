@@ -1,0 +1,1 @@
+"""Conekta: cash vouchers, SPEI, cards."""

@@ -1,0 +1,1 @@
+"""STP: direct SPEI, deposits in and orders out."""

@@ -1,0 +1,97 @@
+"""STP's two webhook messages in both of their contracts: which is which, under what names, and its dedupe tuple.
+
+The current contract writes camelCase (`claveRastreo`), the older one CamelCase (`ClaveRastreo`, `Clave` for `id`).
+Fields are therefore looked up by casefolded name. Source: recorded traffic of speid, rozert and fenoreste.
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
+
+from psps.identity import is_storable_key
+
+# Returns of our own outgoing transfers, not deposits: counting one would credit twice. Source: speid, REFUNDS_PAYMENTS_TYPES.
+RETURN_PAYMENT_TYPES = frozenset({0, 16, 17, 18, 23, 24})
+_ALIASES = {"clave": "id"}
+_DIGITS = re.compile(r"[0-9]{1,9}")
+_DATE = re.compile(r"[0-9]{8}")
+
+
+class Message(Enum):
+    """What STP posts to us."""
+
+    DEPOSIT = "sendAbono"
+    RETURN = "sendAbono of a return"
+    STATUS = "cambioEstado"
+    UNCLEAR = "unclear"
+
+
+def fold_names(top: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The fields by casefolded name; None where one field is given in two spellings with two values."""
+    fields: dict[str, Any] = {}
+    for name, value in top.items():
+        folded = name.casefold()
+        folded = _ALIASES.get(folded, folded)
+        if fields.get(folded, value) != value:
+            return None
+        fields[folded] = value
+    return fields
+
+
+def classify(fields: Mapping[str, Any]) -> Message:
+    """Tell a deposit from a change of state. A message that looks like both is UNCLEAR: a wrong guess moves money."""
+    has_estado = "estado" in fields
+    if not {"monto", "claverastreo", "cuentabeneficiario"}.isdisjoint(fields) and not has_estado:
+        return _classify_deposit(fields.get("tipopago"))
+    if has_estado and "monto" not in fields and "cuentabeneficiario" not in fields:
+        return Message.STATUS
+    return Message.UNCLEAR
+
+
+def _classify_deposit(payment_type: object) -> Message:
+    if payment_type is None:  # the older contract has no tipoPago
+        return Message.DEPOSIT
+    number = read_number(payment_type)
+    if number is None:
+        return Message.UNCLEAR
+    return Message.RETURN if number in RETURN_PAYMENT_TYPES else Message.DEPOSIT
+
+
+def read_number(value: object) -> int | None:
+    """A small whole number that STP writes as a JSON number or as text (40012, "40012"); None for anything else."""
+    if type(value) is int and 0 <= value < 10**9:
+        return value
+    if type(value) is str and _DIGITS.fullmatch(value.strip(" ")):
+        return int(value)
+    return None
+
+
+def read_text(value: object) -> str | None:
+    """Text without the trailing blanks that STP pads with, whole numbers as text; None for anything else or nothing."""
+    if type(value) is int:
+        value = str(value) if 0 <= value < 10**30 else None
+    text = value.strip(" ") if type(value) is str else ""
+    return text if is_storable_key(text) else None
+
+
+def deposit_tuple(fields: Mapping[str, Any]) -> str | None:
+    """`institucionOrdenante:claveRastreo:fechaOperacion`: a clave de rastreo is unique per institution and day only."""
+    institution = read_number(fields.get("institucionordenante"))
+    tracking_key = read_text(fields.get("claverastreo"))
+    date = read_text(fields.get("fechaoperacion"))
+    if institution is None or tracking_key is None or date is None or not _DATE.fullmatch(date):
+        return None
+    return f"{institution}:{tracking_key}:{date}"
+
+
+def fold_estado(value: object) -> str | None:
+    """`estado` without accents and case. One integration sends {"code", "msg"} objects: the code is taken, else the msg."""
+    if isinstance(value, Mapping):
+        return fold_estado(value.get("code") or value.get("msg") or None)
+    text = read_text(value)
+    if text is None:
+        return None
+    bare = "".join(char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char))
+    return bare.casefold()

@@ -1,0 +1,1 @@
+"""Stripe: cards, OXXO vouchers, SPEI through customer balance, crypto on-ramp."""
