@@ -7,7 +7,7 @@ import orjson
 from flask import Request, Response
 
 
-def answer(data: Any, status: int = 200) -> Response:  # noqa: ANN401
+def answer(data: Any, status: int = 200) -> Response:
     """`data` as a JSON response."""
     return Response(orjson.dumps(data), status, mimetype="application/json")
 

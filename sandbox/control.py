@@ -21,7 +21,7 @@ def make_control(state: SandboxState) -> Blueprint:
 
     @control.before_request
     def refuse_strangers() -> None:
-        if not ipaddress.ip_address(request.remote_addr or "0.0.0.0").is_loopback:
+        if not request.remote_addr or not ipaddress.ip_address(request.remote_addr).is_loopback:
             abort(403)
 
     @control.get("/flows")

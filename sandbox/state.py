@@ -39,7 +39,7 @@ class SandboxState:
 
     def newest_first(self, psp: str) -> list[SimulatedPayment]:
         """All payments of `psp`, the latest created first."""
-        return sorted(reversed(self.payments.get(psp, {}).values()), key=lambda payment: -payment.created)
+        return sorted(self.payments.get(psp, {}).values(), key=lambda payment: payment.created)[::-1]
 
     def remember(self, played: Iterable[Played]) -> None:
         for life in played:

@@ -11,12 +11,41 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 ORDER_FIELDS = (
-    "institucionContraparte empresa fechaOperacion folioOrigen claveRastreo institucionOperante monto tipoPago "
-    "tipoCuentaOrdenante nombreOrdenante cuentaOrdenante rfcCurpOrdenante tipoCuentaBeneficiario nombreBeneficiario "
-    "cuentaBeneficiario rfcCurpBeneficiario emailBeneficiario tipoCuentaBeneficiario2 nombreBeneficiario2 "
-    "cuentaBeneficiario2 rfcCurpBeneficiario2 conceptoPago conceptoPago2 claveCatUsuario1 claveCatUsuario2 clavePago "
-    "referenciaCobranza referenciaNumerica tipoOperacion topologia usuario medioEntrega prioridad iva"
-).split()
+    "institucionContraparte",
+    "empresa",
+    "fechaOperacion",
+    "folioOrigen",
+    "claveRastreo",
+    "institucionOperante",
+    "monto",
+    "tipoPago",
+    "tipoCuentaOrdenante",
+    "nombreOrdenante",
+    "cuentaOrdenante",
+    "rfcCurpOrdenante",
+    "tipoCuentaBeneficiario",
+    "nombreBeneficiario",
+    "cuentaBeneficiario",
+    "rfcCurpBeneficiario",
+    "emailBeneficiario",
+    "tipoCuentaBeneficiario2",
+    "nombreBeneficiario2",
+    "cuentaBeneficiario2",
+    "rfcCurpBeneficiario2",
+    "conceptoPago",
+    "conceptoPago2",
+    "claveCatUsuario1",
+    "claveCatUsuario2",
+    "clavePago",
+    "referenciaCobranza",
+    "referenciaNumerica",
+    "tipoOperacion",
+    "topologia",
+    "usuario",
+    "medioEntrega",
+    "prioridad",
+    "iva",
+)
 LOOKUP_FIELDS = ("empresa", "claveRastreo", "tipoOrden", "fechaOperacion")
 LIST_FIELDS = ("empresa", "tipoOrden", "fechaOperacion")  # `page` is not signed
 
@@ -26,7 +55,7 @@ def join_fields(sent: Mapping[str, Any], fields: Iterable[str]) -> str:
     return "||" + "|".join(_written(sent.get(name)) for name in fields) + "||"
 
 
-def _written(value: Any) -> str:  # noqa: ANN401
+def _written(value: Any) -> str:
     if value is None:
         return ""
     return f"{value:.2f}" if isinstance(value, Decimal) else str(value)

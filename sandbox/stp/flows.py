@@ -3,7 +3,7 @@
 from models.states import PaymentState
 from sandbox.payment import Flow, Step
 
-SETTLED = Step("cambioEstado", "LQ", received=100, detail="Success")
+SETTLED = Step("cambioEstado", "LQ", detail="Success")  # no amount is told: Acuse knows it from the order it sent
 
 FLOWS: dict[str, Flow] = {
     "spei.deposit": Flow("deposit", PaymentState.COMPLETED, (Step("sendAbono", "LQ", received=100),)),
@@ -16,7 +16,7 @@ FLOWS: dict[str, Flow] = {
     "spei.own_money_back": Flow("deposit", None, (Step("sendAbono", "LQ", received=100, detail="return"),)),
     "spei.payout_settled": Flow("payout", PaymentState.COMPLETED, (SETTLED,)),
     "spei.payout_settled_uppercase": Flow(
-        "payout", PaymentState.COMPLETED, (Step("cambioEstado", "LQ", received=100, detail="LIQUIDACION"),)
+        "payout", PaymentState.COMPLETED, (Step("cambioEstado", "LQ", detail="LIQUIDACION"),)
     ),
     "spei.payout_returned": Flow(
         "payout", PaymentState.RETURNED, (SETTLED, Step("cambioEstado", "D", detail="Refund"))

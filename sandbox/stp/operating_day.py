@@ -4,11 +4,26 @@ from datetime import UTC, date, datetime, timedelta
 
 # CNBV bank holidays; the year 2027 by the same rule, before its list is published.
 HOLIDAYS = frozenset(
-    date.fromisoformat(day)
-    for day in (
-        "2026-01-01 2026-02-02 2026-03-16 2026-04-02 2026-04-03 2026-05-01 2026-09-16 2026-11-02 2026-11-16 2026-12-25 "
-        "2027-01-01 2027-02-01 2027-03-15 2027-03-25 2027-03-26 2027-09-16 2027-11-02 2027-11-15"
-    ).split()
+    {
+        date(2026, 1, 1),
+        date(2026, 2, 2),
+        date(2026, 3, 16),
+        date(2026, 4, 2),
+        date(2026, 4, 3),
+        date(2026, 5, 1),
+        date(2026, 9, 16),
+        date(2026, 11, 2),
+        date(2026, 11, 16),
+        date(2026, 12, 25),
+        date(2027, 1, 1),
+        date(2027, 2, 1),
+        date(2027, 3, 15),
+        date(2027, 3, 25),
+        date(2027, 3, 26),
+        date(2027, 9, 16),
+        date(2027, 11, 2),
+        date(2027, 11, 15),
+    }
 )
 
 

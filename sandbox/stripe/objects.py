@@ -51,7 +51,7 @@ def payment_intent(payment: SimulatedPayment) -> dict[str, Any]:
         "created": payment.created,
         "currency": "mxn",
         "customer": payment.ids["customer"],
-        "description": f"Pedido {payment.reference} – {payment.payer}",
+        "description": f"Pedido {payment.reference}: {payment.payer}",
         "last_payment_error": _last_error(payment),
         "latest_charge": payment.ids["charge"] if paid or payment.status == "requires_capture" else None,
         "livemode": False,
