@@ -1,0 +1,205 @@
+"""What a stack is made of: its engines, its programs, and the environment they share."""
+
+import shutil
+import socket
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from commands.stack_state import write_json
+from embedded import LOOPBACK, RunningEngine, free_port, launch_postgres, launch_redis
+from sandbox.keys import FILE_NAME, Keys, ensure_keys
+from supervisor import Child, Command, launch_command
+
+ROOT = Path(__file__).resolve().parent.parent
+PARTS = ("receiver", "api", "worker", "beat", "sandbox")
+QUEUES = "events,psp_calls,notifications,reconcile,maintenance"
+CELERY = ("celery", "-A", "workers.app:celery")
+CONEKTA_KEYS = "ACUSE_CONEKTA_WEBHOOK_PUBLIC_KEYS"
+STRIPE_SECRETS = "ACUSE_STRIPE_WEBHOOK_SECRETS"
+STP_USER, STP_PASSWORD = "ACUSE_STP_WEBHOOK_USER", "ACUSE_STP_WEBHOOK_PASSWORD"  # noqa: S105 - names, not values
+
+Show = Callable[[str, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to start: `parts` of PARTS, where, and whether the sandbox's throw-away secrets are accepted."""
+
+    data_dir: Path
+    port: int
+    sandbox_port: int
+    parts: tuple[str, ...]
+    sandbox_secrets: bool
+    log_format: str
+
+    @property
+    def receiver_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.port}"
+
+    @property
+    def sandbox_url(self) -> str | None:
+        return f"http://{LOOPBACK}:{self.sandbox_port}" if "sandbox" in self.parts else None
+
+    def urls(self) -> dict[str, str]:
+        """What a person may open, by name."""
+        return {
+            **({"receiver": f"{self.receiver_url}/webhooks/<psp>"} if "receiver" in self.parts else {}),
+            **({"api": f"{self.receiver_url}/v1"} if "api" in self.parts else {}),
+            **({"health": f"{self.receiver_url}/readyz"} if self.serves else {}),
+            **({"sandbox": self.sandbox_url} if self.sandbox_url else {}),
+        }
+
+    @property
+    def serves(self) -> bool:
+        return "receiver" in self.parts or "api" in self.parts
+
+
+def engine_children(data_dir: Path) -> tuple[Child, Child]:
+    """Postgres and Redis, which keep their ports when they start again."""
+    return (
+        Child("postgres", _launcher(launch_postgres, data_dir / "postgres")),
+        Child("redis", _launcher(launch_redis, data_dir / "redis")),
+    )
+
+
+def build_environment(caller: Mapping[str, str], plan: Plan, database_url: str, redis_url: str) -> dict[str, str]:
+    """The ACUSE_* variables of the stack: the caller's own, the engines' addresses, the sandbox's secrets."""
+    own = {name: value for name, value in caller.items() if name.startswith("ACUSE_")}
+    addresses = {
+        "ACUSE_DATABASE_URL": database_url,
+        "ACUSE_BROKER_URL": redis_url,
+        "ACUSE_REDIS_URL": redis_url,
+        "ACUSE_RECEIVER_URL": plan.receiver_url,
+        **({"ACUSE_SANDBOX_URL": plan.sandbox_url} if plan.sandbox_url else {}),
+    }
+    others = {"ACUSE_METRICS_DIR": str(plan.data_dir / "metrics"), "ACUSE_LOG_FORMAT": plan.log_format}
+    secrets = sandbox_secrets(own, sandbox_credentials(plan.data_dir / "sandbox", own)) if plan.sandbox_secrets else {}
+    return {**addresses, **others, **own, **addresses, **secrets}
+
+
+def sandbox_credentials(folder: Path, caller: Mapping[str, str]) -> Keys:
+    """The sandbox's keys in `folder`, made once. STP has one user only, so the caller's own is given to the sandbox."""
+    keys = ensure_keys(folder)
+    if caller.get(STP_USER) and caller.get(STP_PASSWORD):
+        wanted = {"user": caller[STP_USER], "password": caller[STP_PASSWORD]}
+        if not wanted.items() <= keys["stp"].items():
+            keys["stp"] |= wanted
+            write_json(folder / FILE_NAME, keys)
+    return keys
+
+
+def sandbox_secrets(caller: Mapping[str, str], keys: Keys) -> dict[str, str]:
+    """The variables that make Acuse accept what the sandbox signs, beside what the caller's environment has."""
+    public_key = keys["conekta"]["public_key_pem"].replace("\n", "\\n")
+    return {
+        "ACUSE_PSPS": caller.get("ACUSE_PSPS") or ",".join(keys),
+        STRIPE_SECRETS: _joined(caller.get(STRIPE_SECRETS), keys["stripe"]["webhook_secret"]),
+        CONEKTA_KEYS: _joined(caller.get(CONEKTA_KEYS), public_key),
+        STP_USER: keys["stp"]["user"],
+        STP_PASSWORD: keys["stp"]["password"],
+    }
+
+
+def program_children(plan: Plan, environment: Mapping[str, str], show: Show) -> list[Child]:
+    """Our own programs in the order in which they start."""
+    broker = environment["ACUSE_BROKER_URL"]
+    wanted = {
+        "web": (plan.serves, _web_arguments(plan), lambda: _answers_ok(f"{plan.receiver_url}/readyz")),
+        "sandbox": ("sandbox" in plan.parts, _sandbox_arguments(plan), lambda: _listens(plan.sandbox_port)),
+        "worker": ("worker" in plan.parts, _worker_arguments(), lambda: _worker_waits(broker)),
+        "beat": ("beat" in plan.parts, _beat_arguments(plan), (plan.data_dir / "beat-schedule").exists),
+    }
+    return [
+        Child(name, _program_launcher(name, arguments, environment, show, answers))
+        for name, (included, arguments, answers) in wanted.items()
+        if included
+    ]
+
+
+def launch_program(
+    name: str,
+    arguments: tuple[str, ...],
+    environment: Mapping[str, str],
+    show: Show,
+    answers: Callable[[], bool] = lambda: True,
+) -> Command:
+    """Start `python -m <arguments>` of this project with this very Python."""
+    argv = [sys.executable, "-m", *arguments]
+    return launch_command(argv, {**environment, "PYTHONUNBUFFERED": "1"}, ROOT, lambda line: show(name, line), answers)
+
+
+def prepare_data_dir(data_dir: Path) -> None:
+    """Empty what belongs to one run: counters of ended processes would be added to the new ones."""
+    shutil.rmtree(data_dir / "metrics", ignore_errors=True)
+    (data_dir / "metrics").mkdir(mode=0o700)
+    (data_dir / "sandbox").mkdir(mode=0o700, exist_ok=True)
+    (data_dir / "beat-schedule").unlink(
+        missing_ok=True
+    )  # a schedule from an earlier run would replay what was due then
+
+
+def _launcher(launch: Callable[[Path, int], RunningEngine], folder: Path) -> Callable[[], RunningEngine]:
+    port = free_port()
+    return lambda: launch(folder, port)
+
+
+def _program_launcher(
+    name: str, arguments: tuple[str, ...], environment: Mapping[str, str], show: Show, answers: Callable[[], bool]
+) -> Callable[[], Command]:
+    return lambda: launch_program(name, arguments, environment, show, answers)
+
+
+def _web_arguments(plan: Plan) -> tuple[str, ...]:
+    served = [part for part in ("receiver", "api") if part in plan.parts]
+    only = ("--only", *served) if len(served) == 1 else ()
+    return ("ingress.serve", "--host", LOOPBACK, "--port", str(plan.port), *only)
+
+
+def _sandbox_arguments(plan: Plan) -> tuple[str, ...]:
+    place = ("--host", LOOPBACK, "--port", str(plan.sandbox_port), "--data-dir", str(plan.data_dir / "sandbox"))
+    return ("sandbox.serve", *place, "--target", plan.receiver_url)
+
+
+def _worker_arguments() -> tuple[str, ...]:
+    quiet = ("--without-gossip", "--without-mingle", "-l", "WARNING")
+    return (*CELERY, "worker", "-Q", QUEUES, "-c", "2", *quiet, "-n", "worker@%h")
+
+
+def _beat_arguments(plan: Plan) -> tuple[str, ...]:
+    return (*CELERY, "beat", "-s", str(plan.data_dir / "beat-schedule"), "-l", "WARNING")
+
+
+def _joined(own: str | None, added: str) -> str:
+    return f"{own},{added}" if own else added
+
+
+def _answers_ok(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - an address of ours
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection((LOOPBACK, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _worker_waits(broker_url: str) -> bool:
+    """A worker that takes messages stands in Redis as a client that waits for a list."""
+    try:
+        with Redis.from_url(broker_url, socket_timeout=1) as redis:
+            return any(client["cmd"] == "brpop" for client in redis.client_list())
+    except RedisError:
+        return False
