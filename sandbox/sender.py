@@ -108,8 +108,9 @@ class _Sender:
     async def deliver(self, delivery: Delivery, on_done: Callable[[], None]) -> None:
         await asyncio.sleep(delivery.delay)
         if delivery.forged_first:
+            answered = await self._repeat(delivery, forged=True)
             self.report.forged += 1
-            self.report.forged_refused += await self._repeat(delivery, forged=True) == 401
+            self.report.forged_refused += answered == 401
         status = await self._repeat(delivery, forged=False)
         if status is not None and 200 <= status < 300:
             self.report.acknowledged += 1
