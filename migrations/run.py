@@ -64,5 +64,7 @@ def _take_lock(guard, say: Callable[[str], None], wait_seconds: float) -> None:
             say("another migration is running; waiting for it")
             said = True
         if time.monotonic() > deadline:
-            raise MigrationsBusy(f"another migration has held the lock for {wait_seconds:.0f} s: look at it, then try again")
+            raise MigrationsBusy(
+                f"another migration has held the lock for {wait_seconds:.0f} s: look at it, then try again"
+            )
         time.sleep(0.2)

@@ -1,6 +1,6 @@
 """What a process checks before it starts: the schema's revision and the database's promise of durability."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -37,13 +37,24 @@ def check_durability(engine: Engine) -> None:
         for setting, wanted in DURABLE.items():
             value = connection.scalar(text("select current_setting(:name)"), {"name": setting})
             if value != wanted and not (setting == "synchronous_commit" and value in DURABLE_COMMITS):
-                raise NotReady(f"Postgres has {setting}={value}: acknowledged deliveries could be lost; set it to {wanted}")
+                raise NotReady(
+                    f"Postgres has {setting}={value}: acknowledged deliveries could be lost; set it to {wanted}"
+                )
+
+
+def months_from(day: datetime, count: int) -> list[datetime]:
+    """The first instants (UTC) of `count` months, the one of `day` first."""
+    first = day.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    months = [first]
+    while len(months) < count:
+        months.append((months[-1] + timedelta(days=32)).replace(day=1))
+    return months
 
 
 def add_partitions(connection: Connection, months: list[datetime]) -> None:
     """Make the payload partitions of these months (first instants, UTC), each up to the next month, where missing."""
     for start in months:
-        end = start.replace(year=start.year + start.month // 12, month=start.month % 12 + 1)
+        end = months_from(start, count=2)[1]
         connection.execute(
             text(
                 f"create table if not exists inbox_payloads_{start:%Y_%m} partition of inbox_payloads "

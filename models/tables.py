@@ -162,7 +162,7 @@ class Payment(Table):
         _one_of("origin", Origin),
         CheckConstraint("amount_minor >= 0", name="amount_minor"),
         CheckConstraint("received_minor >= 0", name="received_minor"),
-        CheckConstraint("refunded_minor >= 0", name="refunded_minor"),
+        CheckConstraint("refunded_minor between 0 and received_minor", name="refunded_minor"),
         CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
         {"postgresql_with": {"fillfactor": "80"}},
     )

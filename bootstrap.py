@@ -1,0 +1,221 @@
+"""The composition root: the one place where parts are put together. Nothing is built before somebody asks."""
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, TypeVar
+
+import structlog
+from celery import Celery
+from prometheus_client import CollectorRegistry
+from sqlalchemy import Engine, create_engine
+
+from config import Config, load_config
+from ingress.app import ApiDeps, ReceiverDeps
+from ingress.doorbell import Doorbell
+from ingress.framing import Limits
+from ingress.inbox_writer import InboxWriter
+from ingress.metrics import ReceiverMetrics
+from migrations.run import find_head
+from models.inbox import InboxStore
+from models.schema import check_durability, check_schema
+from models.unit_of_work import UnitOfWork
+from psps.registry import PSPS
+from schedules.beat import TIMETABLE
+from schedules.services import ScheduleDeps
+from schedules.tasks import register_tasks as register_schedule_tasks
+from workers.app import create_celery
+from workers.dependencies import WorkerDeps
+from workers.metrics import WorkerMetrics
+from workers.tasks import PROCESS_EVENTS
+from workers.tasks import register_tasks as register_worker_tasks
+
+T = TypeVar("T")
+
+# What one statement may take in a process of this role, and how many connections one process holds at most.
+STATEMENT_SECONDS = {"receiver": 5, "api": 5, "worker": 30, "cli": 600}
+CONNECTIONS = {"receiver": 2, "api": 4, "worker": 2, "cli": 2}
+
+# The producer of the doorbell must give up at once: the sweep rings again for what it drops.
+PRODUCER_SETTINGS: dict[str, Any] = {
+    "task_publish_retry": False,
+    "broker_pool_acquire_timeout": 1,
+    "broker_connection_timeout": 1,
+}
+PRODUCER_TRANSPORT = {
+    "socket_timeout": 1,
+    "socket_connect_timeout": 0.5,
+    "max_retries": 0,
+    "interval_start": 0,
+    "interval_step": 0,
+    "confirm_publish": True,
+}
+
+
+def utc_now() -> datetime:
+    """The clock of every process."""
+    return datetime.now(UTC)
+
+
+def configure_logging(config: Config) -> None:
+    """Ids and event names, as JSON lines or for a console."""
+    last = structlog.processors.JSONRenderer() if config.log_format == "json" else structlog.dev.ConsoleRenderer()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            last,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.WriteLoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+
+
+def build_engine(config: Config, role: str) -> Engine:
+    """A pool for one process. Nothing connects before the first use, so it may be built before a fork."""
+    options = {
+        "statement_timeout": f"{STATEMENT_SECONDS[role]}s",
+        "lock_timeout": "2s",
+        "idle_in_transaction_session_timeout": "10s",
+        "synchronous_commit": "on",
+        "timezone": "UTC",
+    }
+    return create_engine(
+        config.database_url,
+        pool_size=CONNECTIONS[role],
+        max_overflow=0,
+        pool_timeout=2,
+        pool_pre_ping=role != "receiver",  # the receiver's writer answers 503 on a dead connection and takes a new one
+        pool_recycle=1800,
+        connect_args={
+            "application_name": f"acuse-{role}",
+            "connect_timeout": 3,
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 5000,
+            "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
+        },
+    )
+
+
+def build_celery(config: Config | None = None) -> Celery:
+    """The application of workers and beat, with every task. Dependencies are made in the process that runs them."""
+    config = config or load_config()
+    configure_logging(config)
+    app = create_celery(config.broker_url)
+    app.conf.beat_schedule = TIMETABLE
+    worker_deps = _once_per_process(partial(_build_worker_deps, config, app))
+    register_worker_tasks(app, worker_deps)
+    register_schedule_tasks(app, lambda: _schedule_deps(worker_deps()))
+    return app
+
+
+def build_receiver(config: Config) -> ReceiverDeps:
+    """The receiver's parts; whoever serves them starts the doorbell and the writer."""
+    engine = build_engine(config, "receiver")
+    metrics = ReceiverMetrics(CollectorRegistry())
+    doorbell = Doorbell(build_publish(config), metrics.count_doorbell)
+    limits = _limits(config)
+    return ReceiverDeps(
+        accounts=config.accounts,
+        writer=InboxWriter(InboxStore(engine), doorbell.ring, limits.answer_seconds, observe=metrics.count_batch),
+        doorbell=doorbell,
+        clock=utc_now,
+        metrics=metrics,
+        checks=_build_checks(config, engine),
+        limits=limits,
+    )
+
+
+def build_api(config: Config) -> ApiDeps:
+    """The API's parts."""
+    engine = build_engine(config, "api")
+    return ApiDeps(
+        checks=_build_checks(config, engine),
+        inbox_depth=partial(_count_inbox, engine),
+        limits=_limits(config),
+        registry=CollectorRegistry(),
+        metrics_dir=config.metrics_dir,
+    )
+
+
+def build_publish(config: Config) -> Callable[[Sequence[int]], None]:
+    """A function that rings `process_events` for some ids, in about a second at most, or raises."""
+    app = create_celery(config.broker_url)
+    app.conf.update(PRODUCER_SETTINGS)
+    app.conf.broker_transport_options = app.conf.broker_transport_options | PRODUCER_TRANSPORT
+    return partial(_publish, app)
+
+
+def check_start(config: Config) -> None:
+    """Raises NotReady where the database is behind this code or does not keep what it commits."""
+    engine = build_engine(config, "cli")
+    try:
+        check_schema(engine, find_head())
+        check_durability(engine)
+    finally:
+        engine.dispose()
+
+
+def _publish(app: Celery, ids: Sequence[int]) -> None:
+    app.send_task(PROCESS_EVENTS, args=[list(ids)], ignore_result=True)
+
+
+def _limits(config: Config) -> Limits:
+    return Limits(config.max_body_bytes, config.body_seconds, config.answer_seconds)
+
+
+def _build_checks(config: Config, engine: Engine) -> dict[str, Callable[[], None]]:
+    app = create_celery(config.broker_url)
+    app.conf.broker_transport_options = app.conf.broker_transport_options | PRODUCER_TRANSPORT
+    return {
+        "database": partial(check_schema, engine, find_head()),
+        "broker": partial(_check_broker, app),
+    }
+
+
+def _check_broker(app: Celery) -> None:
+    with app.connection_for_write(connect_timeout=1) as connection:
+        connection.ensure_connection(max_retries=1, timeout=1)
+
+
+def _count_inbox(engine: Engine) -> list[tuple[str, str, int, float]]:
+    with UnitOfWork(engine) as work:
+        unfinished = [(psp, "received", count, age) for psp, count, age in work.work.count_unfinished(utc_now())]
+        return unfinished + [(psp, status, count, 0.0) for psp, status, count in work.work.count_set_aside()]
+
+
+def _build_worker_deps(config: Config, app: Celery) -> WorkerDeps:
+    return WorkerDeps(
+        unit_of_work=partial(UnitOfWork, build_engine(config, "worker")),
+        readers={name: psp.events for name, psp in PSPS.items()},
+        accounts=config.accounts,
+        enqueue=partial(_publish, app),
+        clock=utc_now,
+        metrics=WorkerMetrics(CollectorRegistry()),
+        lease=timedelta(seconds=config.lease_seconds),
+        max_attempts=config.max_attempts,
+        unmatched_wait=timedelta(seconds=config.unmatched_wait_seconds),
+    )
+
+
+def _schedule_deps(deps: WorkerDeps) -> ScheduleDeps:
+    return ScheduleDeps(deps.unit_of_work, deps.enqueue, deps.clock)
+
+
+def _once_per_process(build: Callable[[], T]) -> Callable[[], T]:
+    """`build`, called once in each process that asks: a connection must not be shared over a fork."""
+    built: dict[int, T] = {}
+
+    def get() -> T:
+        if os.getpid() not in built:
+            built.clear()
+            built[os.getpid()] = build()
+        return built[os.getpid()]
+
+    return get

@@ -1,0 +1,49 @@
+"""Celery's settings. The broker is a doorbell: Postgres decides what is done, so losing a message costs seconds."""
+
+from kombu import Queue
+
+task_queues = [Queue(name) for name in ("events", "psp_calls", "notifications", "reconcile", "maintenance")]
+task_default_queue = "maintenance"
+task_routes = {"workers.process_events": {"queue": "events"}, "schedules.*": {"queue": "maintenance"}}
+task_create_missing_queues = False
+
+# Only JSON, and only ids in it: whoever can write to the broker must not be able to run code here.
+accept_content = ["json"]
+result_accept_content = ["json"]
+task_serializer = "json"
+task_ignore_result = True
+worker_enable_remote_control = False
+worker_send_task_events = False
+
+# A message is acknowledged after the work. A worker that dies on it gets it again three times at most; beyond that
+# the attempts counted in Postgres decide.
+task_acks_late = True
+task_retry_on_worker_lost = True
+task_acks_on_failure = True
+task_acks_on_timeout = True
+worker_prefetch_multiplier = 1
+worker_cancel_long_running_tasks_on_connection_loss = True
+worker_soft_shutdown_timeout = 20
+task_soft_time_limit = 45
+task_time_limit = 60
+worker_max_tasks_per_child = 10_000
+
+broker_connection_retry_on_startup = True
+broker_connection_max_retries = None
+broker_channel_error_retry = True
+visibility_timeout = 300  # longer than the hard time limit, or a running task would be started again beside itself
+broker_transport_options = {
+    "visibility_timeout": visibility_timeout,
+    "unacked_restore_interval": 10,
+    "unacked_restore_throttle": 1,
+    "socket_timeout": 15,  # longer than the one-second poll of an idle worker
+    "socket_connect_timeout": 3,
+    "socket_keepalive": True,
+    "health_check_interval": 10,
+    "global_keyprefix": "acuse:",
+}
+
+timezone = "UTC"
+enable_utc = True
+beat_cron_starting_deadline = 3600
+worker_hijack_root_logger = False

@@ -1,0 +1,214 @@
+"""Payments: found by their PSP ids, adopted once, locked in id order, moved with a guard."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from models.rows import to_json
+from models.states import Direction, Method, Origin, PaymentState
+
+PspKey = tuple[str, str, str]  # psp, account, and the PSP's id of the payment or of something that belongs to it
+
+
+class LostRace(Exception):
+    """A locked payment was not as it was read. It cannot happen while everybody locks first; nothing was stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewPayment:
+    """A payment to be made, still without an event."""
+
+    id: UUID
+    merchant_id: UUID
+    psp: str
+    account: str
+    psp_payment_id: str
+    method: Method
+    direction: Direction
+    state: PaymentState
+    livemode: bool
+    origin: Origin
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LockedPayment:
+    """A payment as it stands while we hold its lock."""
+
+    id: UUID
+    state: PaymentState
+    amount_minor: int | None
+    received_minor: int
+    refunded_minor: int
+    currency: str | None
+    origin: Origin
+    livemode: bool
+    place_at: datetime | None
+    place_rank: int | None
+    place_key: str | None
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class MovedPayment:
+    """What a payment becomes. None in the descriptive fields keeps what is there."""
+
+    id: UUID
+    version: int  # as it was locked
+    from_state: PaymentState
+    state: PaymentState
+    amount_minor: int | None
+    received_minor: int
+    refunded_minor: int
+    currency: str | None
+    place_at: datetime
+    place_rank: int
+    place_key: str
+    method: Method | None
+    merchant_reference: str | None
+    clabe: str | None
+    expires_at: datetime | None
+    crypto_asset: str | None
+    crypto_network: str | None
+    crypto_base_units: str | None  # digits: wider than a JSON number may be
+    crypto_scale: int | None
+    crypto_tx_hash: str | None
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PspReference:
+    """Another PSP id that leads to a payment."""
+
+    psp: str
+    account: str
+    psp_ref: str
+    payment_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    psp: str
+    account: str
+    value: str
+
+
+FIND = text("""
+select k.psp, k.account, k.value, p.id
+from json_to_recordset(cast(:rows as json)) as k (psp text, account text, value text)
+join payments p on (p.psp, p.account, p.psp_payment_id) = (k.psp, k.account, k.value)
+""")
+
+FIND_BY_REFERENCE = text("""
+select k.psp, k.account, k.value, r.payment_id as id
+from json_to_recordset(cast(:rows as json)) as k (psp text, account text, value text)
+join payment_references r on (r.psp, r.account, r.psp_ref) = (k.psp, k.account, k.value)
+""")
+
+FIND_DEPOSIT_MERCHANT = text("""
+select k.psp, k.account, k.value, d.merchant_id as id
+from json_to_recordset(cast(:rows as json)) as k (psp text, account text, value text)
+join deposit_accounts d on (d.psp, d.account, d.clabe) = (k.psp, k.account, k.value)
+""")
+
+ADD_ONCE = text("""
+insert into payments (id, merchant_id, psp, account, psp_payment_id, method, direction, state, livemode, origin,
+                      created_at, updated_at)
+select id, merchant_id, psp, account, psp_payment_id, method, direction, state, livemode, origin, created_at, created_at
+from json_to_recordset(cast(:rows as json)) as t (
+    id uuid, merchant_id uuid, psp text, account text, psp_payment_id text, method text, direction text, state text,
+    livemode boolean, origin text, created_at timestamptz)
+order by psp, account, psp_payment_id
+on conflict on constraint uq_payments_psp_payment_id do nothing
+""")
+
+LOCK = text("""
+select id, state, amount_minor, received_minor, refunded_minor, currency, origin, livemode, place_at, place_rank,
+       place_key, version
+from payments where id = any(:ids) order by id for no key update
+""")
+
+MOVE = text("""
+update payments p set state = m.state, amount_minor = m.amount_minor, received_minor = m.received_minor,
+    refunded_minor = m.refunded_minor, currency = m.currency, place_at = m.place_at, place_rank = m.place_rank,
+    place_key = m.place_key, version = p.version + 1, updated_at = m.updated_at,
+    method = case when p.method = 'unknown' then coalesce(m.method, p.method) else p.method end,
+    merchant_reference = coalesce(p.merchant_reference, m.merchant_reference),
+    clabe = coalesce(p.clabe, m.clabe), expires_at = coalesce(m.expires_at, p.expires_at),
+    crypto_asset = coalesce(m.crypto_asset, p.crypto_asset), crypto_network = coalesce(m.crypto_network, p.crypto_network),
+    crypto_base_units = coalesce(m.crypto_base_units, p.crypto_base_units),
+    crypto_scale = coalesce(m.crypto_scale, p.crypto_scale), crypto_tx_hash = coalesce(m.crypto_tx_hash, p.crypto_tx_hash)
+from json_to_recordset(cast(:rows as json)) as m (
+    id uuid, version bigint, from_state text, state text, amount_minor bigint, received_minor bigint,
+    refunded_minor bigint, currency text, place_at timestamptz, place_rank smallint, place_key text, method text,
+    merchant_reference text, clabe text, expires_at timestamptz, crypto_asset text, crypto_network text,
+    crypto_base_units numeric, crypto_scale smallint, crypto_tx_hash text, updated_at timestamptz)
+where p.id = m.id and p.state = m.from_state and p.version = m.version
+""")
+
+ADD_REFERENCES = text("""
+insert into payment_references (psp, account, psp_ref, payment_id)
+select psp, account, psp_ref, payment_id from json_to_recordset(cast(:rows as json)) as t (
+    psp text, account text, psp_ref text, payment_id uuid)
+order by psp, account, psp_ref
+on conflict do nothing
+""")
+
+
+class PaymentRepository:
+    """Payments as the one door needs them: in sets."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def find_ids(self, keys: Collection[PspKey]) -> dict[PspKey, UUID]:
+        """Our ids by the PSP's payment ids."""
+        return self._find(FIND, keys)
+
+    def find_ids_by_reference(self, keys: Collection[PspKey]) -> dict[PspKey, UUID]:
+        """Our ids by other PSP ids that earlier events tied to a payment."""
+        return self._find(FIND_BY_REFERENCE, keys)
+
+    def find_deposit_merchants(self, keys: Collection[PspKey]) -> dict[PspKey, UUID]:
+        """The merchants to whom these CLABEs were given."""
+        return self._find(FIND_DEPOSIT_MERCHANT, keys)
+
+    def _find(self, statement, keys: Collection[PspKey]) -> dict[PspKey, UUID]:
+        if not keys:
+            return {}
+        rows = to_json([_Key(*key) for key in keys])
+        return {(r.psp, r.account, r.value): r.id for r in self.connection.execute(statement, {"rows": rows})}
+
+    def add_once(self, payments: Sequence[NewPayment]) -> None:
+        """Make payments; one that another worker made meanwhile is left as it is."""
+        if payments:
+            self.connection.execute(ADD_ONCE, {"rows": to_json(payments)})
+
+    def lock(self, ids: Collection[UUID]) -> dict[UUID, LockedPayment]:
+        """Lock payments in id order until the transaction ends and read them as they stand then."""
+        if not ids:
+            return {}
+        rows = self.connection.execute(LOCK, {"ids": sorted(ids)}).mappings()
+        return {row["id"]: _locked(row) for row in rows}
+
+    def move(self, moved: Sequence[MovedPayment]) -> None:
+        """Write what payments become. Raises LostRace unless every one still stood as it was locked."""
+        if not moved:
+            return
+        changed = self.connection.execute(MOVE, {"rows": to_json(moved)}).rowcount
+        if changed != len(moved):
+            raise LostRace(f"{len(moved) - changed} of {len(moved)} payments had changed")
+
+    def add_references(self, references: Sequence[PspReference]) -> None:
+        """Remember which payment other PSP ids lead to. The first one to say so stays."""
+        if references:
+            self.connection.execute(ADD_REFERENCES, {"rows": to_json(references)})
+
+
+def _locked(row) -> LockedPayment:
+    return LockedPayment(
+        **{**row, "state": PaymentState(row["state"]), "origin": Origin(row["origin"])},
+    )

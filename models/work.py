@@ -1,0 +1,168 @@
+"""The worker's side of the inbox: claim events under a lease, finish them, or put them off."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from models.rows import to_json
+from models.states import Decision, InboxStatus, Source
+
+
+class LeaseLost(Exception):
+    """Another worker has taken events over meanwhile; what was decided here must not be stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedEvent:
+    """One inbox event under our lease, with what arrived."""
+
+    id: int
+    psp: str
+    account: str
+    event_key: str
+    source: Source
+    attempts: int  # this one included
+    received_at: datetime
+    decision: Decision | None
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The terminal status of one event."""
+
+    id: int
+    status: InboxStatus
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """An event to be tried again later. `attempts` is what the row should remember."""
+
+    id: int
+    next_attempt_at: datetime
+    attempts: int
+    reason: str
+
+
+CLAIM = text("""
+with due as (
+    select id from inbox_events
+    where id = any(:ids) and status = 'received' and (lease_until is null or lease_until < :now)
+    order by id for update skip locked
+)
+update inbox_events e set attempts = e.attempts + 1, lease_until = :until, lease_token = :token
+from due where e.id = due.id
+""")
+
+LOAD = text("""
+select e.id, e.psp, e.account, e.event_key, e.source, e.attempts, e.received_at, e.decision, p.headers, p.body
+from inbox_events e join inbox_payloads p on p.event_id = e.id and p.received_at = e.received_at
+where e.id = any(:ids) and e.lease_token = :token and e.status = 'received'
+order by e.id
+""")
+
+FINISH = text("""
+update inbox_events e set status = f.status, reason = f.reason, processed_at = :now, lease_until = null, lease_token = null
+from json_to_recordset(cast(:rows as json)) as f (id bigint, status text, reason text)
+where e.id = f.id and e.lease_token = :token and e.status = 'received'
+""")
+
+POSTPONE = text("""
+update inbox_events e set attempts = f.attempts, next_attempt_at = f.next_attempt_at, reason = f.reason,
+    lease_until = null, lease_token = null
+from json_to_recordset(cast(:rows as json)) as f (id bigint, next_attempt_at timestamptz, attempts smallint, reason text)
+where e.id = f.id and e.lease_token = :token and e.status = 'received'
+""")
+
+DUE = text("""
+select id from inbox_events
+where status = 'received' and next_attempt_at <= :now and (lease_until is null or lease_until < :now)
+order by next_attempt_at limit :limit
+""")
+
+RING_LATER = text("update inbox_events set next_attempt_at = :at where id = any(:ids) and status = 'received'")
+
+REPLAY = text("""
+update inbox_events set status = 'received', attempts = 0, reason = null, processed_at = null, next_attempt_at = :now
+where id = any(:ids) and status in ('parked', 'ignored')
+returning id
+""")
+
+DEPTH = text("""
+select psp, count(*) as unfinished, extract(epoch from :now - min(received_at))::float8 as oldest_seconds
+from inbox_events where status = 'received' group by psp
+""")
+
+SET_ASIDE = text("""
+select psp, status, count(*) as events from inbox_events where status in ('parked', 'conflict') group by psp, status
+""")
+
+
+class WorkRepository:
+    """Inbox events as work. Every change is fenced by the lease token of the claim."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def claim(self, ids: Sequence[int], token: UUID, now: datetime, until: datetime) -> None:
+        """Count an attempt and take the lease of those that are unfinished and free. Commit before working on them."""
+        self.connection.execute(CLAIM, {"ids": list(ids), "token": token, "now": now, "until": until})
+
+    def list_claimed(self, ids: Sequence[int], token: UUID) -> list[ClaimedEvent]:
+        """What the claim got, in id order."""
+        return [
+            ClaimedEvent(
+                id=row.id,
+                psp=row.psp,
+                account=row.account,
+                event_key=row.event_key,
+                source=Source(row.source),
+                attempts=row.attempts,
+                received_at=row.received_at,
+                decision=Decision(row.decision) if row.decision else None,
+                headers=dict(row.headers),
+                body=bytes(row.body),
+            )
+            for row in self.connection.execute(LOAD, {"ids": list(ids), "token": token})
+        ]
+
+    def finish(self, finished: Sequence[Finished], token: UUID, now: datetime) -> None:
+        """Give events their terminal status. Raises LeaseLost unless all of them were still ours."""
+        if finished:
+            self._fenced(FINISH, {"rows": to_json(finished), "token": token, "now": now}, len(finished))
+
+    def postpone(self, postponed: Sequence[Postponed], token: UUID) -> None:
+        """Let go of events until their next attempt. Raises LeaseLost unless all of them were still ours."""
+        if postponed:
+            self._fenced(POSTPONE, {"rows": to_json(postponed), "token": token}, len(postponed))
+
+    def _fenced(self, statement, values: dict, expected: int) -> None:
+        changed = self.connection.execute(statement, values).rowcount
+        if changed != expected:
+            raise LeaseLost(f"{expected - changed} of {expected} events are no longer under this lease")
+
+    def list_due(self, now: datetime, limit: int) -> list[int]:
+        """Ids of unfinished events whose time has come and that nobody works on, the longest due first."""
+        return list(self.connection.scalars(DUE, {"now": now, "limit": limit}))
+
+    def ring_later(self, ids: Sequence[int], at: datetime) -> None:
+        """Take events out of `list_due` until then; whoever was rung for them may work on them meanwhile."""
+        self.connection.execute(RING_LATER, {"ids": list(ids), "at": at})
+
+    def replay(self, ids: Sequence[int], now: datetime) -> list[int]:
+        """Make parked and ignored events unfinished again; the ids that were."""
+        return list(self.connection.scalars(REPLAY, {"ids": list(ids), "now": now}))
+
+    def count_unfinished(self, now: datetime) -> list[tuple[str, int, float]]:
+        """(psp, unfinished events, age of the oldest in seconds) for every PSP that has any."""
+        return [tuple(row) for row in self.connection.execute(DEPTH, {"now": now})]
+
+    def count_set_aside(self) -> list[tuple[str, str, int]]:
+        """(psp, status, events) of what waits for a person."""
+        return [tuple(row) for row in self.connection.execute(SET_ASIDE)]

@@ -1,0 +1,1 @@
+"""What happens by the clock: the timetable, its tasks and the services behind them."""

@@ -1,0 +1,62 @@
+"""The periodic work: ring again for what is due, and keep the house in order."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from models.unit_of_work import UnitOfWork
+from schedules.beat import HOUSEKEEPING_SECONDS, SWEEP_SECONDS
+
+log = structlog.get_logger(__name__)
+
+SWEEP_LIMIT = 20_000
+RING_SIZE = 200
+RING_AGAIN_AFTER = timedelta(seconds=10)
+MONTHS_AHEAD = 3
+WINDOWS_KEPT = timedelta(days=2)
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleDeps:
+    """What the periodic services need."""
+
+    unit_of_work: Callable[[], UnitOfWork]
+    enqueue: Callable[[Sequence[int]], None]
+    clock: Callable[[], datetime]
+
+
+def find_window(now: datetime, seconds: int) -> datetime:
+    """The start of the period of this length that `now` lies in."""
+    return datetime.fromtimestamp(now.timestamp() // seconds * seconds, UTC)
+
+
+def sweep(deps: ScheduleDeps) -> int:
+    """Ring for every unfinished event whose time has come and that nobody works on; how many there were.
+
+    What was rung is left alone for a few seconds, so a long backlog is not rung again and again.
+    """
+    now = deps.clock()
+    with deps.unit_of_work() as work:
+        if not work.windows.take("sweep", find_window(now, SWEEP_SECONDS)):
+            return 0
+        due = work.work.list_due(now, SWEEP_LIMIT)
+        work.work.ring_later(due, now + RING_AGAIN_AFTER)
+        work.commit_lazily()
+    for start in range(0, len(due), RING_SIZE):
+        deps.enqueue(due[start : start + RING_SIZE])
+    if due:
+        log.info("swept", events=len(due))
+    return len(due)
+
+
+def keep_house(deps: ScheduleDeps) -> None:
+    """Make the payload partitions of the coming months and forget old windows."""
+    now = deps.clock()
+    with deps.unit_of_work() as work:
+        if not work.windows.take("housekeeping", find_window(now, HOUSEKEEPING_SECONDS)):
+            return
+        work.add_payload_partitions(now, MONTHS_AHEAD)
+        work.windows.forget(now - WINDOWS_KEPT)
+        work.commit()

@@ -1,0 +1,20 @@
+"""The tasks of the timetable."""
+
+from collections.abc import Callable
+
+from celery import Celery
+
+from schedules import services
+from schedules.services import ScheduleDeps
+
+
+def register_tasks(app: Celery, deps: Callable[[], ScheduleDeps]) -> None:
+    """Register the periodic tasks; `deps` is asked in the worker process, after the fork."""
+
+    @app.task(name="schedules.sweep")
+    def sweep() -> None:
+        services.sweep(deps())
+
+    @app.task(name="schedules.keep_house")
+    def keep_house() -> None:
+        services.keep_house(deps())

@@ -1,0 +1,236 @@
+"""The unit of work over plain dictionaries, for tests that make thousands of them.
+
+tests/models/test_unit_of_work.py runs one suite on this and on Postgres, so that it stays honest.
+"""
+
+import copy
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+from uuid import UUID
+
+from models.discrepancies import NewDiscrepancy
+from models.inbox import SWEEP_GRACE, Delivery
+from models.payments import LockedPayment, LostRace, MovedPayment, NewPayment, PspKey, PspReference
+from models.states import InboxStatus, Outcome, Source
+from models.transitions import NewTransition
+from models.work import ClaimedEvent, Finished, LeaseLost, Postponed
+
+
+class AlreadyDecided(Exception):
+    """What Postgres says with a unique index."""
+
+
+@dataclass
+class FakeEvent:
+    claimed: ClaimedEvent
+    status: str = InboxStatus.RECEIVED
+    reason: str | None = None
+    next_attempt_at: datetime | None = None
+    lease_until: datetime | None = None
+    token: UUID | None = None
+
+
+@dataclass
+class Data:
+    events: dict[int, FakeEvent] = field(default_factory=dict)
+    payments: dict[UUID, LockedPayment] = field(default_factory=dict)
+    psp_ids: dict[PspKey, UUID] = field(default_factory=dict)
+    references: dict[PspKey, UUID] = field(default_factory=dict)
+    deposit_accounts: dict[PspKey, UUID] = field(default_factory=dict)
+    transitions: list[NewTransition] = field(default_factory=list)
+    discrepancies: dict[tuple[int, UUID, str], NewDiscrepancy] = field(default_factory=dict)
+    windows: set[tuple[str, datetime]] = field(default_factory=set)
+
+
+class FakeWork:
+    def __init__(self, data: Data) -> None:
+        self.data = data
+
+    def claim(self, ids: Sequence[int], token: UUID, now: datetime, until: datetime) -> None:
+        for event in (self.data.events[i] for i in ids if i in self.data.events):
+            is_free = event.lease_until is None or event.lease_until < now
+            if event.status == InboxStatus.RECEIVED and is_free:
+                event.claimed = replace(event.claimed, attempts=event.claimed.attempts + 1)
+                event.lease_until, event.token = until, token
+
+    def list_claimed(self, ids: Sequence[int], token: UUID) -> list[ClaimedEvent]:
+        return [e.claimed for i, e in sorted(self.data.events.items()) if i in ids and self._is_ours(e, token)]
+
+    def finish(self, finished: Sequence[Finished], token: UUID, now: datetime) -> None:
+        for one in finished:
+            event = self._fenced(one.id, token)
+            event.status, event.reason, event.token, event.lease_until = one.status, one.reason, None, None
+
+    def postpone(self, postponed: Sequence[Postponed], token: UUID) -> None:
+        for one in postponed:
+            event = self._fenced(one.id, token)
+            event.claimed = replace(event.claimed, attempts=one.attempts)
+            event.reason, event.next_attempt_at = one.reason, one.next_attempt_at
+            event.token, event.lease_until = None, None
+
+    def list_due(self, now: datetime, limit: int) -> list[int]:
+        due = [
+            (event.next_attempt_at, i)
+            for i, event in self.data.events.items()
+            if event.status == InboxStatus.RECEIVED
+            and event.next_attempt_at <= now
+            and (event.lease_until is None or event.lease_until < now)
+        ]
+        return [i for _, i in sorted(due)[:limit]]
+
+    def ring_later(self, ids: Sequence[int], at: datetime) -> None:
+        for i in ids:
+            if self.data.events[i].status == InboxStatus.RECEIVED:
+                self.data.events[i].next_attempt_at = at
+
+    def replay(self, ids: Sequence[int], now: datetime) -> list[int]:
+        replayed = []
+        for i in ids:
+            event = self.data.events.get(i)
+            if event and event.status in (InboxStatus.PARKED, InboxStatus.IGNORED):
+                event.status, event.reason, event.next_attempt_at = InboxStatus.RECEIVED, None, now
+                event.claimed = replace(event.claimed, attempts=0)
+                replayed.append(i)
+        return replayed
+
+    def _is_ours(self, event: FakeEvent, token: UUID) -> bool:
+        return event.token == token and event.status == InboxStatus.RECEIVED
+
+    def _fenced(self, event_id: int, token: UUID) -> FakeEvent:
+        event = self.data.events.get(event_id)
+        if event is None or not self._is_ours(event, token):
+            raise LeaseLost(str(event_id))
+        return event
+
+
+class FakePayments:
+    def __init__(self, data: Data) -> None:
+        self.data = data
+
+    def find_ids(self, keys: Collection[PspKey]) -> dict[PspKey, UUID]:
+        return {key: self.data.psp_ids[key] for key in keys if key in self.data.psp_ids}
+
+    def find_ids_by_reference(self, keys: Collection[PspKey]) -> dict[PspKey, UUID]:
+        return {key: self.data.references[key] for key in keys if key in self.data.references}
+
+    def find_deposit_merchants(self, keys: Collection[PspKey]) -> dict[PspKey, UUID]:
+        return {key: self.data.deposit_accounts[key] for key in keys if key in self.data.deposit_accounts}
+
+    def add_once(self, payments: Sequence[NewPayment]) -> None:
+        for new in payments:
+            key = (new.psp, new.account, new.psp_payment_id)
+            if key not in self.data.psp_ids:
+                self.data.psp_ids[key] = new.id
+                self.data.payments[new.id] = LockedPayment(
+                    new.id, new.state, None, 0, 0, None, new.origin, new.livemode, None, None, None, 0
+                )
+
+    def lock(self, ids: Collection[UUID]) -> dict[UUID, LockedPayment]:
+        return {i: self.data.payments[i] for i in sorted(ids) if i in self.data.payments}
+
+    def move(self, moved: Sequence[MovedPayment]) -> None:
+        for one in moved:
+            before = self.data.payments[one.id]
+            if (before.version, before.state) != (one.version, one.from_state):
+                raise LostRace(str(one.id))
+            names = ("state", "amount_minor", "received_minor", "refunded_minor", "currency")
+            places = ("place_at", "place_rank", "place_key")
+            changes: dict[str, Any] = {name: getattr(one, name) for name in (*names, *places)}
+            self.data.payments[one.id] = replace(before, version=before.version + 1, **changes)
+
+    def add_references(self, references: Sequence[PspReference]) -> None:
+        for one in references:
+            self.data.references.setdefault((one.psp, one.account, one.psp_ref), one.payment_id)
+
+
+class FakeTransitions:
+    def __init__(self, data: Data) -> None:
+        self.data = data
+
+    def add(self, transitions: Sequence[NewTransition]) -> None:
+        decided = {(t.event_id, t.ordinal) for t in self.data.transitions if t.outcome is not Outcome.UNMATCHED}
+        for new in transitions:
+            if new.outcome is not Outcome.UNMATCHED and (new.event_id, new.ordinal) in decided:
+                raise AlreadyDecided(str(new.event_id))
+            self.data.transitions.append(new)
+
+    def list_facts(self, payment_ids: Sequence[UUID]) -> dict[UUID, list[tuple[int, dict[str, Any]]]]:
+        found = defaultdict(list)
+        for t in self.data.transitions:
+            if t.payment_id in payment_ids and t.outcome is not Outcome.UNMATCHED:
+                found[t.payment_id].append((t.event_id, t.facts))
+        return dict(found)
+
+
+class FakeDiscrepancies:
+    def __init__(self, data: Data) -> None:
+        self.data = data
+
+    def add_once(self, discrepancies: Sequence[NewDiscrepancy]) -> None:
+        for one in discrepancies:
+            self.data.discrepancies.setdefault((one.event_id, one.payment_id, one.kind), one)
+
+
+class FakeWindows:
+    def __init__(self, data: Data) -> None:
+        self.data = data
+
+    def take(self, job: str, window_start: datetime) -> bool:
+        if (job, window_start) in self.data.windows:
+            return False
+        self.data.windows.add((job, window_start))
+        return True
+
+    def forget(self, before: datetime) -> None:
+        self.data.windows = {w for w in self.data.windows if w[1] >= before}
+
+
+class FakeUnitOfWork:
+    """Works on a copy of the stored data; only a commit puts it back."""
+
+    def __init__(self, stored: Data) -> None:
+        self.stored = stored
+
+    def __enter__(self) -> Self:
+        self.data = copy.deepcopy(self.stored)
+        self.work, self.payments = FakeWork(self.data), FakePayments(self.data)
+        self.transitions, self.discrepancies = FakeTransitions(self.data), FakeDiscrepancies(self.data)
+        self.windows = FakeWindows(self.data)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+    def commit(self) -> None:
+        self.stored.__dict__.update(copy.deepcopy(self.data).__dict__)
+
+    commit_lazily = commit
+
+
+def put_delivery(data: Data, delivery: Delivery) -> int:
+    """Store a delivery as the receiver does; the id of the first one with its key."""
+    for i, event in data.events.items():
+        known = event.claimed
+        if (known.psp, known.account, known.event_key) == (delivery.psp, delivery.account, delivery.event_key):
+            return i
+    i = len(data.events) + 1
+    claimed = ClaimedEvent(
+        i,
+        delivery.psp,
+        delivery.account,
+        delivery.event_key,
+        Source.WEBHOOK,
+        0,
+        delivery.received_at,
+        None,
+        dict(delivery.headers),
+        delivery.body,
+    )
+    data.events[i] = FakeEvent(claimed, next_attempt_at=delivery.received_at + SWEEP_GRACE)
+    return i

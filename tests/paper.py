@@ -1,0 +1,85 @@
+"""A PSP on paper: its bodies are the fields of one payment event as JSON. For tests of what comes after reading."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any
+
+from models.inbox import Delivery
+from models.states import Decision, EventKind, Method
+from psps.base import Ignored, PaymentEvent, Reply, Unparseable
+
+_numbers = count(1)
+NOON = datetime(2026, 11, 20, 18, tzinfo=UTC)
+
+
+class PaperPsp:
+    """psps.base.EventsModule for paper bodies. The word `poison` makes it fail as a bug would."""
+
+    def event_key(self, headers: Mapping[str, str], body: bytes) -> str:
+        return str(json.loads(body)["key"])
+
+    def content_digest(self, body: bytes) -> bytes:
+        return hashlib.sha256(body).digest()
+
+    def read(self, headers: Mapping[str, str], body: bytes) -> list[PaymentEvent] | Ignored:
+        try:
+            said = json.loads(body)
+        except ValueError as error:
+            raise Unparseable("not JSON") from error
+        if said.get("poison"):
+            raise RuntimeError("a bug")
+        if "ignored" in said:
+            return Ignored("paper", said["ignored"], known=said.get("known", True))
+        said.pop("key")
+        at = said.pop("at", None)
+        return [
+            PaymentEvent(
+                kind=EventKind(said.pop("kind")),
+                raw_type="paper",
+                psp_payment_id=said.pop("payment", None),
+                occurred_at=datetime.fromisoformat(at) if at else None,
+                psp_refs=tuple(said.pop("refs", ())),
+                method=Method(said.pop("method", "card")),
+                **said,
+            )
+        ]
+
+    def parse(self, headers: Mapping[str, str], body: bytes) -> list[PaymentEvent]:
+        said = self.read(headers, body)
+        return [] if isinstance(said, Ignored) else said
+
+    def reply(self, body: bytes, decision: Decision) -> Reply:
+        return Reply(200, b"{}")
+
+    def deposit_clabe(self, body: bytes) -> str | None:
+        return None
+
+
+def write_delivery(received_at: datetime = NOON, account: str = "default", **said: Any) -> Delivery:
+    """A delivery of the paper PSP; `said` are the fields of its payment event, `key` is made up unless given."""
+    said.setdefault("key", f"evt_{next(_numbers)}")
+    if isinstance(said.get("at"), datetime):
+        said["at"] = said["at"].isoformat()
+    return make_delivery(json.dumps(said).encode(), str(said["key"]), "paper", account, received_at)
+
+
+def make_delivery(
+    body: bytes, event_key: str, psp: str = "paper", account: str = "default", received_at: datetime = NOON
+) -> Delivery:
+    """A delivery of any body."""
+    digest = hashlib.sha256(body).digest()
+    return Delivery(
+        psp,
+        account,
+        event_key,
+        digest,
+        digest,
+        [("content-type", "application/json")],
+        body,
+        "test",
+        False,
+        received_at,
+    )

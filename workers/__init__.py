@@ -1,0 +1,1 @@
+"""Celery: thin tasks, the services behind them, and the state machine."""

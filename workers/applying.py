@@ -1,0 +1,154 @@
+"""The one door for state: a batch of payment events becomes decisions, moves and history in one transaction."""
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from models.discrepancies import NewDiscrepancy
+from models.payments import LockedPayment, MovedPayment
+from models.states import Method, Origin, Outcome
+from models.transitions import NewTransition
+from models.unit_of_work import UnitOfWork
+from workers.decisions import decide, needs_history
+from workers.facts import Decided, Fact, Place, Standing
+from workers.reading import Item
+
+
+@dataclass(slots=True)
+class _Progress:
+    """One locked payment on its way through the batch."""
+
+    payment: LockedPayment
+    base: Standing
+    current: Standing
+    place: Place | None
+    past: list[Fact]
+    items: list[Item]
+    event_ids: dict[str, int] = field(default_factory=dict)  # of every fact in `past`, by its key
+
+
+def apply_items(
+    work: UnitOfWork, pairs: Sequence[tuple[Item, UUID]], adopted: Collection[UUID], now: datetime
+) -> list[NewTransition]:
+    """Decide about every item of the payment beside it and write the results; the caller commits."""
+    by_payment: dict[UUID, list[Item]] = defaultdict(list)
+    for item, payment_id in pairs:
+        by_payment[payment_id].append(item)
+    transitions: list[NewTransition] = []
+    moves: list[MovedPayment] = []
+    discrepancies: list[NewDiscrepancy] = []
+    for one in _lock(work, by_payment):
+        for item in one.items:
+            one.event_ids[item.fact.key] = item.event.id
+            decided = decide(one.base, one.current, one.place, one.past, item.fact)
+            transitions.append(_record(one, item, decided, now, is_adopted=one.payment.id in adopted))
+            discrepancies += _open(one, item, decided, now)
+            one.past.append(item.fact)
+            one.current, one.place = decided.standing, decided.place
+        moves.append(_move(one, now))
+    work.payments.move(moves)
+    work.transitions.add(transitions)
+    work.discrepancies.add_once(discrepancies)
+    return transitions
+
+
+def _lock(work: UnitOfWork, by_payment: dict[UUID, list[Item]]) -> list[_Progress]:
+    progress = []
+    for payment_id, payment in work.payments.lock(by_payment).items():
+        items = sorted(by_payment[payment_id], key=lambda item: item.fact.place)
+        progress.append(_start(payment, items))
+    behind = [one for one in progress if any(needs_history(item.fact, one.place) for item in one.items)]
+    history = work.transitions.list_facts([one.payment.id for one in behind])
+    for one in behind:
+        for event_id, said in history.get(one.payment.id, []):
+            one.past.append(Fact.from_json(said))
+            one.event_ids[said["key"]] = event_id
+    return progress
+
+
+def _start(payment: LockedPayment, items: list[Item]) -> _Progress:
+    current = Standing(
+        payment.state, payment.amount_minor, payment.currency, payment.received_minor, payment.refunded_minor
+    )
+    # What a merchant asked for stands; what a webhook brought is part of the fold.
+    base = Standing(amount=current.amount, currency=current.currency) if payment.origin is Origin.API else Standing()
+    place = None
+    if payment.place_at is not None:
+        place = (payment.place_at, payment.place_rank or 0, payment.place_key or "")
+    return _Progress(payment, base, current, place, past=[], items=items)
+
+
+def _record(one: _Progress, item: Item, decided: Decided, now: datetime, is_adopted: bool) -> NewTransition:
+    reason = decided.reason
+    if reason is None and is_adopted and one.place is None and decided.outcome is Outcome.APPLIED:
+        reason = "adopted"
+    return NewTransition(
+        payment_id=one.payment.id,
+        event_id=item.event.id,
+        ordinal=item.ordinal,
+        kind=item.said.kind,
+        from_state=one.current.state,
+        to_state=decided.standing.state,
+        outcome=decided.outcome,
+        reason=reason,
+        source=item.event.source,
+        received_minor=decided.standing.received,
+        refunded_minor=decided.standing.refunded,
+        facts=item.fact.to_json(),
+        occurred_at=item.said.occurred_at,
+        recorded_at=now,
+    )
+
+
+def _open(one: _Progress, item: Item, decided: Decided, now: datetime) -> list[NewDiscrepancy]:
+    """One discrepancy for every fact that is refused as things stand now, also for an older one refused only now."""
+    standing = decided.standing
+    ours = {
+        "state": standing.state,
+        "amount_minor": standing.amount,
+        "received_minor": standing.received,
+        "refunded_minor": standing.refunded,
+        "currency": standing.currency,
+    }
+    return [
+        NewDiscrepancy(
+            payment_id=one.payment.id,
+            event_id=one.event_ids[fact.key],
+            kind=reason,
+            ours=ours,
+            theirs=fact.to_json(),
+            opened_at=now,
+        )
+        for fact, reason in decided.forbidden
+    ]
+
+
+def _move(one: _Progress, now: datetime) -> MovedPayment:
+    place_at, place_rank, place_key = one.place or one.items[-1].fact.place
+    said = [item.said for item in one.items]
+    crypto = next((s.crypto for s in reversed(said) if s.crypto), None)
+    return MovedPayment(
+        id=one.payment.id,
+        version=one.payment.version,
+        from_state=one.payment.state,
+        state=one.current.state,
+        amount_minor=one.current.amount,
+        received_minor=one.current.received,
+        refunded_minor=one.current.refunded,
+        currency=one.current.currency,
+        place_at=place_at,
+        place_rank=place_rank,
+        place_key=place_key,
+        method=next((s.method for s in said if s.method is not Method.UNKNOWN), None),
+        merchant_reference=next((s.merchant_reference for s in said if s.merchant_reference), None),
+        clabe=next((s.clabe for s in said if s.clabe), None),
+        expires_at=next((s.expires_at for s in reversed(said) if s.expires_at), None),
+        crypto_asset=crypto.asset if crypto else None,
+        crypto_network=crypto.network if crypto else None,
+        crypto_base_units=str(crypto.base_units) if crypto else None,
+        crypto_scale=crypto.scale if crypto else None,
+        crypto_tx_hash=crypto.tx_hash if crypto else None,
+        updated_at=now,
+    )

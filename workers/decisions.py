@@ -1,0 +1,161 @@
+"""The pure functions that decide about a payment event. Nothing here knows a database or a clock.
+
+A payment's state is a fold over the set of its facts in the order of the PSP's own clock, so it does not depend on
+the order in which they arrive. A fact newer than all before it is one step; an older one is folded again with the rest.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from models.states import EventKind as K
+from models.states import Outcome
+from models.states import PaymentState as S
+from workers.facts import Decided, Fact, Place, Standing, Step
+from workers.state_machine import NOT_PAID, PROVES_COMPLETION, TELLS_AMOUNT, find_fixed_target, is_legal
+
+TELLS_MONEY = frozenset({K.COMPLETED, K.REFUNDED, K.REFUND_FAILED})
+IS_NEWS_ANYWAY = frozenset({K.DISPUTE_INQUIRY, K.DISPUTE_LOST})  # they change no state, but a person must see them
+
+
+def _by_refunds(standing: Standing) -> S:
+    if not standing.refunded:
+        return S.COMPLETED
+    return S.REFUNDED if standing.refunded >= standing.received else S.PARTIALLY_REFUNDED
+
+
+def _find_target(standing: Standing, kind: K) -> S:
+    """The state that an event of this kind asks for; amounts are in `standing` already."""
+    if kind is K.DISPUTE_WON or (kind in TELLS_MONEY and standing.state is not S.DISPUTED):
+        return _by_refunds(standing)
+    if kind is K.DISPUTE_INQUIRY or kind in TELLS_MONEY:
+        return standing.state
+    return find_fixed_target(standing.state, kind)
+
+
+def _find_fault(standing: Standing, fact: Fact) -> str | None:
+    """Why the money of a fact does not fit the payment, or None."""
+    if fact.currency and standing.currency and fact.currency != standing.currency:
+        return "currency_mismatch"
+    if fact.kind not in TELLS_AMOUNT:
+        return None
+    if fact.amount is not None and standing.amount is not None and fact.amount != standing.amount:
+        return "amount_mismatch"
+    return None
+
+
+def _find_payment_fault(amount: int | None, received: int) -> str | None:
+    if amount is None or received == amount:
+        return None
+    return "underpaid" if received < amount else "overpaid"
+
+
+def _learn(standing: Standing, fact: Fact) -> Standing:
+    amount = fact.amount if fact.kind in TELLS_AMOUNT else None
+    return replace(
+        standing,
+        amount=standing.amount if standing.amount is not None else amount,
+        currency=standing.currency or fact.currency,
+    )
+
+
+def _complete(standing: Standing, fact: Fact) -> Step:
+    """The money has come: compare it with what was asked for before anything completes."""
+    received = fact.received if fact.received is not None else (fact.amount if fact.kind in TELLS_AMOUNT else None)
+    if received is None:
+        received = standing.received or standing.amount or 0
+    fault = _find_payment_fault(standing.amount, received)
+    standing = replace(standing, received=received)
+    return Step(standing, is_forbidden=fault is not None, reason=fault)
+
+
+def _count_refunds(standing: Standing, fact: Fact) -> Standing:
+    if fact.kind is K.REFUNDED and fact.refunded is not None:
+        # A completion that was only implied may not have told how much had come.
+        received = standing.received or fact.received or fact.amount or 0
+        return replace(standing, refunded=fact.refunded, received=received)
+    if fact.kind is K.REFUND_FAILED and fact.refund_ref not in standing.failed_refunds:
+        left = max(0, standing.refunded - (fact.refund_minor or 0))
+        return replace(standing, refunded=left, failed_refunds=standing.failed_refunds | {fact.refund_ref or ""})
+    return standing
+
+
+def step(before: Standing, fact: Fact) -> Step:
+    """Apply one fact that is newer than all before it. A refused one changes no state."""
+    fault = _find_fault(before, fact)
+    if fault:
+        return Step(before, is_forbidden=True, reason=fault)
+    now, reason = _learn(before, fact), None
+    implied = fact.kind in PROVES_COMPLETION and before.state in NOT_PAID
+    if (fact.kind is K.COMPLETED and before.state in NOT_PAID) or implied:
+        completion = _complete(now, fact)
+        if completion.is_forbidden:
+            return completion
+        now = replace(completion.standing, state=S.COMPLETED)
+        reason = _name_completion(before.state, implied)
+        if not implied:
+            return Step(now, reason=reason)
+    elif fact.kind is K.COMPLETED and fact.received not in (None, now.received) and now.received:
+        return Step(before, is_forbidden=True, reason="received_mismatch")
+    elif fact.kind is K.PARTIALLY_FUNDED and before.state in NOT_PAID and fact.received is not None:
+        now = replace(now, received=fact.received)
+    now = _count_refunds(now, fact)
+    if now.refunded > now.received:
+        return Step(before, is_forbidden=True, reason="refund_exceeds_received")
+    target = _find_target(now, fact.kind)
+    if not is_legal(now.state, fact.kind, target):
+        return Step(before, is_forbidden=True, reason="illegal_move")
+    return Step(replace(now, state=target), reason=reason)
+
+
+def _name_completion(state: S, implied: bool) -> str | None:
+    if implied:
+        return "implied"
+    return {S.EXPIRED: "late_payment", S.FAILED: "new_attempt"}.get(state)
+
+
+def fold(base: Standing, facts: Iterable[Fact]) -> tuple[Standing, dict[str, Step]]:
+    """Apply facts in their place order; the standing at the end and the step of each by its key."""
+    steps = {}
+    for fact in sorted(facts, key=lambda f: f.place):
+        steps[fact.key] = step(base, fact)
+        base = steps[fact.key].standing
+    return base, steps
+
+
+def needs_history(fact: Fact, place: Place | None) -> bool:
+    """Whether deciding about this fact takes all the facts before it."""
+    return place is not None and (fact.place <= place or fact.kind is K.REFUND_FAILED)
+
+
+def decide(base: Standing, current: Standing, place: Place | None, past: Iterable[Fact], fact: Fact) -> Decided:
+    """Decide about one fact of a payment.
+
+    `base` is the payment before any fact, `current` and `place` where it stands and the newest fact so far;
+    `past` holds the facts decided before and is read only where `needs_history` says so.
+    """
+    if not needs_history(fact, place):
+        own = step(current, fact)
+        standing, place_now = own.standing, fact.place
+        forbidden = ((fact, own.reason or ""),) if own.is_forbidden else ()
+    else:
+        facts = {f.key: f for f in (*past, fact)}
+        standing, steps = fold(base, facts.values())
+        own, place_now = steps[fact.key], max(place or fact.place, fact.place)
+        forbidden = tuple((facts[key], s.reason or "") for key, s in steps.items() if s.is_forbidden)
+    standing = replace(standing, failed_refunds=frozenset())
+    outcome, reason = _name_outcome(own, current, standing, fact, place)
+    return Decided(outcome, reason, standing, place_now, forbidden)
+
+
+def _name_outcome(
+    own: Step, current: Standing, standing: Standing, fact: Fact, place: Place | None
+) -> tuple[Outcome, str | None]:
+    if own.is_forbidden:
+        return Outcome.FORBIDDEN, own.reason
+    if place is not None and standing == current:
+        if fact.place < place:
+            return Outcome.STALE, None
+        return (Outcome.APPLIED, "noted") if fact.kind in IS_NEWS_ANYWAY else (Outcome.DUPLICATE, None)
+    if not is_legal(current.state, fact.kind, standing.state) and own.reason != "implied":
+        return Outcome.APPLIED, "reordered"
+    return Outcome.APPLIED, own.reason

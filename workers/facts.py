@@ -1,0 +1,76 @@
+"""What the state machine sees of an event and of a payment. Pure data."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from models.states import EventKind, Outcome, PaymentState
+from workers.state_machine import RANK
+
+FAR_FUTURE = datetime(9999, 12, 31, tzinfo=UTC)  # the place of facts without a time: after all that have one
+
+Place = tuple[datetime, int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What one payment event says about money, as far as it decides anything. Kept in transitions.facts."""
+
+    kind: EventKind
+    key: str  # unique among the facts of a payment, the same at every delivery
+    at: datetime | None = None
+    amount: int | None = None
+    received: int | None = None
+    refunded: int | None = None
+    currency: str | None = None
+    refund_ref: str | None = None
+    refund_minor: int | None = None
+
+    @property
+    def place(self) -> Place:
+        """Where it stands among the facts of its payment: the PSP's clock, then kind, then amounts, then key."""
+        return self.at or FAR_FUTURE, RANK[self.kind], f"{self.refunded or 0:019d}{self.received or 0:019d}{self.key}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The fact without its empty fields; `from_json` reads it back."""
+        said = {name: getattr(self, name) for name in self.__slots__}
+        said["at"] = self.at.isoformat() if self.at else None
+        return {name: value for name, value in said.items() if value is not None}
+
+    @classmethod
+    def from_json(cls, said: dict[str, Any]) -> "Fact":
+        """Raises KeyError, TypeError or ValueError if it was not written by `to_json`."""
+        at = said.get("at")
+        return cls(**{**said, "kind": EventKind(said["kind"]), "at": datetime.fromisoformat(at) if at else None})
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a payment stands in state and money."""
+
+    state: PaymentState = PaymentState.PENDING
+    amount: int | None = None
+    currency: str | None = None
+    received: int = 0
+    refunded: int = 0
+    failed_refunds: frozenset[str] = frozenset()  # known within one fold only
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One fact applied to a standing."""
+
+    standing: Standing
+    is_forbidden: bool = False
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """The decision about one fact, and where the payment stands after it."""
+
+    outcome: Outcome
+    reason: str | None
+    standing: Standing
+    place: Place
+    forbidden: tuple[tuple[Fact, str], ...] = ()  # every fact that the table refuses as things stand now

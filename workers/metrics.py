@@ -1,0 +1,36 @@
+"""What the workers count. Labels are PSP names and closed vocabularies only."""
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+
+class WorkerMetrics:
+    """Counters and histograms of event processing, registered in `registry`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.decisions = Counter(
+            "acuse_decisions_total", "Decisions about payment events", ["psp", "outcome"], registry=registry
+        )
+        self.events = Counter(
+            "acuse_events_finished_total", "Inbox events by terminal status", ["psp", "status"], registry=registry
+        )
+        self.unknown_types = Counter(
+            "acuse_unknown_event_types_total",
+            "Deliveries of a type that no fact sheet names; look at them in `acuse events list --status ignored`",
+            ["psp"],
+            registry=registry,
+        )
+        self.attempts_failed = Counter(
+            "acuse_attempts_failed_total", "Attempts at inbox events that ended in an error", ["psp"], registry=registry
+        )
+        self.batch_size = Histogram(
+            "acuse_worker_batch_events",
+            "Inbox events applied in one transaction",
+            buckets=(1, 2, 5, 10, 20, 50, 100, 200),
+            registry=registry,
+        )
+        self.latency = Histogram(
+            "acuse_acknowledged_to_applied_seconds",
+            "From the arrival of a delivery to its terminal status",
+            buckets=(0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3600),
+            registry=registry,
+        )

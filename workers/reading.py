@@ -1,0 +1,57 @@
+"""From stored bytes to what they mean: pure, one delivery at a time, before any lock is taken."""
+
+from dataclasses import dataclass
+
+from models.states import Decision, InboxStatus
+from models.work import ClaimedEvent, Finished
+from psps.base import Ignored, PaymentEvent, Unparseable
+from workers.dependencies import WorkerDeps
+from workers.facts import Fact
+
+WRONG_MODE = "livemode_mismatch"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One payment event of one delivery, and what the state machine sees of it."""
+
+    event: ClaimedEvent
+    ordinal: int
+    said: PaymentEvent
+    fact: Fact
+
+
+def _make_item(event: ClaimedEvent, ordinal: int, said: PaymentEvent) -> Item:
+    fact = Fact(
+        kind=said.kind,
+        key=f"{event.event_key}/{ordinal}",
+        at=said.occurred_at,
+        amount=said.amount_minor,
+        received=said.received_minor,
+        refunded=said.refunded_minor,
+        currency=said.currency,
+        refund_ref=said.refund_ref,
+        refund_minor=said.refund_minor,
+    )
+    return Item(event, ordinal, said, fact)
+
+
+def read_event(deps: WorkerDeps, event: ClaimedEvent) -> list[Item] | Finished:
+    """The payment events in a delivery, or the status that ends it here. Never raises for what a PSP can send."""
+    account = deps.accounts.get((event.psp, event.account))
+    reader = deps.readers.get(event.psp)
+    if account is None or reader is None:
+        return Finished(event.id, InboxStatus.PARKED, "account_not_configured")
+    if event.decision is Decision.RETURN:
+        return Finished(event.id, InboxStatus.IGNORED, "deposit to an unknown CLABE, sent back")
+    try:
+        said = reader.read(event.headers, event.body)
+    except Unparseable as error:
+        return Finished(event.id, InboxStatus.PARKED, f"unparseable: {error}")
+    if isinstance(said, Ignored):
+        if not said.known:
+            deps.metrics.unknown_types.labels(event.psp).inc()
+        return Finished(event.id, InboxStatus.IGNORED, said.reason)
+    if any(s.livemode is not None and s.livemode != account.livemode for s in said):
+        return Finished(event.id, InboxStatus.PARKED, WRONG_MODE)
+    return [_make_item(event, ordinal, s) for ordinal, s in enumerate(said)]
