@@ -23,7 +23,7 @@ QUEUES = "events,psp_calls,notifications,reconcile,maintenance"
 CELERY = ("celery", "-A", "workers.app:celery")
 CONEKTA_KEYS = "ACUSE_CONEKTA_WEBHOOK_PUBLIC_KEYS"
 STRIPE_SECRETS = "ACUSE_STRIPE_WEBHOOK_SECRETS"
-STP_USER, STP_PASSWORD = "ACUSE_STP_WEBHOOK_USER", "ACUSE_STP_WEBHOOK_PASSWORD"  # noqa: S105 - names, not values
+STP_USER, STP_PASSWORD = "ACUSE_STP_WEBHOOK_USER", "ACUSE_STP_WEBHOOK_PASSWORD"
 
 Show = Callable[[str, str], None]
 
@@ -114,7 +114,7 @@ def program_children(plan: Plan, environment: Mapping[str, str], show: Show) -> 
         "web": (plan.serves, _web_arguments(plan), lambda: _answers_ok(f"{plan.receiver_url}/readyz")),
         "sandbox": ("sandbox" in plan.parts, _sandbox_arguments(plan), lambda: _listens(plan.sandbox_port)),
         "worker": ("worker" in plan.parts, _worker_arguments(), lambda: _worker_waits(broker)),
-        "beat": ("beat" in plan.parts, _beat_arguments(plan), (plan.data_dir / "beat-schedule").exists),
+        "beat": ("beat" in plan.parts, _beat_arguments(plan), lambda: any(plan.data_dir.glob("beat-schedule*"))),
     }
     return [
         Child(name, _program_launcher(name, arguments, environment, show, answers))
@@ -140,9 +140,8 @@ def prepare_data_dir(data_dir: Path) -> None:
     shutil.rmtree(data_dir / "metrics", ignore_errors=True)
     (data_dir / "metrics").mkdir(mode=0o700)
     (data_dir / "sandbox").mkdir(mode=0o700, exist_ok=True)
-    (data_dir / "beat-schedule").unlink(
-        missing_ok=True
-    )  # a schedule from an earlier run would replay what was due then
+    for file in data_dir.glob("beat-schedule*"):  # of an earlier run: it would replay what was due then
+        file.unlink()
 
 
 def _launcher(launch: Callable[[Path, int], RunningEngine], folder: Path) -> Callable[[], RunningEngine]:
