@@ -10,6 +10,7 @@ from flask import Blueprint, Response, abort, request
 from sandbox.answers import answer
 from sandbox.faults import Faults
 from sandbox.flows import SIMULATORS, UnknownFlow, list_flows, play_flow, play_mixture
+from sandbox.payment import Played, SimulatedPayment
 from sandbox.runs import run
 from sandbox.sender import Route
 from sandbox.state import SandboxState
@@ -24,6 +25,12 @@ def make_control(state: SandboxState) -> Blueprint:
         if not request.remote_addr or not ipaddress.ip_address(request.remote_addr).is_loopback:
             abort(403)
 
+    _add_records(control, state)
+    _add_buttons(control, state)
+    return control
+
+
+def _add_records(control: Blueprint, state: SandboxState) -> None:
     @control.get("/flows")
     def show_flows() -> Response:
         return answer(list_flows())
@@ -33,6 +40,16 @@ def make_control(state: SandboxState) -> Blueprint:
         with state.lock:
             return answer([asdict(expected) for expected in state.expected.values()])
 
+    @control.put("/payments")
+    def take_payments() -> Response:
+        """Payments that were played elsewhere, so that the simulated APIs answer for them: [SimulatedPayment, ...]"""
+        with state.lock:
+            for fields in request.get_json():
+                state.add(SimulatedPayment(**fields))
+        return answer({})
+
+
+def _add_buttons(control: Blueprint, state: SandboxState) -> None:
     @control.post("/send")
     def send_flow() -> Response:
         """{flow, psp?, count?, payment_id?, and the faults} -> {report, expected}"""
@@ -61,8 +78,6 @@ def make_control(state: SandboxState) -> Blueprint:
             state.remember(played)
         return _run(state, played, asked)
 
-    return control
-
 
 def _asked() -> dict[str, Any]:
     asked = request.get_json(silent=True)
@@ -71,7 +86,7 @@ def _asked() -> dict[str, Any]:
     return asked
 
 
-def _run(state: SandboxState, played: list[Any], asked: dict[str, Any]) -> Response:
+def _run(state: SandboxState, played: list[Played], asked: dict[str, Any]) -> Response:
     faults = Faults(**{name: asked[name] for name in Faults.__dataclass_fields__ if name in asked})
     route = Route(
         asked.get("target", state.target),

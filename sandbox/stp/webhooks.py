@@ -17,10 +17,11 @@ ONLY_NEW = ("tipoPago", "tsLiquidacion")
 
 
 def build(payment: SimulatedPayment, step: Step, at: int, names: Identity) -> tuple[str, bytes]:
-    """The tuple that stands for an event id, joined by colons, and the body. STP itself sends no event id."""
+    """What stands for an event id, written as the inbox writes it, and the body. STP itself sends no event id."""
     if step.event == "cambioEstado":
-        return f"{payment.ids['number']}:{step.detail}", orjson.dumps(_state_change(payment, step, at))
-    return payment.id, orjson.dumps(CONTRACTS[step.detail](_deposit(payment, step, at), payment))
+        event_key = f"status:{payment.ids['number']}:{step.detail.lower()}"
+        return event_key, orjson.dumps(_state_change(payment, step, at))
+    return f"deposit:{payment.id}", orjson.dumps(CONTRACTS[step.detail](_deposit(payment, step, at), payment))
 
 
 def _deposit(payment: SimulatedPayment, step: Step, at: int) -> dict[str, Any]:

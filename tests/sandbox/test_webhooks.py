@@ -7,8 +7,11 @@ from datetime import UTC, datetime
 import pytest
 
 from psps.base import InvalidSignature
+from psps.conekta import events as conekta_events
 from psps.conekta import signature as conekta_signature
+from psps.stp import events as stp_events
 from psps.stp import signature as stp_signature
+from psps.stripe import events as stripe_events
 from psps.stripe import signature as stripe_signature
 from sandbox.flows import SIMULATORS, play_flow
 from sandbox.identity import Identity
@@ -16,6 +19,7 @@ from sandbox.keys import Keys, ensure_keys
 from sandbox.payment import Webhook
 
 NOW = 1_795_400_000
+EVENTS = {"stripe": stripe_events, "conekta": conekta_events, "stp": stp_events}
 VERIFIERS = {"stripe": stripe_signature, "conekta": conekta_signature, "stp": stp_signature}
 ALL_FLOWS = [(psp, name) for psp, simulator in SIMULATORS.items() for name in simulator.flows]
 
@@ -52,6 +56,16 @@ def test_every_webhook_of_every_flow_is_signed_as_its_psp_signs(psp: str, name: 
     for webhook in play_flow(name, Identity(3, NOW), NOW, psp).webhooks:
         headers = SIMULATORS[psp].sign(webhook.body, keys[psp], NOW)
         assert verify(keys, psp, headers, webhook.body).startswith("sha256:")
+
+
+@pytest.mark.parametrize(("psp", "name"), ALL_FLOWS)
+def test_the_receiver_keys_and_digests_every_webhook_as_the_sandbox_says(psp: str, name: str) -> None:
+    events = EVENTS[psp]
+    for webhook in play_flow(name, Identity(3, NOW), NOW, psp).webhooks:
+        assert events.event_key({}, webhook.body) == webhook.event_key
+        again = SIMULATORS[psp].send_again(webhook.body, 2)
+        assert events.event_key({}, again) == webhook.event_key
+        assert events.content_digest(again) == events.content_digest(webhook.body)
 
 
 @pytest.mark.parametrize("psp", SIMULATORS)
