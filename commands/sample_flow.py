@@ -75,8 +75,8 @@ def _wait_until_settled(payments: StackPayments, lives: Sequence[Played]) -> tup
     expected = [asdict(life.expected) for life in lives if life.expected]
     give_up_at = time.monotonic() + SETTLE_SECONDS
     while True:
-        unfinished = payments.count_unfinished(events)
-        seen = payments.find(keys_of(expected), history=True)
+        unfinished = events & payments.list_unfinished()
+        seen = payments.find_stories(keys_of(expected))
         settled = not unfinished and not compare(expected, seen)
         if settled or time.monotonic() > give_up_at:
             return seen, settled

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from commands.sandbox_check import compare, keys_of, read_expected
+from commands.sandbox_check import compare, read_expected
 from commands.stack import data_dir_option, running_environment
 from commands.stack_payments import StackPayments
 from commands.stack_state import NoStack
@@ -138,7 +138,7 @@ def check(expected_file: Path, wait: float, data_dir: Path, as_json: bool) -> No
     expected, dropped = read_expected(expected_file)
     give_up_at = time.monotonic() + wait
     with StackPayments(_running(data_dir)) as payments:
-        while differences := compare(expected, payments.find(keys_of(expected))):
+        while differences := compare(expected, payments.list_all()):
             if time.monotonic() > give_up_at:
                 break
             time.sleep(0.5)

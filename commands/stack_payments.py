@@ -1,32 +1,20 @@
-"""What a running stack believes about payments: read from the tables that reports may read."""
+"""What a running stack believes about the payments that the sandbox played."""
 
-import json
-from collections import defaultdict
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
 from bootstrap import build_engine
-from config import DEFAULT_ACCOUNT, load_config
+from config import load_config
+from models.reading import NotFound
+from models.states import InboxStatus
+from models.unit_of_work import UnitOfWork
 
+ALL = 10_000_000
 PspPayment = tuple[str, str]  # psp and its payment id
-
-PAYMENTS = """
-select p.id, p.psp, p.psp_payment_id, p.method, p.state, p.amount_minor, p.received_minor, p.refunded_minor, p.currency
-from json_to_recordset(%s) as k (psp text, psp_payment_id text)
-join payments p on (p.psp, p.account, p.psp_payment_id) = (k.psp, %s, k.psp_payment_id)
-"""
-TRANSITIONS = """
-select payment_id, to_state, outcome, reason, occurred_at, recorded_at from transitions
-where payment_id = any(%s::uuid[]) order by id
-"""
-UNFINISHED = """
-select count(*) from json_to_recordset(%s) as k (psp text, event_key text)
-join inbox_events e on (e.psp, e.account, e.event_key) = (k.psp, %s, k.event_key)
-where e.status = 'received'
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,24 +23,19 @@ class Decision:
 
     to_state: str | None
     outcome: str
-    reason: str | None
-    occurred_at: datetime | None
     recorded_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class SeenPayment:
-    """A payment as it stands, with its history in the order of decision. Integer minor units."""
+    """A payment as it stands; its history, where asked for, in the order of decision. Integer minor units."""
 
-    psp: str
-    psp_payment_id: str
     method: str
     state: str
-    amount_minor: int | None
     received_minor: int
     refunded_minor: int
     currency: str | None
-    history: tuple[Decision, ...] = field(default=())
+    history: tuple[Decision, ...] = ()
 
 
 class StackPayments:
@@ -69,19 +52,35 @@ class StackPayments:
     ) -> None:
         self._engine.dispose()
 
-    def find(self, wanted: Collection[PspPayment], history: bool = False) -> dict[PspPayment, SeenPayment]:
-        """Those of the wanted payments that the stack knows."""
-        keys = json.dumps([{"psp": psp, "psp_payment_id": payment_id} for psp, payment_id in wanted])
-        with self._engine.connect() as connection:
-            rows = connection.exec_driver_sql(PAYMENTS, (keys, DEFAULT_ACCOUNT)).all()
-            told: dict[Any, list[Decision]] = defaultdict(list)
-            if history:
-                for row in connection.exec_driver_sql(TRANSITIONS, ([row.id for row in rows],)):
-                    told[row.payment_id].append(Decision(*row[1:]))
-        return {(row.psp, row.psp_payment_id): SeenPayment(*row[1:], tuple(told[row.id])) for row in rows}
+    def list_all(self) -> dict[PspPayment, SeenPayment]:
+        """Every payment, without history."""
+        with UnitOfWork(self._engine) as work:
+            rows = work.reader.list_payments(None, None, ALL)
+        return {(row["psp"], row["psp_payment_id"]): _seen(row) for row in rows}
 
-    def count_unfinished(self, events: Collection[tuple[str, str]]) -> int:
-        """How many of these inbox events, by psp and event key, still wait for a worker."""
-        keys = json.dumps([{"psp": psp, "event_key": event_key} for psp, event_key in events])
-        with self._engine.connect() as connection:
-            return int(connection.exec_driver_sql(UNFINISHED, (keys, DEFAULT_ACCOUNT)).scalar_one())
+    def find_stories(self, wanted: Collection[PspPayment]) -> dict[PspPayment, SeenPayment]:
+        """Those of the wanted payments that the stack knows, with their history."""
+        found = {}
+        with UnitOfWork(self._engine) as work:
+            for psp, payment_id in wanted:
+                with suppress(NotFound):
+                    found[psp, payment_id] = _seen(work.reader.get_payment(payment_id))
+        return found
+
+    def list_unfinished(self) -> set[tuple[str, str]]:
+        """PSP and key of every stored event that still waits for a worker."""
+        with UnitOfWork(self._engine) as work:
+            rows = work.reader.list_events(None, InboxStatus.RECEIVED, ALL)
+        return {(row["psp"], row["event_key"]) for row in rows}
+
+
+def _seen(row: dict[str, Any]) -> SeenPayment:
+    history = tuple(Decision(one["to_state"], one["outcome"], one["recorded_at"]) for one in row.get("transitions", []))
+    return SeenPayment(
+        method=row["method"],
+        state=row["state"],
+        received_minor=row["received_minor"],
+        refunded_minor=row["refunded_minor"],
+        currency=row["currency"],
+        history=history,
+    )
