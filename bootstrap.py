@@ -127,7 +127,7 @@ def build_receiver(config: Config) -> ReceiverDeps:
         doorbell=doorbell,
         clock=utc_now,
         metrics=metrics,
-        checks=_build_checks(config, engine),
+        checks=build_checks(config, engine),
         limits=limits,
     )
 
@@ -136,7 +136,7 @@ def build_api(config: Config) -> ApiDeps:
     """The API's parts."""
     engine = build_engine(config, "api")
     return ApiDeps(
-        checks=_build_checks(config, engine),
+        checks=build_checks(config, engine),
         inbox_depth=partial(_count_inbox, engine),
         limits=_limits(config),
         registry=CollectorRegistry(),
@@ -170,7 +170,8 @@ def _limits(config: Config) -> Limits:
     return Limits(config.max_body_bytes, config.body_seconds, config.answer_seconds)
 
 
-def _build_checks(config: Config, engine: Engine) -> dict[str, Callable[[], None]]:
+def build_checks(config: Config, engine: Engine) -> dict[str, Callable[[], None]]:
+    """What /readyz asks: each returns or raises an error that says what is wrong."""
     app = create_celery(config.broker_url)
     app.conf.broker_transport_options = app.conf.broker_transport_options | PRODUCER_TRANSPORT
     return {

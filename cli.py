@@ -2,7 +2,7 @@
 
 import click
 
-from commands import stack
+from commands import inspect, release, stack
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -14,6 +14,12 @@ def main() -> None:
 main.add_command(stack.up)
 main.add_command(stack.status)
 main.add_command(stack.env)
+main.add_command(release.migrate)
+main.add_command(release.doctor)
+main.add_command(release.clabes)
+main.add_command(inspect.audit)
+main.add_command(inspect.events)
+main.add_command(inspect.payments)
 
 if __name__ == "__main__":
     main()

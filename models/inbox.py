@@ -67,6 +67,7 @@ with input as (
            case when i.clabe is null then null when d.clabe is null then 'return' else 'accept' end
     from input i
     left join deposit_accounts d on (d.psp, d.account, d.clabe) = (i.psp, i.account, i.clabe)
+    order by i.psp, i.account, i.event_key  -- one order for all writers: no deadlock between their batches
     on conflict (psp, account, event_key) do nothing
     returning id, psp, account, event_key, decision
 ), payload as (
@@ -139,19 +140,18 @@ def _put(connection: Connection, deliveries: Sequence[Delivery]) -> list[Stored]
 def _insert(connection: Connection, deliveries: list[Delivery], status: InboxStatus) -> dict[Key, Stored]:
     if not deliveries:
         return {}
-    ordered = sorted(deliveries, key=_key)  # one order for all writers: no deadlock between their batches
     values = {
-        "psp": [d.psp for d in ordered],
-        "account": [d.account for d in ordered],
-        "event_key": [d.event_key for d in ordered],
-        "digest": [d.content_digest for d in ordered],
-        "sha256": [d.body_sha256 for d in ordered],
-        "headers": [json.dumps(d.headers) for d in ordered],
-        "body": [d.body for d in ordered],
-        "verified_with": [d.verified_with for d in ordered],
-        "redacted": [d.redacted for d in ordered],
-        "received_at": [d.received_at for d in ordered],
-        "clabe": [d.clabe for d in ordered],
+        "psp": [d.psp for d in deliveries],
+        "account": [d.account for d in deliveries],
+        "event_key": [d.event_key for d in deliveries],
+        "digest": [d.content_digest for d in deliveries],
+        "sha256": [d.body_sha256 for d in deliveries],
+        "headers": [json.dumps(d.headers) for d in deliveries],
+        "body": [d.body for d in deliveries],
+        "verified_with": [d.verified_with for d in deliveries],
+        "redacted": [d.redacted for d in deliveries],
+        "received_at": [d.received_at for d in deliveries],
+        "clabe": [d.clabe for d in deliveries],
         "status": status,
         "reason": REASON_CONFLICT if status is InboxStatus.CONFLICT else None,
         "grace": SWEEP_GRACE,

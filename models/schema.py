@@ -6,6 +6,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
+BUSY_SHARE = 0.8
 DURABLE_COMMITS = {"on", "remote_write", "remote_apply", "local"}
 
 
@@ -42,6 +43,23 @@ def check_durability(engine: Engine) -> None:
                 )
 
 
+def check_connections(engine: Engine) -> None:
+    """Raises NotReady where few of the database's connections are left."""
+    with engine.connect() as connection:
+        most = int(connection.scalar(text("show max_connections")) or 0)
+        used = connection.scalar(text("select count(*) from pg_stat_activity where backend_type = 'client backend'"))
+    if used > most * BUSY_SHARE:
+        raise NotReady(f"{used} of {most} connections are in use: raise max_connections or run fewer processes")
+
+
+def check_partitions(engine: Engine, now: datetime) -> None:
+    """Raises NotReady where a payload partition of this month or the next is missing."""
+    with engine.connect() as connection:
+        for start in months_from(now, count=2):
+            if connection.scalar(text("select to_regclass(:name)"), {"name": _partition(start)}) is None:
+                raise NotReady(f"{_partition(start)} is missing: is beat running? `acuse migrate` and beat make it")
+
+
 def months_from(day: datetime, count: int) -> list[datetime]:
     """The first instants (UTC) of `count` months, the one of `day` first."""
     first = day.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
@@ -57,7 +75,11 @@ def add_partitions(connection: Connection, months: list[datetime]) -> None:
         end = months_from(start, count=2)[1]
         connection.execute(
             text(
-                f"create table if not exists inbox_payloads_{start:%Y_%m} partition of inbox_payloads "
+                f"create table if not exists {_partition(start)} partition of inbox_payloads "
                 f"for values from ('{start.isoformat()}') to ('{end.isoformat()}')"
             )
         )
+
+
+def _partition(start: datetime) -> str:
+    return f"inbox_payloads_{start:%Y_%m}"

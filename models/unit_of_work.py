@@ -1,5 +1,6 @@
 """One transaction and the repositories that work in it."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from types import TracebackType
 from typing import Self
@@ -8,8 +9,11 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from models.audit import Finding, run_audit
 from models.discrepancies import DiscrepancyRepository
+from models.merchants import DEFAULT_MERCHANT_ID
 from models.payments import PaymentRepository
+from models.reading import Reader
 from models.schema import add_partitions, months_from
 from models.transitions import TransitionRepository
 from models.windows import WindowRepository
@@ -35,6 +39,7 @@ class UnitOfWork:
     transitions: TransitionRepository
     discrepancies: DiscrepancyRepository
     windows: WindowRepository
+    reader: Reader
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -49,6 +54,7 @@ class UnitOfWork:
         self.transitions = TransitionRepository(self.connection)
         self.discrepancies = DiscrepancyRepository(self.connection)
         self.windows = WindowRepository(self.connection)
+        self.reader = Reader(self.connection)
         return self
 
     def __exit__(
@@ -63,6 +69,20 @@ class UnitOfWork:
     def add_payload_partitions(self, now: datetime, months: int) -> None:
         """Make the partitions of this month and the following ones, where missing."""
         add_partitions(self.connection, months_from(now, months))
+
+    def audit(self, now: datetime, legal_moves: Iterable[tuple[str, str, str]]) -> list[Finding]:
+        """Check the invariants on one snapshot. The first thing to be done in a unit of work."""
+        return run_audit(self.connection, now, legal_moves)
+
+    def add_deposit_account(self, psp: str, account: str, clabe: str, now: datetime) -> None:
+        """Know a CLABE: deposits to it are kept, for the default merchant."""
+        self.connection.execute(
+            text(
+                "insert into deposit_accounts (psp, account, clabe, merchant_id, created_at) "
+                "values (:psp, :account, :clabe, :merchant_id, :now) on conflict do nothing"
+            ),
+            {"psp": psp, "account": account, "clabe": clabe, "merchant_id": DEFAULT_MERCHANT_ID, "now": now},
+        )
 
     def commit(self) -> None:
         """Make everything since the last commit durable."""

@@ -60,7 +60,7 @@ class PaperPsp:
 
 def write_delivery(received_at: datetime = NOON, account: str = "default", **said: Any) -> Delivery:
     """A delivery of the paper PSP; `said` are the fields of its payment event, `key` is made up unless given."""
-    said.setdefault("key", f"evt_{next(_numbers)}")
+    said.setdefault("key", f"evt_{next(_numbers):08d}")
     if isinstance(said.get("at"), datetime):
         said["at"] = said["at"].isoformat()
     return make_delivery(json.dumps(said).encode(), str(said["key"]), "paper", account, received_at)

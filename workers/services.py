@@ -4,6 +4,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -82,12 +83,12 @@ def _store_batch(
         waiting = {item.event.id: postponed for item in lost if (postponed := _find_pause(deps, item, now))}
         pairs = [(items[i], payment) for i, payment in matched.payment_ids.items() if items[i].event.id not in waiting]
         unmatched = [item for item in lost if item.event.id not in waiting]
+        results = [*finished, *_finish(pairs, unmatched)]
+        work.work.finish(results, token, now)  # first, so that who lost the lease touches no payment
+        work.work.postpone(list(waiting.values()), token)
         transitions = apply_items(work, pairs, matched.adopted, now)
         work.payments.add_references(matched.references)
         work.transitions.add([_record_unmatched(item, now) for item in unmatched])
-        results = [*finished, *_finish(pairs, unmatched)]
-        work.work.finish(results, token, now)
-        work.work.postpone(list(waiting.values()), token)
         work.commit()
     return transitions, results
 
@@ -140,7 +141,7 @@ def _record_failure(deps: WorkerDeps, event: ClaimedEvent, token: UUID, error: E
     name, now = type(error).__name__, deps.clock()
     deps.metrics.attempts_failed.labels(event.psp).inc()
     log.error("event_failed", event_id=event.id, attempt=event.attempts, error=name, place=_find_origin(error))
-    with deps.unit_of_work() as work:
+    with suppress(LeaseLost, DatabaseUnavailable), deps.unit_of_work() as work:
         if event.attempts >= deps.max_attempts:
             reason = f"failed {event.attempts} times, the last time with {name}"
             work.work.finish([Finished(event.id, InboxStatus.PARKED, reason)], token, now)

@@ -1,0 +1,154 @@
+"""`acuse events`, `acuse payments` and `acuse audit`: look things up, set them going again, check the promises."""
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bootstrap import build_publish, utc_now
+from commands.database import (
+    data_dir_option,
+    fail,
+    json_option,
+    limit_option,
+    open_work,
+    show_json,
+    show_rows,
+    stack_config,
+)
+from models.reading import NotFound
+from models.states import InboxStatus, PaymentState
+from workers.state_machine import MOVES
+
+EVENT_COLUMNS = ("id", "psp", "event_key", "status", "reason", "attempts", "received_at", "processed_at")
+PAYMENT_COLUMNS = ("id", "psp", "psp_payment_id", "method", "state", "amount_minor", "received_minor", "refunded_minor")
+DECISION_COLUMNS = ("occurred_at", "recorded_at", "kind", "from_state", "to_state", "outcome", "reason", "event_id")
+
+
+@click.group()
+def events() -> None:
+    """Look at stored deliveries and replay what was set aside."""
+
+
+@events.command("list")
+@click.option("--psp", help="Of this PSP alone.")
+@click.option("--status", type=click.Choice(list(InboxStatus)), help="In this status alone.")
+@limit_option
+@data_dir_option
+@json_option
+def list_events(psp: str | None, status: str | None, limit: int, data_dir: Path, as_json: bool) -> None:
+    """List events, the newest first."""
+    with open_work(stack_config(data_dir)) as work:
+        rows = work.reader.list_events(psp, status, limit)
+    if as_json:
+        show_json(rows)
+    else:
+        show_rows(rows, EVENT_COLUMNS, "no events")
+
+
+@events.command("show")
+@click.argument("event_id", type=int)
+@data_dir_option
+@json_option
+def show_event(event_id: int, data_dir: Path, as_json: bool) -> None:
+    """Show one event and what was decided about it."""
+    with open_work(stack_config(data_dir)) as work:
+        _show(lambda: work.reader.get_event(event_id), "decisions", as_json)
+
+
+@events.command("replay")
+@click.argument("event_ids", type=int, nargs=-1, required=True)
+@data_dir_option
+@json_option
+def replay_events(event_ids: tuple[int, ...], data_dir: Path, as_json: bool) -> None:
+    """Process parked or ignored events again. Exit 1 if one of them is neither."""
+    config = stack_config(data_dir)
+    with open_work(config) as work:
+        replayed = work.work.replay(list(event_ids), utc_now())
+        work.commit()
+    left = sorted(set(event_ids) - set(replayed))
+    if replayed:
+        _ring(config, replayed)
+    if as_json:
+        show_json({"replayed": replayed, "left_alone": left})
+    else:
+        click.echo(f"replaying {len(replayed)} of {len(event_ids)} events")
+    if left:
+        fail(f"left alone, because only parked and ignored events can be replayed: {', '.join(map(str, left))}")
+
+
+@click.group()
+def payments() -> None:
+    """Look at payments and their stories."""
+
+
+@payments.command("list")
+@click.option("--psp", help="Of this PSP alone.")
+@click.option("--state", type=click.Choice(list(PaymentState)), help="In this state alone.")
+@limit_option
+@data_dir_option
+@json_option
+def list_payments(psp: str | None, state: str | None, limit: int, data_dir: Path, as_json: bool) -> None:
+    """List payments, the newest first. Amounts are in minor units (centavos)."""
+    with open_work(stack_config(data_dir)) as work:
+        rows = work.reader.list_payments(psp, state, limit)
+    if as_json:
+        show_json(rows)
+    else:
+        show_rows(rows, PAYMENT_COLUMNS, "no payments")
+
+
+@payments.command("show")
+@click.argument("payment_id")
+@data_dir_option
+@json_option
+def show_payment(payment_id: str, data_dir: Path, as_json: bool) -> None:
+    """Show one payment, by our id or the PSP's, with every decision about it."""
+    with open_work(stack_config(data_dir)) as work:
+        _show(lambda: work.reader.get_payment(payment_id), "transitions", as_json)
+
+
+@click.command()
+@data_dir_option
+@json_option
+def audit(data_dir: Path, as_json: bool) -> None:
+    """Check the invariants on the live database. Exit 1 if one is broken."""
+    with open_work(stack_config(data_dir)) as work:
+        findings = work.audit(utc_now(), [(str(a), str(kind), str(b)) for a, kind, b in MOVES])
+    broken = [finding for finding in findings if finding.broken]
+    if as_json:
+        show_json({"ok": not broken, "invariants": [asdict(finding) for finding in findings]})
+    else:
+        for finding in findings:
+            mark = click.style("broken", fg="red") if finding.broken else click.style("holds", fg="green")
+            click.echo(f"{finding.invariant}  {mark}  {finding.says}")
+            if finding.broken:
+                click.echo(f"      {finding.broken} rows, for example {', '.join(finding.examples)}")
+    sys.exit(1 if broken else 0)
+
+
+def _show(get: Any, story: str, as_json: bool) -> None:
+    try:
+        found = get()
+    except NotFound as error:
+        fail(str(error))
+    if as_json:
+        show_json(found)
+        return
+    for name, value in found.items():
+        if not isinstance(value, list) and value is not None:
+            click.echo(f"{name:<20}{value}")
+    click.echo()
+    show_rows(found[story], DECISION_COLUMNS, "no decisions yet")
+    for one in found.get("discrepancies", []):
+        state = f"closed: {one['closed_reason']}" if one["closed_at"] else "open"
+        click.echo(f"discrepancy {one['id']} ({one['kind']}, {state}), event {one['event_id']}")
+
+
+def _ring(config: Any, ids: list[int]) -> None:
+    try:
+        build_publish(config)(ids)
+    except Exception as error:  # noqa: BLE001 - whatever the broker raises, the sweep rings again
+        click.echo(f"the broker is away ({type(error).__name__}): the sweep will pick them up", err=True)

@@ -1,0 +1,102 @@
+"""`acuse migrate`, `acuse doctor` and `acuse clabes`: before and beside the running of the processes."""
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import click
+
+from bootstrap import build_checks, build_engine, utc_now
+from commands.database import data_dir_option, fail, json_option, open_work, show_json, stack_config
+from config import Config
+from migrations.run import MigrationsBusy
+from migrations.run import migrate as run_migrations
+from models.schema import check_connections, check_durability, check_partitions
+from psps.clabe import is_clabe
+from psps.credentials import fingerprint
+
+
+@click.command()
+@data_dir_option
+def migrate(data_dir: Path) -> None:
+    """Bring the schema to the newest revision. Runs at the same time wait for each other."""
+    engine = build_engine(stack_config(data_dir), "cli")
+    try:
+        before, after = run_migrations(engine, click.echo)
+    except MigrationsBusy as error:
+        fail(str(error))
+    finally:
+        engine.dispose()
+    was = "already" if before == after else f"(it was at {before or 'nothing'})"
+    click.echo(f"the schema stands at {after} {was}")
+
+
+@click.command()
+@data_dir_option
+@json_option
+def doctor(data_dir: Path, as_json: bool) -> None:
+    """Check configuration, database, broker and credentials. Exit 1 if something needs you."""
+    config = stack_config(data_dir)
+    engine = build_engine(config, "cli")
+    checks: dict[str, Callable[[], None]] = {
+        **build_checks(config, engine),
+        "durability": partial(check_durability, engine),
+        "connections": partial(check_connections, engine),
+        "partitions": partial(check_partitions, engine, utc_now()),
+    }
+    report = {name: _complaint(check) for name, check in checks.items()}
+    engine.dispose()
+    if as_json:
+        show_json({"ok": not any(report.values()), "checks": report, "accounts": _describe_accounts(config)})
+    else:
+        for name, complaint in report.items():
+            click.echo(f"{name:<14}{click.style(complaint, fg='red') if complaint else click.style('ok', fg='green')}")
+        for account in _describe_accounts(config):
+            mode = "live" if account["livemode"] else "test"
+            click.echo(
+                f"{account['psp']}/{account['account']}: {mode} mode, verifies with {', '.join(account['keys'])}"
+            )
+    sys.exit(1 if any(report.values()) else 0)
+
+
+@click.group()
+def clabes() -> None:
+    """Know the CLABEs that you gave out. Deposits to others are kept or sent back, as the account's setting says."""
+
+
+@clabes.command("add")
+@click.argument("numbers", nargs=-1, required=True)
+@click.option("--psp", default="stp", show_default=True)
+@click.option("--account", default="default", show_default=True)
+@data_dir_option
+def add_clabes(numbers: tuple[str, ...], psp: str, account: str, data_dir: Path) -> None:
+    """Know these CLABEs."""
+    wrong = [number for number in numbers if not is_clabe(number)]
+    if wrong:
+        fail(f"{len(wrong)} of {len(numbers)} are no CLABE: 18 digits with the right check digit are needed", 2)
+    with open_work(stack_config(data_dir)) as work:
+        for number in numbers:
+            work.add_deposit_account(psp, account, number, utc_now())
+        work.commit()
+    click.echo(f"{len(numbers)} CLABEs are known for {psp}/{account}")
+
+
+def _complaint(check: Callable[[], None]) -> str | None:
+    try:
+        check()
+    except Exception as error:  # noqa: BLE001 - whatever is wrong is what the doctor reports
+        return str(error).splitlines()[0] if str(error) else type(error).__name__
+    return None
+
+
+def _describe_accounts(config: Config) -> list[dict[str, object]]:
+    return [
+        {
+            "psp": one.psp,
+            "account": one.account,
+            "livemode": one.livemode,
+            "keys": [fingerprint(secret) for secret in one.secrets],
+        }
+        for one in config.accounts.values()
+    ]

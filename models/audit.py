@@ -1,0 +1,124 @@
+"""The invariants, checked on the live database with set-based SQL. Reads only."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, text
+
+OVERDUE_AFTER = timedelta(minutes=5)
+EXAMPLES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: how many rows break it, and a few of them."""
+
+    invariant: str
+    says: str
+    broken: int
+    examples: list[str]
+
+
+# (invariant, what must hold, query for what breaks it). Every query yields one text column.
+CHECKS: tuple[tuple[str, str, str], ...] = (
+    (
+        "I2",
+        "every unfinished event is being worked on or has its time still to come",
+        """select 'event ' || id from inbox_events where status = 'received' and next_attempt_at < :overdue
+           and (lease_until is null or lease_until < :now)""",
+    ),
+    (
+        "I2",
+        "every processed event has a decision",
+        """select 'event ' || e.id from inbox_events e where e.status = 'processed'
+           and not exists (select from transitions t where t.event_id = e.id)""",
+    ),
+    (
+        "I2",
+        "every stored event has its payload",
+        """select 'event ' || e.id from inbox_events e where e.status = 'received'
+           and not exists (select from inbox_payloads p where p.event_id = e.id and p.received_at = e.received_at)""",
+    ),
+    (
+        "I3",
+        "no payment event is decided twice",
+        """select 'event ' || event_id || ' part ' || ordinal from transitions where outcome <> 'UNMATCHED'
+           group by event_id, ordinal having count(*) > 1""",
+    ),
+    (
+        "I3",
+        "only processed events have changed a payment",
+        """select 'event ' || t.event_id from transitions t join inbox_events e on e.id = t.event_id
+           where t.outcome <> 'UNMATCHED' and e.status not in ('processed', 'parked')""",
+    ),
+    (
+        "I4",
+        "every transition starts where the one before it ended",
+        """select 'transition ' || id from (
+               select id, from_state, lag(to_state, 1, 'pending') over (partition by payment_id order by id) as before
+               from transitions where payment_id is not null) t
+           where from_state <> before""",
+    ),
+    (
+        "I4",
+        "every payment stands where its last transition ended, in state and amounts",
+        """select 'payment ' || p.id from payments p join lateral (
+               select to_state, received_minor, refunded_minor from transitions t where t.payment_id = p.id
+               order by t.id desc limit 1) t on true
+           where (t.to_state, t.received_minor, t.refunded_minor) is distinct from (p.state, p.received_minor, p.refunded_minor)""",
+    ),
+    (
+        "I4",
+        "a payment without transitions has not moved",
+        """select 'payment ' || p.id from payments p where not exists (select from transitions t where t.payment_id = p.id)
+           and (p.state <> 'pending' or p.received_minor <> 0 or p.refunded_minor <> 0)""",
+    ),
+    (
+        "I4",
+        "only applied decisions changed a state, and only by a legal or a named move",
+        """select 'transition ' || id from transitions where payment_id is not null and from_state <> to_state
+           and (outcome <> 'APPLIED' or (coalesce(reason, '') not in ('implied', 'reordered')
+           and (from_state, kind, to_state) not in (select * from unnest(
+               cast(:from_states as text[]), cast(:kinds as text[]), cast(:to_states as text[])))))""",
+    ),
+    (
+        "I5",
+        "no more was refunded than received",
+        "select 'payment ' || id from payments where refunded_minor > received_minor",
+    ),
+    (
+        "I7",
+        "nothing was decided for a webhook that was not verified",
+        """select 'event ' || e.id from inbox_events e join transitions t on t.event_id = e.id
+           where e.source = 'webhook' and coalesce(e.verified_with, '') = ''""",
+    ),
+    (
+        "I7",
+        "every decision has an inbox event or is older than all of them",
+        """select 'transition ' || t.id from transitions t
+           where t.recorded_at >= (select min(received_at) from inbox_events where id = (select min(id) from inbox_events))
+           and not exists (select from inbox_events e where e.id = t.event_id)""",
+    ),
+)
+
+
+def run_audit(connection: Connection, now: datetime, legal_moves: Iterable[tuple[str, str, str]]) -> list[Finding]:
+    """Check every invariant on one snapshot of the database."""
+    connection.execute(text("set transaction isolation level repeatable read, read only"))
+    from_states, kinds, to_states = (list(column) for column in zip(*legal_moves, strict=True))
+    values = {
+        "now": now,
+        "overdue": now - OVERDUE_AFTER,
+        "from_states": from_states,
+        "kinds": kinds,
+        "to_states": to_states,
+    }
+    return [_check(connection, *check, values) for check in CHECKS]
+
+
+def _check(connection: Connection, invariant: str, says: str, query: str, values: dict[str, object]) -> Finding:
+    used = {name: value for name, value in values.items() if f":{name}" in query}
+    counted = f"select count(*) as broken, (array_agg(row))[1:{EXAMPLES}] as rows from ({query}) as found (row)"
+    result = connection.execute(text(counted), used).one()
+    return Finding(invariant, says, result.broken, list(result.rows or []))

@@ -1,0 +1,96 @@
+"""The schema: what the migrations make is what the tables say, times are times, and runs wait for each other."""
+
+import threading
+from datetime import UTC, datetime
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Engine, create_engine, text
+
+from migrations.run import LOCK_KEY, find_head, migrate
+from models.schema import NotReady, check_durability, check_partitions, check_schema, months_from
+from models.tables import Table
+
+
+def rows(engine: Engine, query: str) -> list[tuple]:
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(text(query))]
+
+
+def test_the_migrations_make_what_the_tables_say(engine: Engine) -> None:
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection,
+            opts={"include_name": lambda name, kind, _: not (kind == "table" and name.startswith("inbox_payloads_"))},
+        )
+        assert compare_metadata(context, Table.metadata) == []
+
+
+def test_no_column_that_holds_a_time_is_text(engine: Engine) -> None:
+    columns = rows(
+        engine,
+        "select table_name || '.' || column_name, data_type from information_schema.columns "
+        "where table_schema = 'public' and column_name ~ '(_at|_until|_start|_time|_date)$'",
+    )
+    assert len(columns) > 15
+    assert {kind for _, kind in columns} == {"timestamp with time zone"}
+
+
+def test_money_is_a_whole_number(engine: Engine) -> None:
+    query = "select data_type from information_schema.columns where table_schema = 'public' and column_name ~ '_minor$'"
+    assert set(rows(engine, query)) == {("bigint",)}
+
+
+def test_every_constraint_has_a_name_of_ours(engine: Engine) -> None:
+    query = """select conname from pg_constraint where connamespace = 'public'::regnamespace
+               and contype <> 'n' and conparentid = 0 and conname !~ '^(pk|fk|uq|ck)_' and conname <> 'alembic_version_pkc'"""
+    assert [name for (name,) in rows(engine, query) if not name.startswith("inbox_payloads_")] == []
+
+
+def test_the_way_down_and_up_again(engine: Engine) -> None:
+    from alembic import command
+
+    from migrations.run import _config
+
+    config = _config()
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+        connection.commit()
+        with pytest.raises(NotReady, match="acuse migrate"):
+            check_schema(engine, find_head())
+    assert migrate(engine, print) == (None, find_head())
+    check_schema(engine, find_head())
+
+
+def test_migrations_at_the_same_time_wait_for_each_other(engine: Engine) -> None:
+    said: list[str] = []
+    with engine.connect() as other:
+        other.execute(text("select pg_advisory_lock(:key)"), {"key": LOCK_KEY})
+        run = threading.Thread(target=migrate, args=[create_engine(engine.url), said.append])
+        run.start()
+        run.join(0.5)
+        assert run.is_alive()
+        assert said == ["another migration is running; waiting for it"]
+    run.join(10)
+    assert not run.is_alive()
+
+
+def test_an_engine_that_could_lose_commits_is_refused(engine: Engine) -> None:
+    check_durability(engine)
+    careless = create_engine(engine.url, connect_args={"options": "-c synchronous_commit=off"})
+    with pytest.raises(NotReady, match="synchronous_commit=off"):
+        check_durability(careless)
+    careless.dispose()
+
+
+def test_partitions_are_there_for_this_month_and_the_next(engine: Engine) -> None:
+    check_partitions(engine, datetime.now(UTC))
+    with pytest.raises(NotReady, match="inbox_payloads_2031_01"):
+        check_partitions(engine, datetime(2031, 1, 5, tzinfo=UTC))
+
+
+def test_months_follow_each_other_over_the_year() -> None:
+    months = months_from(datetime(2026, 11, 30, 23, 59, tzinfo=UTC), count=4)
+    assert [f"{m:%Y-%m-%d}" for m in months] == ["2026-11-01", "2026-12-01", "2027-01-01", "2027-02-01"]

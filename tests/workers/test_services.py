@@ -1,0 +1,265 @@
+"""Events through understanding, matching and the one door, on real Postgres."""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+from sqlalchemy import Engine, text
+
+from models.inbox import Delivery, InboxStore
+from models.unit_of_work import UnitOfWork
+from tests.paper import NOON, PaperPsp, write_delivery
+from workers.dependencies import WorkerDeps
+from workers.metrics import WorkerMetrics
+from workers.services import process_events
+
+PAID = {"kind": "completed", "amount_minor": 1000, "received_minor": 1000, "currency": "MXN"}
+
+
+@dataclass
+class Rules:
+    livemode: bool = False
+    unmatched: str = "adopt"
+
+
+@dataclass
+class Desk:
+    """A worker without Celery, over one database, with a clock that the test moves."""
+
+    engine: Engine
+    now: datetime = NOON
+    deps: WorkerDeps = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.deps = WorkerDeps(
+            unit_of_work=partial(UnitOfWork, self.engine),
+            readers={"paper": PaperPsp()},
+            accounts={("paper", "default"): Rules(), ("paper", "strict"): Rules(unmatched="park")},  # type: ignore[dict-item]
+            enqueue=lambda ids: None,
+            clock=lambda: self.now,
+            metrics=WorkerMetrics(CollectorRegistry()),
+            lease=timedelta(seconds=60),
+            max_attempts=3,
+            unmatched_wait=timedelta(minutes=10),
+        )
+
+    def put(self, *deliveries: Delivery) -> list[int]:
+        return [stored.event_id for stored in InboxStore(self.engine).put(deliveries)]
+
+    def receive(self, *deliveries: Delivery) -> list[int]:
+        ids = self.put(*deliveries)
+        process_events(self.deps, ids)
+        return ids
+
+    def rows(self, query: str, **values: Any) -> list[Any]:
+        with self.engine.connect() as connection:
+            return [tuple(row) for row in connection.execute(text(query), values)]
+
+    def payment(self, psp_payment_id: str = "p1") -> Any:
+        query = "select state, amount_minor, received_minor, refunded_minor from payments where psp_payment_id = :id"
+        return self.rows(query, id=psp_payment_id)[0]
+
+    def decisions(self) -> list[Any]:
+        return self.rows("select from_state, to_state, outcome, reason from transitions order by id")
+
+    def statuses(self) -> list[Any]:
+        return self.rows("select status, reason from inbox_events order by id")
+
+
+@pytest.fixture
+def desk(engine: Engine) -> Iterator[Desk]:
+    return Desk(engine)
+
+
+def at(second: int) -> datetime:
+    return NOON + timedelta(seconds=second)
+
+
+def test_an_unknown_payment_is_adopted(desk: Desk) -> None:
+    desk.receive(write_delivery(payment="p1", at=at(1), **PAID))
+    assert desk.payment() == ("completed", 1000, 1000, 0)
+    assert desk.decisions() == [("pending", "completed", "APPLIED", "adopted")]
+    assert desk.statuses() == [("processed", None)]
+    assert desk.rows("select origin, merchant_id::text from payments")[0][0] == "webhook"
+
+
+def test_the_same_event_processed_twice_is_applied_once(desk: Desk) -> None:
+    ids = desk.receive(write_delivery(payment="p1", **PAID))
+    process_events(desk.deps, ids)
+    assert len(desk.decisions()) == 1
+
+
+def test_the_five_outcomes_are_recorded(desk: Desk) -> None:
+    desk.receive(write_delivery(payment="p1", at=at(5), **PAID))
+    desk.receive(write_delivery(payment="p1", at=at(6), **PAID))
+    desk.receive(write_delivery(payment="p1", at=at(1), kind="pending", amount_minor=1000))
+    desk.receive(write_delivery(payment="p1", at=at(7), kind="expired"))
+    desk.now = NOON + timedelta(minutes=11)
+    desk.receive(write_delivery(refs=["ch_unknown"], kind="disputed"))
+    assert [(outcome, reason) for _, _, outcome, reason in desk.decisions()] == [
+        ("APPLIED", "adopted"),
+        ("DUPLICATE", None),
+        ("STALE", None),
+        ("FORBIDDEN", "illegal_move"),
+        ("UNMATCHED", "no payment of ours fits it"),
+    ]
+    assert desk.rows("select kind, closed_at from discrepancies") == [("illegal_move", None)]
+    assert desk.statuses()[-1] == ("parked", "unmatched")
+
+
+def test_an_event_that_overtook_its_payment_waits_for_it(desk: Desk) -> None:
+    early = desk.receive(write_delivery(refs=["ch_1"], kind="disputed", at=at(9)))
+    assert desk.statuses() == [("received", "waiting for its payment")]
+    desk.receive(write_delivery(payment="p1", refs=["ch_1"], at=at(1), **PAID))
+    process_events(desk.deps, early)
+    assert desk.payment()[0] == "disputed"
+    assert {status for status, _ in desk.statuses()} == {"processed"}
+    assert desk.rows("select max(attempts) from inbox_events") == [(1,)], "waiting is no failed attempt"
+
+
+def test_an_event_finds_its_payment_by_a_reference_in_the_same_batch(desk: Desk) -> None:
+    desk.receive(
+        write_delivery(refs=["ch_1"], kind="disputed", at=at(9)),
+        write_delivery(payment="p1", refs=["ch_1"], at=at(1), **PAID),
+    )
+    assert desk.payment()[0] == "disputed"
+
+
+def test_a_strict_account_parks_what_it_does_not_know(desk: Desk) -> None:
+    desk.now = NOON + timedelta(minutes=11)
+    desk.receive(write_delivery(account="strict", payment="p1", **PAID))
+    assert desk.statuses() == [("parked", "unmatched")]
+    assert desk.rows("select count(*) from payments") == [(0,)]
+
+
+def test_the_same_payment_id_of_another_account_is_another_payment(desk: Desk) -> None:
+    desk.deps = replace(desk.deps, accounts={("paper", "default"): Rules(), ("paper", "strict"): Rules()})  # type: ignore[dict-item]
+    desk.receive(write_delivery(payment="p1", **PAID), write_delivery(account="strict", payment="p1", **PAID))
+    assert desk.rows("select account, state from payments order by account") == [
+        ("default", "completed"),
+        ("strict", "completed"),
+    ]
+
+
+def test_a_live_event_on_a_test_account_is_parked(desk: Desk) -> None:
+    desk.receive(write_delivery(payment="p1", livemode=True, **PAID))
+    assert desk.statuses() == [("parked", "livemode_mismatch")]
+    assert desk.rows("select count(*) from payments") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({"amount_minor": 900, "received_minor": 900, "currency": "MXN"}, "amount_mismatch"),
+        ({"amount_minor": 1000, "received_minor": 900, "currency": "MXN"}, "underpaid"),
+        ({"amount_minor": 1000, "received_minor": 1100, "currency": "MXN"}, "overpaid"),
+        ({"amount_minor": 1000, "received_minor": 1000, "currency": "USD"}, "currency_mismatch"),
+    ],
+)
+def test_money_that_does_not_fit_opens_a_discrepancy(desk: Desk, said: dict[str, Any], reason: str) -> None:
+    desk.receive(write_delivery(payment="p1", at=at(1), kind="pending", amount_minor=1000, currency="MXN"))
+    desk.receive(write_delivery(payment="p1", at=at(2), kind="completed", **said))
+    assert desk.payment()[0] == "pending"
+    assert desk.decisions()[-1][2:] == ("FORBIDDEN", reason)
+    [(kind, ours, theirs)] = desk.rows("select kind, ours, theirs from discrepancies")
+    assert (kind, ours["amount_minor"], theirs["received"]) == (reason, 1000, said["received_minor"])
+
+
+def test_what_cannot_be_read_is_parked_and_its_neighbours_are_applied(desk: Desk) -> None:
+    first, broken, last = (write_delivery(payment=f"p{n}", **PAID) for n in range(3))
+    desk.receive(first, replace(broken, body=b"{"), last)
+    assert desk.statuses() == [("processed", None), ("parked", "unparseable: not JSON"), ("processed", None)]
+
+
+def test_an_unknown_type_is_ignored_and_counted(desk: Desk) -> None:
+    desk.receive(write_delivery(ignored="a type that no sheet names", known=False))
+    assert desk.statuses() == [("ignored", "a type that no sheet names")]
+    assert desk.deps.metrics.unknown_types.labels("paper")._value.get() == 1
+
+
+def test_a_poisonous_event_is_parked_after_its_attempts_and_harms_nobody(desk: Desk) -> None:
+    ids = desk.receive(
+        *(write_delivery(payment=f"p{n}", **PAID) for n in range(7)), write_delivery(poison=True, **PAID)
+    )
+    assert [status for status, _ in desk.statuses()] == ["processed"] * 7 + ["received"]
+    for _ in range(2):
+        desk.now += timedelta(minutes=30)
+        process_events(desk.deps, ids)
+    assert desk.statuses()[-1] == ("parked", "failed 3 times, the last time with RuntimeError")
+
+
+def test_an_event_that_kills_its_worker_is_parked_when_its_attempts_ran_out(desk: Desk) -> None:
+    [event_id] = desk.put(write_delivery(payment="p1", **PAID))
+    desk.rows("select 1")
+    with desk.engine.begin() as connection:  # what three dead workers leave behind
+        connection.execute(text("update inbox_events set attempts = 3, lease_until = :past"), {"past": at(-1)})
+    process_events(desk.deps, [event_id])
+    assert desk.statuses() == [("parked", "gave up after 3 attempts")]
+
+
+def test_a_worker_that_lost_its_lease_stores_nothing(desk: Desk) -> None:
+    [event_id] = desk.put(write_delivery(payment="p1", **PAID))
+
+    class TakenOver(PaperPsp):
+        """While this worker reads, its lease ends and another one does the work."""
+
+        def read(self, headers: Any, body: bytes) -> Any:
+            other = Desk(desk.engine, now=desk.now + timedelta(minutes=2))
+            process_events(other.deps, [event_id])
+            return super().read(headers, body)
+
+    desk.deps = replace(desk.deps, readers={"paper": TakenOver()})
+    process_events(desk.deps, [event_id])
+    assert len(desk.decisions()) == 1
+    assert desk.payment() == ("completed", 1000, 1000, 0)
+
+
+def race(*calls: Callable[[], None]) -> None:
+    """Run calls at the same time; whatever one raises is raised here."""
+    barrier, errors = threading.Barrier(len(calls)), []
+
+    def run(call: Callable[[], None]) -> None:
+        barrier.wait()
+        try:
+            call()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=[call]) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
+@pytest.mark.parametrize("turn", range(10))
+def test_two_workers_on_one_payment_lose_nothing(desk: Desk, turn: int) -> None:
+    ids = desk.put(
+        write_delivery(payment="p1", at=at(1), **PAID),
+        write_delivery(payment="p1", at=at(2), kind="refunded", refunded_minor=300),
+        write_delivery(payment="p1", at=at(3), kind="refunded", refunded_minor=700),
+        write_delivery(payment="p1", at=at(4), kind="disputed"),
+    )
+    race(
+        lambda: process_events(desk.deps, [ids[3], ids[0]]),
+        lambda: process_events(desk.deps, [ids[1], ids[2]]),
+    )
+    assert desk.payment() == ("disputed", 1000, 1000, 700)
+    assert desk.rows("select count(*), count(distinct event_id) from transitions") == [(4, 4)]
+
+
+def test_workers_on_many_payments_in_opposite_orders_do_not_block_each_other(desk: Desk) -> None:
+    first = desk.put(*(write_delivery(payment=f"p{n}", at=at(1), **PAID) for n in range(40)))
+    second = desk.put(
+        *(write_delivery(payment=f"p{n}", at=at(2), kind="refunded", refunded_minor=10) for n in reversed(range(40)))
+    )
+    race(lambda: process_events(desk.deps, first), lambda: process_events(desk.deps, second))
+    assert desk.rows("select state, count(*) from payments group by state") == [("partially_refunded", 40)]
+    assert {status for status, _ in desk.statuses()} == {"processed"}
