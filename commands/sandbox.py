@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 import httpx
@@ -15,10 +15,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from commands.database import data_dir_option, fail, json_option, show_json
+from commands.demo import demo
+from commands.sample_flow import play_sample_flow
 from commands.sandbox_check import compare, read_expected
-from commands.stack import data_dir_option, running_environment
 from commands.stack_payments import StackPayments
-from commands.stack_state import NoStack
+from commands.stack_state import NoStack, running_environment
 from sandbox.ack_log import AckLog
 from sandbox.faults import Faults
 from sandbox.flows import SIMULATORS, UnknownFlow, find_flow, list_flows, play_mixture
@@ -28,7 +30,8 @@ from sandbox.payment import Played
 from sandbox.runs import Finished, new_seed, run
 from sandbox.sender import Route
 
-json_option = click.option("--json", "as_json", is_flag=True, help="For machines.")
+__all__ = ["demo", "play_sample_flow", "sandbox"]
+
 RATE = click.FloatRange(0, 1)
 
 
@@ -42,7 +45,7 @@ def sandbox() -> None:
 def flows(as_json: bool) -> None:
     """List the life cycles that can be sent."""
     if as_json:
-        click.echo(json.dumps(list_flows(), indent=2))
+        show_json(list_flows())
         return
     table = Table("flow", "psps", "ends as", "webhooks", box=None)
     for name, psps in list_flows().items():
@@ -64,13 +67,13 @@ def send(flow: str, psp: str | None, payment_id: str | None, count: int, data_di
     try:
         psp, _ = find_flow(flow, psp)
     except UnknownFlow as error:
-        _fail(str(error), 2)
+        fail(str(error), 2)
     url = _find_address(data_dir, "ACUSE_SANDBOX_URL", "run `acuse up` with its sandbox")
     asked = {"flow": flow, "psp": psp, "count": count, "payment_id": payment_id}
     told = _ask_sandbox(url, asked)
     report = told["report"]
     if as_json:
-        click.echo(json.dumps(told, indent=2))
+        show_json(told)
     else:
         click.echo(f"{flow} of {psp}: {report['acknowledged']} of {report['deliveries']} webhooks acknowledged")
         for payment in told["expected"]:
@@ -113,14 +116,15 @@ def flood(
 ) -> None:
     """Send many life cycles at once, with faults. Exit 1 unless every genuine delivery was acknowledged."""
     seed = new_seed() if seed is None else seed
-    target = (target or _find_address(data_dir, "ACUSE_RECEIVER_URL", "give --target and --keys")).rstrip("/")
+    is_of_stack = target is None
+    target = target or _find_address(data_dir, "ACUSE_RECEIVER_URL", "give --target and --keys")
     keys = _load_keys(keys_file or data_dir / "sandbox" / FILE_NAME)
     now = int(time.time())
     played = play_mixture(count, _choose_psps(psps), Identity(seed, now), now)
-    if keys_file is None:
+    if is_of_stack:
         _tell_sandbox(data_dir, played)
     with AckLog(ack_log_file) if ack_log_file else nullcontext() as ack_log, _progress(as_json) as on_start:
-        route = Route(target, keys, connections, deadline=deadline, ack_log=ack_log)
+        route = Route(target.rstrip("/"), keys, connections, deadline=deadline, ack_log=ack_log)
         finished = run(played, Faults(**faults), seed, route, on_start)
     if expected_file:
         expected_file.write_text("".join(json.dumps(line) + "\n" for line in finished.expected), encoding="utf-8")
@@ -144,7 +148,7 @@ def check(expected_file: Path, wait: float, data_dir: Path, as_json: bool) -> No
             time.sleep(0.5)
     summary = {"checked": len(expected), "left_out": dropped, "differences": [asdict(one) for one in differences]}
     if as_json:
-        click.echo(json.dumps(summary, indent=2))
+        show_json(summary)
     else:
         table = Table("psp", "payment", "field", "expected", "found", box=None)
         for one in differences[:50]:
@@ -170,36 +174,39 @@ def _load_keys(path: Path) -> Keys:
     try:
         return load_keys(path)
     except (OSError, ValueError):
-        _fail(f"no sandbox keys in {path}: start `acuse up` with its sandbox, or give --keys", 2)
+        fail(f"no sandbox keys in {path}: start `acuse up` with its sandbox, or give --keys", 2)
 
 
 def _running(data_dir: Path) -> dict[str, str]:
     try:
         return running_environment(data_dir)
     except NoStack as error:
-        _fail(str(error), 1)
+        fail(str(error), 1)
 
 
 def _find_address(data_dir: Path, variable: str, remedy: str) -> str:
     address = _running(data_dir).get(variable)
-    return address or _fail(f"the running stack has no {variable}: {remedy}", 1)
+    return address or fail(f"the running stack has no {variable}: {remedy}", 1)
 
 
 def _ask_sandbox(url: str, asked: dict[str, Any]) -> dict[str, Any]:
     try:
         answer = httpx.post(f"{url}/sandbox/send", json=asked, timeout=300, trust_env=False)
     except httpx.TransportError as error:
-        _fail(f"the sandbox at {url} does not answer: {error}", 1)
+        fail(f"the sandbox at {url} does not answer: {error}", 1)
     told: dict[str, Any] = answer.json()
-    return told if answer.status_code == httpx.codes.OK else _fail(told["error"], 1)
+    return told if answer.status_code == httpx.codes.OK else fail(told["error"], 1)
 
 
 def _tell_sandbox(data_dir: Path, played: list[Played]) -> None:
     """Let the simulated APIs know these payments. Without a running sandbox nobody will ask."""
     url = _running(data_dir).get("ACUSE_SANDBOX_URL")
-    if url:
-        payments = [asdict(life.payment) for life in played]
-        httpx.put(f"{url}/sandbox/payments", json=payments, timeout=60, trust_env=False).raise_for_status()
+    payments = [asdict(life.payment) for life in played]
+    try:
+        if url:
+            httpx.put(f"{url}/sandbox/payments", json=payments, timeout=60, trust_env=False).raise_for_status()
+    except httpx.HTTPError as error:
+        click.echo(f"the sandbox's APIs will not know these payments: {error}", err=True)
 
 
 @contextmanager
@@ -218,7 +225,7 @@ def _progress(quiet: bool) -> Iterator[Callable[[int], Callable[[], None]]]:
 def _print_report(finished: Finished, seed: int, as_json: bool) -> None:
     report = finished.report.as_dict() | {"seed": seed, "payments": len(finished.expected)}
     if as_json:
-        click.echo(json.dumps(report, indent=2))
+        show_json(report)
         return
     table = Table(show_header=False, box=None)
     statuses = report.pop("statuses")
@@ -229,8 +236,3 @@ def _print_report(finished: Finished, seed: int, as_json: bool) -> None:
     Console().print(table)
     for event_key in unacknowledged[:20]:
         click.echo(f"not acknowledged: {event_key}", err=True)
-
-
-def _fail(message: str, code: int) -> NoReturn:
-    click.echo(f"acuse: {message}", err=True)
-    sys.exit(code)
