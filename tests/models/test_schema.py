@@ -68,11 +68,12 @@ def test_migrations_at_the_same_time_wait_for_each_other(engine: Engine) -> None
     said: list[str] = []
     with engine.connect() as other:
         other.execute(text("select pg_advisory_lock(:key)"), {"key": LOCK_KEY})
-        run = threading.Thread(target=migrate, args=[create_engine(engine.url), said.append])
+        run = threading.Thread(target=migrate, args=[create_engine(engine.url), said.append], daemon=True)
         run.start()
         run.join(0.5)
         assert run.is_alive()
         assert said == ["another migration is running; waiting for it"]
+        other.execute(text("select pg_advisory_unlock(:key)"), {"key": LOCK_KEY})
     run.join(10)
     assert not run.is_alive()
 
