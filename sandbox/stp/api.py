@@ -50,7 +50,7 @@ def make_api(state: SandboxState) -> Blueprint:
     @api.put("/speiws/rest/ordenPago/registra")
     def register() -> Response:
         with state.lock:
-            return answer({"resultado": {"id": int(_register(state).id)}})
+            return answer({"resultado": {"id": int(_register(state).ids["number"])}})
 
     @api.post("/efws/API/consultaOrden")
     def look_up() -> Response:

@@ -15,14 +15,17 @@ STP_BANK = "90646"
 def new_payment(
     names: Identity, instrument: str, created: int, amount_minor: int | None = None, reference: str | None = None
 ) -> SimulatedPayment:
-    """A deposit, known by (ordering institution, tracking key, operating day), or a payout, known by STP's number."""
+    """A deposit, known by (ordering institution, tracking key, operating day), or a payout, known by STP's number.
+
+    The numbers of deposits and payouts may be equal, so the payment id of a payout is written `order:<number>`.
+    """
     bank = names.shape.choice(sorted(BANKS))
     number = names.number()
     day = operating_day(created).strftime("%Y%m%d")
     tracking_key = f"MBAN0100{day[2:]}{names.digits(12)}"
     return SimulatedPayment(
         psp="stp",
-        id=f"{bank}:{tracking_key}:{day}" if instrument == "deposit" else str(number),
+        id=f"{bank}:{tracking_key}:{day}" if instrument == "deposit" else f"order:{number}",
         instrument=instrument,
         amount_minor=amount_minor or names.amount_minor(100, 20_000_000),
         created=created,

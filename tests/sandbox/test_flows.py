@@ -8,9 +8,13 @@ from itertools import pairwise
 import pytest
 
 from models.states import PaymentState
+from psps.base import Ignored, PaymentEvent
+from psps.registry import PSPS
 from sandbox.flows import SIMULATORS, UnknownFlow, find_flow, in_order_of_time, list_flows, play_flow, play_mixture
 from sandbox.identity import Identity, complete_clabe
 from sandbox.stp.operating_day import operating_day
+from workers.decisions import fold
+from workers.facts import Fact, Standing
 
 NOW = 1_795_400_000
 ALL_FLOWS = [(psp, name) for psp, simulator in SIMULATORS.items() for name in simulator.flows]
@@ -71,6 +75,43 @@ EXPECTED_MONEY = {
 }
 
 
+@pytest.mark.parametrize(("psp", "name"), ALL_FLOWS)
+def test_acuse_reads_every_flow_to_its_expected_end(psp: str, name: str) -> None:
+    played = play_flow(name, Identity(9, NOW), NOW, psp)
+    facts = []
+    for webhook in played.webhooks:
+        said = PSPS[psp].events.read({}, webhook.body)
+        if isinstance(said, Ignored):
+            assert said.known
+            continue
+        for event in said:
+            assert event.psp_payment_id in (None, played.payment.id)
+            facts.append(as_fact(event, webhook.event_key))
+    if played.expected is None:
+        assert facts == []
+        return
+    standing, _ = fold(Standing(), facts)
+    assert (standing.state, standing.received, standing.refunded) == (
+        played.expected.state,
+        played.expected.received_minor,
+        played.expected.refunded_minor,
+    )
+
+
+def as_fact(event: PaymentEvent, event_key: str) -> Fact:
+    return Fact(
+        kind=event.kind,
+        key=event_key,
+        at=event.occurred_at,
+        amount=event.amount_minor,
+        received=event.received_minor,
+        refunded=event.refunded_minor,
+        currency=event.currency,
+        refund_ref=event.refund_ref,
+        refund_minor=event.refund_minor,
+    )
+
+
 def test_bodies_tell_the_id_time_and_type_of_their_event() -> None:
     for webhook in in_order_of_time(play_mixture(300, ["stripe", "conekta"], Identity(2, NOW), NOW)):
         told = json.loads(webhook.body)
@@ -85,7 +126,7 @@ def test_ids_have_the_shapes_of_their_psps() -> None:
     shapes = {
         "stripe": r"pi_3[A-Za-z0-9]{22}",
         "conekta": r"ord_2z[A-Za-z0-9]{15}",
-        "stp": r"\d{5}:[A-Z0-9]{1,30}:\d{8}|\d+",
+        "stp": r"\d{5}:[A-Z0-9]{1,30}:\d{8}|order:\d+",
     }
     for played in play_mixture(300, list(SIMULATORS), Identity(2, NOW), NOW):
         assert re.fullmatch(shapes[played.payment.psp], played.payment.id)
