@@ -12,7 +12,7 @@ from psps.registry import PSPS, Psp
 DEFAULT_ACCOUNT = "default"
 SHORTEST_SECRET = {"hmac": 24, "basic": 8}
 PLACEHOLDERS = re.compile(
-    r"^(changeme|change-me|password|secret|example|placeholder|todo|x+|\.+|whsec_(x+|\.+|secret|test)?)$", re.I
+    r"^(changeme|change-me|password|secret|example|placeholder|todo|x+|\.+|whsec_(x+|\.+|secret|test)?)$", re.IGNORECASE
 )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
 from models.schema import find_revision
 
@@ -56,7 +56,7 @@ def migrate(engine: Engine, say: Callable[[str], None], wait_seconds: float = 60
             guard.execute(text("select pg_advisory_unlock(:key)"), {"key": LOCK_KEY})
 
 
-def _take_lock(guard, say: Callable[[str], None], wait_seconds: float) -> None:
+def _take_lock(guard: Connection, say: Callable[[str], None], wait_seconds: float) -> None:
     deadline = time.monotonic() + wait_seconds
     said = False
     while not guard.scalar(text("select pg_try_advisory_lock(:key)"), {"key": LOCK_KEY}):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, RowMapping, TextClause, text
 
 from models.rows import to_json
 from models.states import Direction, Method, Origin, PaymentState
@@ -176,7 +176,7 @@ class PaymentRepository:
         """The merchants to whom these CLABEs were given."""
         return self._find(FIND_DEPOSIT_MERCHANT, keys)
 
-    def _find(self, statement, keys: Collection[PspKey]) -> dict[PspKey, UUID]:
+    def _find(self, statement: TextClause, keys: Collection[PspKey]) -> dict[PspKey, UUID]:
         if not keys:
             return {}
         rows = to_json([_Key(*key) for key in keys])
@@ -208,7 +208,7 @@ class PaymentRepository:
             self.connection.execute(ADD_REFERENCES, {"rows": to_json(references)})
 
 
-def _locked(row) -> LockedPayment:
+def _locked(row: RowMapping) -> LockedPayment:
     return LockedPayment(
         **{**row, "state": PaymentState(row["state"]), "origin": Origin(row["origin"])},
     )

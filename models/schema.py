@@ -18,7 +18,8 @@ def find_revision(connection: Connection) -> str | None:
     """The revision that the schema stands at, or None where nothing was migrated yet."""
     if connection.scalar(text("select to_regclass('alembic_version')")) is None:
         return None
-    return connection.scalar(text("select version_num from alembic_version"))
+    revision: str | None = connection.scalar(text("select version_num from alembic_version"))
+    return revision
 
 
 def check_schema(engine: Engine, head: str) -> None:

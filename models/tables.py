@@ -1,7 +1,7 @@
 """Every table of Acuse, each constraint named. Times are timestamptz, money is bigint minor units, raw bytes are bytea."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from sqlalchemy import (
@@ -46,7 +46,7 @@ class Table(DeclarativeBase):
     """Base of every table."""
 
     metadata = MetaData(naming_convention=NAMING)
-    type_annotation_map = {
+    type_annotation_map: ClassVar = {
         datetime: DateTime(timezone=True),
         str: Text(),
         int: BigInteger(),

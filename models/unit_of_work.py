@@ -19,7 +19,6 @@ from models.transitions import TransitionRepository
 from models.windows import WindowRepository
 from models.work import WorkRepository
 
-
 CONTENTION = {"40P01", "40001", "55P03"}  # deadlock, serialization failure, lock timeout
 
 
@@ -62,7 +61,7 @@ class UnitOfWork:
     ) -> None:
         self.connection.close()
         if isinstance(error, DBAPIError) and getattr(error.orig, "pgcode", None) in CONTENTION:
-            raise Contention(error.orig.pgcode) from error
+            raise Contention from error
         if isinstance(error, OperationalError | InterfaceError | PoolTimeout):
             raise DatabaseUnavailable(type(error).__name__) from error
 

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
 from models.rows import to_json
 from models.states import Decision, InboxStatus, Source
@@ -142,7 +143,7 @@ class WorkRepository:
         if postponed:
             self._fenced(POSTPONE, {"rows": to_json(postponed), "token": token}, len(postponed))
 
-    def _fenced(self, statement, values: dict, expected: int) -> None:
+    def _fenced(self, statement: TextClause, values: dict[str, Any], expected: int) -> None:
         changed = self.connection.execute(statement, values).rowcount
         if changed != expected:
             raise LeaseLost(f"{expected - changed} of {expected} events are no longer under this lease")

@@ -1,6 +1,6 @@
 """What every PSP folder offers: the canonical event, the reply, the errors and the protocol of the modules."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -78,16 +78,15 @@ class Reply:
 
 
 class SignatureModule(Protocol):
-    """psps.<name>.signature"""
+    """psps.<name>.signature, whose `verify(headers, query, body, secrets, now)` returns the label of the key that matched.
 
-    def verify(
-        self,
-        headers: Mapping[str, str],
-        query: Mapping[str, str],
-        body: bytes,
-        secrets: Sequence[str],
-        now: datetime,
-    ) -> str: ...
+    `headers` is a mapping with lower-case names, `query` a mapping, `body` the raw bytes, `secrets` the strings of the
+    configuration, `now` aware UTC. Raises InvalidSignature. A PSP that signs a time also takes the keywords
+    `past_seconds` and `future_seconds`.
+    """
+
+    @property
+    def verify(self) -> Callable[..., str]: ...
 
 
 class EventsModule(Protocol):

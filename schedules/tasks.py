@@ -11,10 +11,11 @@ from schedules.services import ScheduleDeps
 def register_tasks(app: Celery, deps: Callable[[], ScheduleDeps]) -> None:
     """Register the periodic tasks; `deps` is asked in the worker process, after the fork."""
 
-    @app.task(name="schedules.sweep")
     def sweep() -> None:
         services.sweep(deps())
 
-    @app.task(name="schedules.keep_house")
     def keep_house() -> None:
         services.keep_house(deps())
+
+    app.task(name="schedules.sweep")(sweep)
+    app.task(name="schedules.keep_house")(keep_house)

@@ -14,7 +14,7 @@ def create_celery(broker_url: str) -> Celery:
 def __getattr__(name: str) -> Celery:
     if name != "celery":
         raise AttributeError(name)
-    from bootstrap import build_celery  # the composition root knows this room, so it comes in late
+    from bootstrap import build_celery  # noqa: PLC0415 - the composition root imports this module
 
     globals()[name] = build_celery()
     return globals()[name]

@@ -136,7 +136,7 @@ def decide(base: Standing, current: Standing, place: Place | None, past: Iterabl
     if not needs_history(fact, place):
         own = step(current, fact)
         standing, place_now = own.standing, fact.place
-        forbidden = ((fact, own.reason or ""),) if own.is_forbidden else ()
+        forbidden: tuple[tuple[Fact, str], ...] = ((fact, own.reason or ""),) if own.is_forbidden else ()
     else:
         facts = {f.key: f for f in (*past, fact)}
         standing, steps = fold(base, facts.values())

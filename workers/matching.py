@@ -52,7 +52,7 @@ def _reference_keys(item: Item) -> list[PspKey]:
 def _adopt(deps: WorkerDeps, payments: PaymentRepository, items: list[Item], now: datetime) -> frozenset[UUID]:
     willing = [i for i in items if deps.accounts[i.event.psp, i.event.account].unmatched == "adopt"]
     merchants = payments.find_deposit_merchants({_key(i, i.said.clabe) for i in willing if i.said.clabe})
-    new = {}
+    new: dict[PspKey, NewPayment] = {}
     for item in willing:
         merchant_id = merchants.get(_key(item, item.said.clabe), DEFAULT_MERCHANT_ID)
         new.setdefault(_key(item, item.said.psp_payment_id), _new_payment(deps, item, merchant_id, now))

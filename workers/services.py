@@ -49,7 +49,7 @@ def _process_batch(deps: WorkerDeps, events: Sequence[ClaimedEvent], token: UUID
         _try_batch(deps, events, token)
     except (LeaseLost, DatabaseUnavailable) as error:
         log.warning("batch_left_to_the_sweep", events=len(events), error=str(error))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, it must not cost the neighbours their turn
         if len(events) > 1:
             half = len(events) // 2
             _process_batch(deps, events[:half], token)

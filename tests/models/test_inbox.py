@@ -92,7 +92,7 @@ def test_writers_with_overlapping_batches_in_opposite_orders_do_not_deadlock(eng
         try:
             for _ in range(5):
                 InboxStore(engine).put(batch)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - a thread must not swallow it
             errors.append(error)
 
     threads = [threading.Thread(target=put, args=[batch]) for batch in (deliveries, deliveries[::-1])]

@@ -227,7 +227,7 @@ def race(*calls: Callable[[], None]) -> None:
         barrier.wait()
         try:
             call()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - a thread must not swallow it
             errors.append(error)
 
     threads = [threading.Thread(target=run, args=[call]) for call in calls]

@@ -2,6 +2,7 @@
 
 import itertools
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,8 @@ from models.states import EventKind as K
 from models.states import Outcome
 from models.states import PaymentState as S
 from workers.decisions import decide, fold
-from workers.facts import Decided, Fact, Place, Standing
+from workers.facts import Decided, Fact, Standing
+from workers.state_diagram import render_states
 from workers.state_machine import FIXED_TARGET, LEGAL, MOVES, RANK
 
 NOON = datetime(2026, 11, 20, 18, tzinfo=UTC)
@@ -201,3 +203,8 @@ def test_applied_moves_are_in_the_table_or_named_otherwise(facts: list[Fact]) ->
 @given(any_fact)
 def test_facts_survive_their_way_through_json(one: Fact) -> None:
     assert Fact.from_json(one.to_json()) == one
+
+
+def test_the_page_about_states_is_printed_from_the_table() -> None:
+    page = Path(__file__).parents[2] / "docs" / "states.md"
+    assert page.read_text() == render_states(), "run `make docs`"
