@@ -3,7 +3,6 @@
 `bootstrap` builds the two dataclasses below; nothing here reads the configuration or opens a connection.
 """
 
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,9 +16,11 @@ from werkzeug.exceptions import HTTPException
 from config import PspAccount
 from ingress.answers import ROOT, Refused, error_reply
 from ingress.doorbell import Doorbell
+from ingress.faults import describe_fault
 from ingress.framing import Limits
 from ingress.health import Check, InboxDepth, build_health, build_metrics_page
 from ingress.inbox_writer import InboxWriter
+from ingress.lean import LeanFlask
 from ingress.metrics import ReceiverMetrics
 from ingress.receiver import as_response, build_blueprint
 
@@ -52,7 +53,8 @@ class ApiDeps:
 
 def create_receiver(deps: ReceiverDeps) -> Flask:
     """The application of the webhooks, for the edge or for any WSGI server."""
-    app = _create_app()
+    app = LeanFlask("acuse")
+    app.url_map.merge_slashes = False  # a redirect counts as a failure with every PSP
     app.register_blueprint(
         build_blueprint(deps.accounts, deps.writer, deps.clock, deps.metrics, deps.limits.max_body_bytes)
     )
@@ -74,7 +76,7 @@ def create_receiver(deps: ReceiverDeps) -> Flask:
 
 def create_api(deps: ApiDeps) -> Flask:
     """The application of every other path."""
-    app = _create_app()
+    app = Flask("acuse", static_folder=None)
     app.register_blueprint(build_health(deps.checks))
     app.register_blueprint(build_metrics_page(deps.registry, deps.metrics_dir, deps.inbox_depth))
     app.register_error_handler(HTTPException, _http_error)
@@ -93,23 +95,11 @@ def create_api(deps: ApiDeps) -> Flask:
     return app
 
 
-def _create_app() -> Flask:
-    app = Flask("acuse", static_folder=None)
-    app.url_map.merge_slashes = False  # a redirect counts as a failure with every PSP
-    return app
-
-
 def _http_error(error: HTTPException) -> Response:
     return as_response(error_reply(error.code or 500, (error.name or "error").lower(), request.path))
 
 
 def _fault(error: Exception) -> Response:
-    """An error of ours: the sender is asked to send again. Its text may quote a payload, so only its kind and place are logged."""
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    log.error(
-        "ingress.fault",
-        error=type(error).__name__,
-        place=f"{Path(place.filename).name}:{place.lineno}",
-        path=request.path,
-    )
+    """An error of ours: the sender is asked to send again."""
+    log.error("ingress.fault", path=request.path, **describe_fault(error))
     return as_response(error_reply(Refused.FAULT.status, Refused.FAULT.text, request.path))

@@ -32,9 +32,10 @@ class Doorbell:
         self._changed = threading.Condition()
         self._stopping = threading.Event()
         self._quiet_until = 0.0
-        self._thread = threading.Thread(target=self._run, name="doorbell", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="doorbell", daemon=True)
         self._thread.start()
 
     def stop(self, seconds: float = 3.0) -> None:
@@ -42,7 +43,7 @@ class Doorbell:
         with self._changed:
             self._stopping.set()
             self._changed.notify()
-        if self._thread.is_alive():
+        if self._thread:
             self._thread.join(seconds)
 
     def ring(self, ids: list[int]) -> None:
@@ -72,7 +73,7 @@ class Doorbell:
     def _send(self, ids: list[int]) -> None:
         try:
             self._publish(ids)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a bell that is out of order harms nobody
             log.warning("doorbell.failed", error=type(error).__name__, count=len(ids), skip_seconds=self._skip_seconds)
             self._count("failed", len(ids))
             self._go_quiet()

@@ -63,7 +63,7 @@ class Edge:
         return Arrival(headers, await self._read_body(proto, length))
 
     async def _read_body(self, proto: Any, length: int | None) -> bytes:
-        task = asyncio.current_task()
+        task = asyncio.current_task(self._loop)
         assert task is not None
         watch = self._bodies.watch(task.cancel)
         try:

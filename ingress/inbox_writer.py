@@ -10,6 +10,7 @@ from typing import Protocol
 
 import structlog
 
+from ingress.faults import describe_fault
 from models.inbox import Delivery, DeliveryRefused, Stored, StoreUnavailable
 
 BATCH_COUNT = 500
@@ -80,9 +81,10 @@ class InboxWriter:
         self._changed = threading.Condition()
         self._stopping = threading.Event()
         self._pause = 0.0
-        self._thread = threading.Thread(target=self._run, name="inbox-writer", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="inbox-writer", daemon=True)
         self._thread.start()
 
     def stop(self, seconds: float = 10.0) -> None:
@@ -90,11 +92,11 @@ class InboxWriter:
         with self._changed:
             self._stopping.set()
             self._changed.notify()
-        if self._thread.is_alive():
+        if self._thread:
             self._thread.join(seconds)
 
     def is_running(self) -> bool:
-        return self._thread.is_alive() and not self._stopping.is_set()
+        return self._thread is not None and self._thread.is_alive() and not self._stopping.is_set()
 
     def put(self, delivery: Delivery, loop: asyncio.AbstractEventLoop | None = None) -> Ticket:
         """Queue a delivery. With `loop` its fate is told to the ticket's future there. Raises WriterBusy."""
@@ -113,8 +115,8 @@ class InboxWriter:
         while batch := self._take():
             try:
                 self._write(batch)
-            except Exception as error:  # the thread must outlive whatever happens to one batch
-                log.error("inbox_writer.failed", error=type(error).__name__, lost=len(batch))
+            except Exception as error:  # noqa: BLE001 - the thread must outlive whatever happens to one batch
+                log.error("inbox_writer.failed", count=len(batch), **describe_fault(error))
                 self._slow_down()
             finally:
                 settle(batch)
@@ -126,7 +128,8 @@ class InboxWriter:
         with self._changed:
             while not self._waiting and not self._stopping.is_set():
                 self._changed.wait()
-            batch, size = [], 0
+            batch: list[Ticket] = []
+            size = 0
             while self._waiting and len(batch) < BATCH_COUNT and size < BATCH_BYTES:
                 batch.append(ticket := self._waiting.popleft())
                 size += len(ticket.delivery.body)
@@ -178,8 +181,8 @@ class InboxWriter:
         if ids:
             try:
                 self._ring(ids)
-            except Exception as error:  # the events are stored; the sweep finds them without the bell
-                log.error("inbox_writer.ring_failed", error=type(error).__name__)
+            except Exception as error:  # noqa: BLE001 - the events are stored; the sweep finds them without the bell
+                log.error("inbox_writer.ring_failed", **describe_fault(error))
 
     def _slow_down(self) -> None:
         """A database in trouble is asked again soon, but not at once."""

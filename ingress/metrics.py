@@ -18,7 +18,7 @@ def share_through(folder: Path) -> None:
     """Keep this process's metrics in files of `folder`, where one scrape sees all processes. Call it before any metric is made."""
     folder.mkdir(parents=True, exist_ok=True)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
-    prometheus_client.values.ValueClass = prometheus_client.values.get_value_class()
+    prometheus_client.values.ValueClass = prometheus_client.values.get_value_class()  # type: ignore[no-untyped-call]
 
 
 class ReceiverMetrics:

@@ -16,6 +16,7 @@ from config import DEFAULT_ACCOUNT, PspAccount
 from ingress.answers import Refusal, Refused, refusal_reply, reply_headers
 from ingress.framing import Arrival, read_wsgi
 from ingress.inbox_writer import InboxWriter, Ticket, WriterBusy
+from ingress.lean import Held
 from ingress.metrics import ReceiverMetrics
 from models.inbox import Delivery
 from psps.base import InvalidSignature, Reply
@@ -103,7 +104,7 @@ def build_blueprint(
     """The webhook routes of these accounts."""
     doors = {key: Door.of(account) for key, account in accounts.items()}
     blueprint = Blueprint("receiver", __name__)
-    held = Response(status=202)  # seen by the edge alone
+    held = Held()
 
     def receive(psp: str, account: str = DEFAULT_ACCOUNT) -> Response:
         door = doors.get((psp, account))

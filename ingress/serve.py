@@ -6,16 +6,17 @@ import resource
 import signal
 import socket
 import sys
-from contextlib import suppress
+from collections.abc import Sequence
 
 import structlog
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
-from config import ConfigError, load_config
+import bootstrap
+from config import Config, ConfigError, load_config
 from ingress.app import ApiDeps, ReceiverDeps, create_api, create_receiver
-from ingress.edge import Edge, Limits
+from ingress.edge import Edge
 from ingress.metrics import share_through
 from models.schema import NotReady
 
@@ -32,17 +33,59 @@ class CannotServe(Exception):
     """The server does not start. The message is one line that says why."""
 
 
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until SIGTERM or SIGINT. The exit code is 1, with one line on stderr, if it cannot start."""
+    parser = argparse.ArgumentParser(prog="python -m ingress.serve", description="Serve the receiver and the API.")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8080)
+    parser.add_argument("--only", choices=("receiver", "api"))
+    options = parser.parse_args(arguments)
+    try:
+        config = load_config()
+        if config.metrics_dir:
+            share_through(config.metrics_dir)
+        bootstrap.configure_logging(config)
+        bootstrap.check_start(config)
+        asyncio.run(run(config, options.host, options.port, options.only))
+    except (ConfigError, NotReady, CannotServe) as error:
+        sys.stderr.write(f"acuse: {error}\n")
+        return 1
+    return 0
+
+
+async def run(config: Config, host: str, port: int, only: str | None) -> None:
+    """Serve the parts until a signal ends it; what was taken is then stored and answered."""
+    receiver = None if only == "api" else bootstrap.build_receiver(config)
+    api = None if only == "receiver" else bootstrap.build_api(config)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    allow_many_connections()
+    check_port(host, port)
+    if receiver:
+        receiver.doorbell.start()
+        receiver.writer.start()
+    log.info("ingress.serving", host=host, port=port, only=only)
+    await serve(build_edge(receiver, api), host, port, stop)
+    if receiver:
+        receiver.writer.stop()
+        receiver.doorbell.stop()
+    log.info("ingress.stopped", port=port)
+
+
 def build_edge(receiver: ReceiverDeps | None, api: ApiDeps | None) -> Edge:
     """The RSGI application of what is given, at least one of the two."""
-    apps = [create_receiver(receiver)] if receiver else []
-    apps += [create_api(api)] if api else []
-    limits = receiver.limits if receiver else api.limits
-    return Edge(apps[0], apps[-1], limits, receiver.metrics.count_refused if receiver else lambda path, why: None)
+    if receiver is None:
+        assert api is not None
+        app = create_api(api)
+        return Edge(app, app, api.limits, lambda path, why: None)
+    receiver_app = create_receiver(receiver)
+    api_app = create_api(api) if api else receiver_app
+    return Edge(receiver_app, api_app, receiver.limits, receiver.metrics.count_refused)
 
 
 async def serve(edge: Edge, host: str, port: int, stop: asyncio.Event) -> None:
-    """Serve until `stop` is set, then answer what is under way. Raises CannotServe if the port is taken."""
-    check_port(host, port)
+    """Serve until `stop` is set, then answer what is under way."""
     server = Server(
         edge,
         address=host,
@@ -58,7 +101,7 @@ async def serve(edge: Edge, host: str, port: int, stop: asyncio.Event) -> None:
     serving = asyncio.create_task(server.serve())
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    server.stop()
+    server.stop()  # type: ignore[no-untyped-call]
     await serving
     stopping.cancel()
 
@@ -79,3 +122,7 @@ def allow_many_connections() -> None:
     wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
