@@ -17,7 +17,7 @@ from ingress.app import ApiDeps, ReceiverDeps
 from ingress.doorbell import Doorbell
 from ingress.framing import Limits
 from ingress.inbox_writer import InboxWriter
-from ingress.metrics import ReceiverMetrics
+from ingress.metrics import ReceiverMetrics, share_through
 from migrations.run import find_head
 from models.inbox import InboxStore
 from models.schema import check_durability, check_schema
@@ -107,6 +107,8 @@ def build_celery(config: Config | None = None) -> Celery:
     """The application of workers and beat, with every task. Dependencies are made in the process that runs them."""
     config = config or load_config()
     configure_logging(config)
+    if config.metrics_dir:
+        share_through(config.metrics_dir)
     app = create_celery(config.broker_url)
     app.conf.beat_schedule = TIMETABLE
     worker_deps = _once_per_process(partial(_build_worker_deps, config, app))

@@ -1,8 +1,11 @@
 """Celery's settings. The broker is a doorbell: Postgres decides what is done, so losing a message costs seconds."""
 
-from kombu import Queue
+from kombu import Exchange, Queue
 
-task_queues = [Queue(name) for name in ("events", "psp_calls", "notifications", "reconcile", "maintenance")]
+QUEUES = ("events", "psp_calls", "notifications", "reconcile", "maintenance")
+
+# Each with an exchange and a key of its own: without them all would share the default one and get every message.
+task_queues = [Queue(name, Exchange(name, type="direct"), routing_key=name) for name in QUEUES]
 task_default_queue = "maintenance"
 task_routes = {"workers.process_events": {"queue": "events"}, "schedules.*": {"queue": "maintenance"}}
 task_create_missing_queues = False
@@ -47,3 +50,4 @@ timezone = "UTC"
 enable_utc = True
 beat_cron_starting_deadline = 3600
 worker_hijack_root_logger = False
+worker_redirect_stdouts = False  # our log lines are whole already

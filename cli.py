@@ -2,7 +2,7 @@
 
 import click
 
-from commands import inspect, release, stack
+from commands import inspect, release, sandbox, stack
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -20,6 +20,8 @@ main.add_command(release.clabes)
 main.add_command(inspect.audit)
 main.add_command(inspect.events)
 main.add_command(inspect.payments)
+main.add_command(sandbox.sandbox)
+main.add_command(sandbox.demo)
 
 if __name__ == "__main__":
     main()

@@ -34,7 +34,7 @@ def events() -> None:
 
 @events.command("list")
 @click.option("--psp", help="Of this PSP alone.")
-@click.option("--status", type=click.Choice(list(InboxStatus)), help="In this status alone.")
+@click.option("--status", type=click.Choice([status.value for status in InboxStatus]), help="In this status alone.")
 @limit_option
 @data_dir_option
 @json_option
@@ -86,7 +86,7 @@ def payments() -> None:
 
 @payments.command("list")
 @click.option("--psp", help="Of this PSP alone.")
-@click.option("--state", type=click.Choice(list(PaymentState)), help="In this state alone.")
+@click.option("--state", type=click.Choice([state.value for state in PaymentState]), help="In this state alone.")
 @limit_option
 @data_dir_option
 @json_option
