@@ -1,9 +1,11 @@
 """Deliver webhooks as PSPs do: signed at the moment of sending, many at a time, again and again until answered 2xx."""
 
 import asyncio
+import ssl
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,11 +88,11 @@ async def _send_all(deliveries: list[Delivery], route: Route, on_done: Callable[
         duplicates=sum(delivery.duplicate for delivery in deliveries),
     )
     started = time.monotonic()
-    limits = httpx.Limits(max_connections=route.connections, max_keepalive_connections=route.connections)
-    async with httpx.AsyncClient(
-        limits=limits, timeout=httpx.Timeout(route.timeout, pool=None), trust_env=False
-    ) as client:
-        sender = _Sender(client, route, report)
+    async with AsyncExitStack() as clients:
+        sender = _Sender(route, report)
+        verify = ssl.create_default_context() if route.target.startswith("https:") else False
+        for _ in range(route.connections):
+            sender.free.put_nowait(await clients.enter_async_context(_single_connection(route, verify)))
         async with asyncio.TaskGroup() as tasks:
             for delivery in deliveries:
                 tasks.create_task(sender.deliver(delivery, on_done))
@@ -98,12 +100,17 @@ async def _send_all(deliveries: list[Delivery], route: Route, on_done: Callable[
     return report
 
 
+def _single_connection(route: Route, verify: ssl.SSLContext | bool) -> httpx.AsyncClient:
+    """One client for each connection: the pool of a shared one walks through all connections for every request."""
+    limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
+    return httpx.AsyncClient(verify=verify, limits=limits, timeout=route.timeout, trust_env=False)
+
+
 class _Sender:
-    def __init__(self, client: httpx.AsyncClient, route: Route, report: Report) -> None:
-        self.client = client
+    def __init__(self, route: Route, report: Report) -> None:
         self.route = route
         self.report = report
-        self.free = asyncio.Semaphore(route.connections)
+        self.free: asyncio.LifoQueue[httpx.AsyncClient] = asyncio.LifoQueue()
 
     async def deliver(self, delivery: Delivery, on_done: Callable[[], None]) -> None:
         await asyncio.sleep(delivery.delay)
@@ -136,24 +143,20 @@ class _Sender:
         webhook = delivery.webhook
         simulator = SIMULATORS[webhook.psp]
         body = simulator.send_again(webhook.body, attempt) if attempt > 1 or delivery.duplicate else webhook.body
-        async with self.free:
+        client = await self.free.get()
+        try:
             headers = simulator.sign(body, self.route.keys[webhook.psp], int(time.time()))
             if forged:
                 headers, body = simulator.spoil(headers, body)
             began = time.monotonic()
-            status = await self._post(webhook.psp, headers, body)
+            status = await _post(client, f"{self.route.target}/webhooks/{webhook.psp}", headers, body)
             took = time.monotonic() - began
+        finally:
+            self.free.put_nowait(client)
         if not forged:
             self._count(status, took)
         await self._record(delivery, attempt, forged, status, took)
         return status
-
-    async def _post(self, psp: str, headers: dict[str, str], body: bytes) -> int | None:
-        try:
-            answer = await self.client.post(f"{self.route.target}/webhooks/{psp}", content=body, headers=headers)
-        except httpx.TransportError:
-            return None
-        return answer.status_code
 
     def _count(self, status: int | None, took: float) -> None:
         self.report.attempts += 1
@@ -176,6 +179,14 @@ class _Sender:
             latency_ms=round(took * 1000, 2),
             at=time.time(),
         )
+
+
+async def _post(client: httpx.AsyncClient, url: str, headers: dict[str, str], body: bytes) -> int | None:
+    try:
+        answer = await client.post(url, content=body, headers=headers)
+    except httpx.TransportError:
+        return None
+    return answer.status_code
 
 
 def _is_settled(psp: str, status: int | None, forged: bool) -> bool:
