@@ -6,15 +6,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import click
 
+from commands.database import data_dir_option, fail
 from commands.sample_flow import play_sample_flow
-from commands.stack import data_dir_option, running_environment
 from commands.stack_parts import ROOT
-from commands.stack_state import NoStack, load_state
+from commands.stack_state import NoStack, load_state, running_environment
 from embedded import free_port
 from sandbox.keys import FILE_NAME, load_keys
 
@@ -35,37 +35,33 @@ def demo(data_dir: Path) -> None:
     Uses the stack that runs in the data folder; where none runs, starts one of its own and removes it afterwards.
     """
     try:
-        load_state(data_dir)
-        succeeded = _play(data_dir)
-    except NoStack:
-        succeeded = _play_on_a_stack_of_its_own()
-    except (DemoFailed, OSError) as error:
-        _complain(error)
-        succeeded = False
+        with _find_stack(data_dir) as stack:
+            succeeded = _play(stack)
+    except DemoFailed as error:
+        fail(str(error))
     sys.exit(0 if succeeded else 1)
 
 
-def _play_on_a_stack_of_its_own() -> bool:
+def _find_stack(data_dir: Path) -> AbstractContextManager[Path]:
     try:
-        with _own_stack() as data_dir:
-            return _play(data_dir)
-    except DemoFailed as error:
-        _complain(error)
-        return False
-
-
-def _complain(error: Exception) -> None:
-    click.echo(f"acuse: {error}", err=True)
+        load_state(data_dir)
+    except NoStack:
+        return own_stack()
+    return nullcontext(data_dir)
 
 
 def _play(data_dir: Path) -> bool:
     environment = running_environment(data_dir)
-    keys = load_keys(data_dir / "sandbox" / FILE_NAME)
-    return play_sample_flow(environment["ACUSE_RECEIVER_URL"], keys, environment, click.echo)
+    try:
+        keys = load_keys(data_dir / "sandbox" / FILE_NAME)
+        receiver_url = environment["ACUSE_RECEIVER_URL"]
+    except (OSError, KeyError):
+        raise DemoFailed("the running stack has no sandbox: start it with `acuse up`") from None
+    return play_sample_flow(receiver_url, keys, environment, click.echo)
 
 
 @contextmanager
-def _own_stack() -> Iterator[Path]:
+def own_stack() -> Iterator[Path]:
     """The data folder of a stack that is ready; the stack and the folder are gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="acuse-demo-"))
     data_dir = folder / "data"

@@ -1,7 +1,7 @@
 """The sample that shows a newcomer payments moving: five stories, told to the receiver one webhook at a time."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
@@ -11,7 +11,7 @@ from sandbox.faults import Delivery
 from sandbox.flows import play_flow
 from sandbox.identity import Identity
 from sandbox.keys import Keys
-from sandbox.payment import Played, Webhook
+from sandbox.payment import Played
 from sandbox.runs import new_seed
 from sandbox.sender import Route, send
 
@@ -29,14 +29,16 @@ class Story:
     repeated: int | None = None  # place of the webhook that comes twice
     late: int | None = None  # place of the webhook that comes after all others
 
-    def deliveries(self, played: Played) -> list[Delivery]:
-        order: list[Webhook] = list(played.webhooks)
-        if self.late is not None:
-            order.append(order.pop(self.late))
-        deliveries = [Delivery(webhook) for webhook in order]
+    def in_time(self, played: Played) -> list[Delivery]:
+        """What comes while the payment moves."""
+        deliveries = [Delivery(webhook) for place, webhook in enumerate(played.webhooks) if place != self.late]
         if self.repeated is not None:
             deliveries.append(Delivery(played.webhooks[self.repeated], duplicate=True))
         return deliveries
+
+    def too_late(self, played: Played) -> list[Delivery]:
+        """What comes when the payment has settled."""
+        return [] if self.late is None else [Delivery(played.webhooks[self.late])]
 
 
 STORIES = (
@@ -56,18 +58,24 @@ def play_sample_flow(receiver_url: str, keys: Keys, environment: Mapping[str, st
     names = Identity(new_seed(), int(time.time()))
     told = [(story, play_flow(story.flow, names, int(time.time()), story.psp)) for story in STORIES]
     route = Route(receiver_url, keys, connections=1, deadline=SETTLE_SECONDS)
-    accepted = True
-    for story, played in told:
-        for delivery in story.deliveries(played):
-            accepted &= send([delivery], route).clean
-    say(f"{len(told)} payments played through the sandbox")
+    lives = [played for _, played in told]
     with StackPayments(environment) as payments:
-        seen, settled = _wait_until_settled(payments, [played for _, played in told])
+        accepted = _send_one_by_one((story.in_time(played) for story, played in told), route)
+        _wait_until_settled(payments, lives)
+        accepted &= _send_one_by_one((story.too_late(played) for story, played in told), route)
+        seen, settled = _wait_until_settled(payments, lives)
+    say(f"{len(told)} payments played through the sandbox")
     for story, played in told:
         for line in _describe(story, played, seen.get((played.payment.psp, played.payment.id))):
             say(line)
+    say("")
     say("every payment is as it must be" if settled and accepted else "something is not as it must be")
     return settled and accepted
+
+
+def _send_one_by_one(deliveries: Iterable[list[Delivery]], route: Route) -> bool:
+    reports = [send([delivery], route) for some in deliveries for delivery in some]
+    return all(report.clean for report in reports)
 
 
 def _wait_until_settled(payments: StackPayments, lives: Sequence[Played]) -> tuple[dict[PspPayment, SeenPayment], bool]:

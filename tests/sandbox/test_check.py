@@ -9,6 +9,8 @@ from click.testing import CliRunner
 from commands.sandbox import sandbox
 from commands.sandbox_check import Difference, compare, read_expected
 from commands.stack_payments import SeenPayment
+from sandbox.keys import ensure_keys
+from tests.sandbox.receiver import receiver
 
 EXPECTED = {
     "psp": "stripe",
@@ -78,3 +80,22 @@ def test_flows_are_listed_for_people_and_machines() -> None:
     people, machines = (CliRunner().invoke(sandbox, ["flows", *flags]) for flags in ([], ["--json"]))
     assert "cash.reversed" in people.output
     assert json.loads(machines.output)["cash.reversed"] == ["conekta"]
+
+
+def test_a_flood_goes_to_any_receiver_with_keys_from_a_file(tmp_path: Path) -> None:
+    ensure_keys(tmp_path)
+    with receiver(lambda path, body, times: 503 if times == 0 else 200) as server:
+        arguments = ["--target", server.url, "--keys", str(tmp_path / "keys.json"), "--count", "12", "--json"]
+        result = CliRunner().invoke(sandbox, ["flood", *arguments])
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.output)
+    assert (report["acknowledged"], report["retries"], report["statuses"]) == (12, 12, {"200": 12, "503": 12})
+
+
+def test_a_flood_that_nobody_acknowledges_fails(tmp_path: Path) -> None:
+    ensure_keys(tmp_path)
+    with receiver(lambda path, body, times: 500) as server:
+        arguments = ["--target", server.url, "--keys", str(tmp_path / "keys.json"), "--count", "3", "--deadline", "0.5"]
+        result = CliRunner().invoke(sandbox, ["flood", *arguments])
+    assert result.exit_code == 1
+    assert result.output.count("not acknowledged: ") == 3
