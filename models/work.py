@@ -52,13 +52,18 @@ class Postponed:
 
 
 CLAIM = text("""
-with due as (
+with rung as (
     select id from inbox_events
     where id = any(:ids) and status = 'received' and (lease_until is null or lease_until < :now)
     order by id for update skip locked
+), fresh as (
+    select id from inbox_events
+    where status = 'received' and attempts = 0 and reason is null and lease_until is null and not id = any(:ids)
+    order by next_attempt_at limit :room for update skip locked
 )
 update inbox_events e set attempts = e.attempts + 1, lease_until = :until, lease_token = :token
-from due where e.id = due.id
+where e.id in (select id from rung union all select id from fresh)
+returning e.id
 """)
 
 LOAD = text("""
@@ -111,9 +116,15 @@ class WorkRepository:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
 
-    def claim(self, ids: Sequence[int], token: UUID, now: datetime, until: datetime) -> None:
-        """Count an attempt and take the lease of those that are unfinished and free. Commit before working on them."""
-        self.connection.execute(CLAIM, {"ids": list(ids), "token": token, "now": now, "until": until})
+    def claim(self, ids: Sequence[int], token: UUID, now: datetime, until: datetime, size: int = 0) -> list[int]:
+        """Count an attempt and take the lease of those that are unfinished and free; commit before working on them.
+
+        Up to `size` events in all: events that nobody has tried yet come along, the longest waiting first, so that
+        many small rings become few large batches.
+        """
+        room = max(0, size - len(ids))
+        values = {"ids": list(ids), "token": token, "now": now, "until": until, "room": room}
+        return list(self.connection.scalars(CLAIM, values))
 
     def list_claimed(self, ids: Sequence[int], token: UUID) -> list[ClaimedEvent]:
         """What the claim got, in id order."""

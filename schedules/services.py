@@ -11,7 +11,7 @@ from schedules.beat import HOUSEKEEPING_SECONDS, SWEEP_SECONDS
 
 log = structlog.get_logger(__name__)
 
-SWEEP_LIMIT = 20_000
+SWEEP_LIMIT = 100_000
 RING_SIZE = 200
 RING_AGAIN_AFTER = timedelta(seconds=10)
 MONTHS_AHEAD = 3

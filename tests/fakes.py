@@ -50,12 +50,15 @@ class FakeWork:
     def __init__(self, data: Data) -> None:
         self.data = data
 
-    def claim(self, ids: Sequence[int], token: UUID, now: datetime, until: datetime) -> None:
-        for event in (self.data.events[i] for i in ids if i in self.data.events):
-            is_free = event.lease_until is None or event.lease_until < now
-            if event.status == InboxStatus.RECEIVED and is_free:
-                event.claimed = replace(event.claimed, attempts=event.claimed.attempts + 1)
-                event.lease_until, event.token = until, token
+    def claim(self, ids: Sequence[int], token: UUID, now: datetime, until: datetime, size: int = 0) -> list[int]:
+        unfinished = {i: event for i, event in self.data.events.items() if event.status == InboxStatus.RECEIVED}
+        rung = [i for i in dict.fromkeys(ids) if i in unfinished and (unfinished[i].lease_until or now) <= now]
+        untried = [i for i, e in unfinished.items() if not (e.claimed.attempts or e.reason or e.lease_until)]
+        fresh = sorted(set(untried) - set(ids), key=lambda i: unfinished[i].next_attempt_at or now)[: max(0, size - len(ids))]
+        for event in (unfinished[i] for i in (*rung, *fresh)):
+            event.claimed = replace(event.claimed, attempts=event.claimed.attempts + 1)
+            event.lease_until, event.token = until, token
+        return [*rung, *fresh]
 
     def list_claimed(self, ids: Sequence[int], token: UUID) -> list[ClaimedEvent]:
         return [e.claimed for i, e in sorted(self.data.events.items()) if i in ids and self._is_ours(e, token)]

@@ -21,18 +21,19 @@ from workers.reading import Item, read_event
 
 log = structlog.get_logger(__name__)
 
+BATCH_SIZE = 200
 CONTENTION_TRIES = 5
 RETRY_AFTER = (timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10))
 UNMATCHED_PAUSE = (timedelta(seconds=2), timedelta(seconds=60))
 
 
 def process_events(deps: WorkerDeps, ids: Sequence[int]) -> None:
-    """Process those of these inbox events that are unfinished and that no other worker holds."""
+    """Process those of these inbox events that are unfinished and free, and some that wait to be rung for."""
     token, now = uuid4(), deps.clock()
     with deps.unit_of_work() as work:
-        work.work.claim(ids, token, now, now + deps.lease)
+        taken = work.work.claim(ids, token, now, now + deps.lease, BATCH_SIZE)
         work.commit_lazily()  # the attempt counts even if this process dies on the event
-        claimed = work.work.list_claimed(ids, token)
+        claimed = work.work.list_claimed(taken, token) if taken else []
     exhausted = [event for event in claimed if event.attempts > deps.max_attempts]
     if exhausted:
         _give_up(deps, exhausted, token)

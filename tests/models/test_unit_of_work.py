@@ -89,6 +89,18 @@ def test_a_claimed_event_is_not_claimed_again_until_its_lease_ends(side: Side) -
     assert claim(side, [event_id], uuid4(), NOON + 2 * MINUTE) == [event_id]
 
 
+def test_a_small_ring_takes_fresh_events_along_but_none_that_was_tried(side: Side) -> None:
+    tried, *fresh = [side.put(write_delivery(kind="completed")) for _ in range(5)]
+    token = uuid4()
+    claim(side, [tried], token)
+    with side.begin() as work:
+        work.work.postpone([Postponed(tried, NOON - MINUTE, 1, "failed")], token)
+        work.commit()
+    with side.begin() as work:
+        taken = work.work.claim([fresh[3]], uuid4(), NOON, NOON + MINUTE, size=3)
+    assert sorted(taken) == [fresh[0], fresh[1], fresh[3]]
+
+
 def test_every_claim_counts_an_attempt(side: Side) -> None:
     event_id = side.put(write_delivery(kind="completed"))
     for attempt in (1, 2):
