@@ -1,0 +1,55 @@
+"""Health, readiness, metrics and the other paths beside the webhooks."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import text
+
+from config import Config
+from tests.ingress.conftest import Served, serve_edge
+from tests.ingress.http1 import Received, exchange, post, request
+from tests.ingress.senders import stripe_body, stripe_headers
+
+
+def get(served: Served, path: str) -> Received:
+    return exchange(served.port, request(path, {}, method="GET"))
+
+
+def test_a_running_process_is_alive_and_ready(anywhere: Served) -> None:
+    assert get(anywhere, "/healthz").status == 200
+    ready = get(anywhere, "/readyz")
+    assert (ready.status, json.loads(ready.body)["checks"]) == (200, {"broker": "ok", "database": "ok"})
+
+
+def test_a_schema_that_is_behind_is_not_ready_but_alive(make_config: Callable[..., Config]) -> None:
+    with serve_edge(make_config()) as served:
+        with served.engine.begin() as connection:
+            connection.execute(text("update alembic_version set version_num = '0000'"))
+        ready = get(served, "/readyz")
+        assert ready.status == 503
+        assert "acuse migrate" in json.loads(ready.body)["checks"]["database"]
+        assert get(served, "/healthz").status == 200
+
+
+def test_the_index_and_unknown_paths_are_json(edge: Served) -> None:
+    assert json.loads(get(edge, "/").body)["name"] == "acuse"
+    missing = get(edge, "/v1/nothing?x=1")
+    assert (missing.status, json.loads(missing.body)) == (404, {"error": "not found"})
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_other_paths_take_bodies_within_the_same_limits(edge: Served, method: str) -> None:
+    assert exchange(edge.port, request("/healthz", {}, b"x" * 1000, method=method)).status == 405
+    assert (
+        exchange(edge.port, request("/healthz", {"content-length": "2000000"}, method=method, length=False)).status
+        == 413
+    )
+
+
+def test_metrics_tell_what_the_inbox_holds_unfinished(edge: Served) -> None:
+    body = stripe_body()
+    assert post(edge.port, "/webhooks/stripe", stripe_headers(body), body).status == 200
+    lines = get(edge, "/metrics").body.decode().splitlines()
+    assert 'acuse_inbox_events{psp="stripe",status="received"} 1.0' in lines
+    assert "acuse_inbox_depth_known 1.0" in lines
