@@ -5,6 +5,7 @@ Whatever it finds it replaces in place: a JSON body stays valid JSON, texts stay
 """
 
 import re
+from collections.abc import Iterator
 
 # Digits become 0, blanks and dashes become -, all else a dot: where card numbers can be is then a search for text.
 _SHAPE = bytes(48 if byte in b"0123456789" else 45 if byte in b" -" else 46 for byte in range(256))
@@ -31,6 +32,7 @@ _RUN = re.compile(rb"[0-9](?:[ -]?[0-9]){12,}+")
 _GROUP = re.compile(rb"[0-9]+")
 _WORD = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz")
 _UUID = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_WHOLE_PART = re.compile(rb"[:,\[]\s*-?[0-9]+\.\Z")
 _KEY_BEFORE = re.compile(rb'"([^"\\]{1,64})\\?"\s*:\s*\\?\Z')
 # Card numbers by first digits and length: Visa, Mastercard, Maestro and Carnet, American Express, Diners, JCB,
 # Discover and UnionPay.
@@ -110,20 +112,36 @@ def _mask_number(value: bytes) -> bytes:
 
 def _mask_run(found: re.Match[bytes]) -> bytes:
     """One run of digit groups with single blanks or dashes between: every window of groups that is a card number."""
-    run = found[0]
-    text, offset = found.string, found.start()
-    groups = [(group.start(), group.end()) for group in _GROUP.finditer(run)]
+    text, offset, run = found.string, found.start(), found[0]
+    if _key_of(text, offset) in IDENTIFIER_KEYS:
+        return run
     masked = bytearray(run)
-    for first, (start, _) in enumerate(groups):
+    for start, end in _windows(run, *_trim_words(text, found)):
+        if _is_card(run[start:end]) and not _is_in_uuid(text, offset + start, offset + end):
+            filler = b"0" if _is_bare_number(text, offset + start, offset + end) else b"*"
+            masked[start:end] = _mask_digits(masked[start:end], filler)
+    return bytes(masked)
+
+
+def _windows(run: bytes, first: int, last: int | None) -> Iterator[tuple[int, int]]:
+    """Start and end of every stretch of whole groups with 13 to 19 digits, among the groups from first to last."""
+    groups = [group.span() for group in _GROUP.finditer(run)][first:last]
+    for place, (start, _) in enumerate(groups):
         size = 0
-        for group_start, end in groups[first:]:
+        for group_start, end in groups[place : place + 19]:
             size += end - group_start
             if size > 19:
                 break
-            if size >= 13 and _is_card(run[start:end]) and _is_card_in(text, offset + start, offset + end):
-                filler = b"0" if _is_bare_number(text, offset + start, offset + end) else b"*"
-                masked[start:end] = _mask_digits(masked[start:end], filler)
-    return bytes(masked)
+            if size >= 13:
+                yield start, end
+
+
+def _trim_words(text: bytes, found: re.Match[bytes]) -> tuple[int, int | None]:
+    """Which groups of the run count: one that grows out of a word or a fraction, or into a word, is no card number."""
+    start, end = found.span()
+    is_fraction = text[start - 1 : start] == b"." and _WHOLE_PART.search(text, max(0, start - 40), start)
+    first = 1 if is_fraction or _is_word_before(text, start) else 0
+    return first, -1 if end < len(text) and text[end] in _WORD else None
 
 
 def _is_card(number: bytes) -> bool:
@@ -141,15 +159,9 @@ def _is_clabe(digits: bytes) -> bool:
     return (10 - total) % 10 == values[17]
 
 
-def _is_card_in(text: bytes, start: int, end: int) -> bool:
-    """Whether what stands around a number lets it be a card's: not inside a word, a fraction, a UUID or an identifier."""
-    if _is_word_before(text, start) or text[end : end + 1].isalnum() or text[end : end + 1] == b"_":
-        return False
-    if text[max(0, start - 2) : start - 1].isdigit() and text[start - 1 : start] == b".":
-        return False
-    if any(found.start() < end and start < found.end() for found in _UUID.finditer(text, max(0, start - 36), end + 36)):
-        return False
-    return _key_of(text, start) not in IDENTIFIER_KEYS
+def _is_in_uuid(text: bytes, start: int, end: int) -> bool:
+    near = _UUID.finditer(text, max(0, start - 36), end + 36)
+    return any(found.start() < end and start < found.end() for found in near)
 
 
 def _is_word_before(text: bytes, start: int) -> bool:
