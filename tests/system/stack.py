@@ -1,0 +1,82 @@
+"""A whole stack as a person starts it, in a folder of its own, and the commands that speak to it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from embedded import free_port
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class RunningStack:
+    """`acuse up` in a folder."""
+
+    folder: Path
+    process: subprocess.Popen[bytes]
+
+    def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """One `acuse` command against this stack."""
+        command = [sys.executable, "-m", "cli", *arguments, "--data-dir", str(self.folder)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
+        assert not check or done.returncode == 0, f"{arguments}: {done.stdout}\n{done.stderr}\n{self.log()}"
+        return done
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """The same, without waiting for its end."""
+        command = [sys.executable, "-m", "cli", *arguments, "--data-dir", str(self.folder)]
+        return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def status(self) -> dict[str, Any]:
+        return dict(json.loads((self.folder / "stack.json").read_text()))
+
+    def pid(self, name: str) -> int | None:
+        pid: int | None = self.status()["processes"][name]["pid"]
+        return pid
+
+    def kill(self, name: str) -> None:
+        """kill -9 one of the stack's processes with its children, and wait until another one has taken its place."""
+        victim = self.pid(name)
+        assert victim is not None
+        os.killpg(victim, signal.SIGKILL)
+        wait_until(lambda: self.pid(name) not in (victim, None), f"{name} is started again", 30)
+
+    def unfinished(self) -> int:
+        return len(json.loads(self.run("events", "list", "--status", "received", "--limit", "10000", "--json").stdout))
+
+    def log(self) -> str:
+        return (self.folder.parent / "up.log").read_text(errors="replace")[-6000:]
+
+
+def wait_until(holds: Any, what: str, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.05)
+
+
+@contextmanager
+def run_stack(parent: Path, *arguments: str) -> Iterator[RunningStack]:
+    """Start a stack, wait until it is ready, stop it at the end."""
+    parent.mkdir(parents=True, exist_ok=True)
+    folder, log = parent / "data", parent / "up.log"
+    command = [sys.executable, "-m", "cli", "up", "--port", str(free_port()), "--data-dir", str(folder), *arguments]
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=out, start_new_session=True)
+    try:
+        wait_until(lambda: process.poll() is not None or b"is ready in" in log.read_bytes(), "ready", 60)
+        assert process.poll() is None, log.read_text(errors="replace")
+        yield RunningStack(folder, process)
+    finally:
+        with suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+        process.wait(60)
