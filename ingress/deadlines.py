@@ -46,6 +46,11 @@ class Deadlines:
             self._loop.call_later(TICK_SECONDS, self._tick)
         return watch
 
+    def expire_all(self) -> None:
+        """Take every open wait for too long now."""
+        while self._watches:
+            self._watches.popleft().expire()
+
     def _tick(self) -> None:
         now, watches = self._loop.time(), self._watches
         while watches and (watches[0].due <= now or not watches[0].is_open()):

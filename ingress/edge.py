@@ -39,6 +39,10 @@ class Edge:
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
+    def give_up_bodies(self) -> None:
+        """Wait no longer for bodies that are not here yet."""
+        self._bodies.expire_all()
+
     async def __rsgi__(self, scope: Any, proto: Any) -> None:
         handle = self._receive if scope.path.startswith(ROOT) else self._serve
         try:

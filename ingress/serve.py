@@ -23,6 +23,7 @@ from models.schema import NotReady
 BACKLOG = 2048
 MOST_CONNECTIONS = 4096
 HEADER_SECONDS = 5
+GRACE_SECONDS = 1  # for bodies that are still coming when it is told to stop
 HEADER_BYTES = 64 * 1024
 FILES = 16_384
 
@@ -101,6 +102,7 @@ async def serve(edge: Edge, host: str, port: int, stop: asyncio.Event) -> None:
     serving = asyncio.create_task(server.serve())
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    asyncio.get_running_loop().call_later(GRACE_SECONDS, edge.give_up_bodies)
     server.stop()  # type: ignore[no-untyped-call]
     await serving
     stopping.cancel()

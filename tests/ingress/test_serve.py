@@ -17,7 +17,7 @@ from sqlalchemy import create_engine, text
 
 from embedded import RunningEngine, free_port, start_postgres
 from migrations.run import migrate
-from tests.ingress.http1 import Received, exchange, post, request
+from tests.ingress.http1 import Received, exchange, post, read_answer, request
 from tests.ingress.senders import environment, stp_deposit, stp_headers, stripe_body, stripe_headers
 
 ROOT = Path(__file__).parents[2]
@@ -160,6 +160,19 @@ def test_it_does_not_start_on_a_taken_port(settings: dict[str, str]) -> None:
 def test_it_does_not_start_without_its_settings(settings: dict[str, str]) -> None:
     del settings["ACUSE_STRIPE_WEBHOOK_SECRETS"]
     assert "ACUSE_STRIPE_WEBHOOK_SECRETS" in refuse(settings)
+
+
+def test_a_stalled_upload_does_not_keep_it_from_ending(settings: dict[str, str]) -> None:
+    with served(settings) as (process, port):
+        body = stripe_body()
+        idle, stalled = (socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(2))
+        with idle, stalled:
+            idle.sendall(request("/webhooks/stripe", stripe_headers(body), body))
+            assert read_answer(idle).status == 200
+            stalled.sendall(request("/webhooks/stripe", {"content-length": "500"}, b"{", length=False))
+            time.sleep(0.2)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(4) == 0
 
 
 def count(url: str) -> int:
