@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from models.states import Decision, EventKind, Method
 from psps.base import Ignored, PaymentEvent, Reply, Unparseable
@@ -80,6 +80,14 @@ METHODS = {
 }
 
 
+class Envelope(NamedTuple):
+    """What the event says about its object, whatever the object is."""
+
+    raw_type: str
+    occurred_at: datetime
+    livemode: bool | None
+
+
 def event_key(headers: Mapping[str, str], body: bytes) -> str:
     """The event's top-level `id` (24 hex digits); the signature has no time, so this is the only replay protection."""
     return key_by_id(body)
@@ -101,14 +109,8 @@ def read(headers: Mapping[str, str], body: bytes) -> list[PaymentEvent] | Ignore
     fields = require_object(require_object(envelope, "data"), "object")
     if fields.get("object", object_name) != object_name:
         raise Unparseable("data.object is not of the kind that the type names")
-    event = PaymentEvent(
-        kind=EventKind.PENDING,
-        raw_type=raw_type,
-        psp_payment_id=None,
-        occurred_at=unix_seconds(envelope.get("created_at"), "created_at"),
-        livemode=optional_flag(envelope, "livemode"),
-    )
-    return [reader(raw_type, fields, event)]
+    occurred_at = unix_seconds(envelope.get("created_at"), "created_at")
+    return [reader(fields, Envelope(raw_type, occurred_at, optional_flag(envelope, "livemode")))]
 
 
 def parse(headers: Mapping[str, str], body: bytes) -> list[PaymentEvent]:
@@ -127,7 +129,7 @@ def deposit_clabe(body: bytes) -> str | None:
     return None
 
 
-def _find_reader(raw_type: str) -> tuple[str, Callable[[str, Fields, PaymentEvent], PaymentEvent]] | Ignored:
+def _find_reader(raw_type: str) -> tuple[str, Callable[[Fields, Envelope], PaymentEvent]] | Ignored:
     if raw_type in ORDER_KINDS:
         return "order", _read_order
     if raw_type in CHARGE_KINDS:
@@ -141,21 +143,21 @@ def _find_reader(raw_type: str) -> tuple[str, Callable[[str, Fields, PaymentEven
     return Ignored(raw_type, "not a type that Acuse knows", known=False)
 
 
-def _read_order(raw_type: str, order: Fields, event: PaymentEvent) -> PaymentEvent:
-    kind = ORDER_KINDS[raw_type]
+def _read_order(order: Fields, envelope: Envelope) -> PaymentEvent:
+    kind = ORDER_KINDS[envelope.raw_type]
     charges = _charges(order)
     first = charges[0] if charges else {}
     amount = minor_units(order.get("amount"), "amount")
     own = find_object(order, "metadata")
     reference = own.get("order_id") or own.get("reference_id") or first.get("reference_id")
-    return replace(
-        event,
+    return PaymentEvent(
+        **envelope._asdict(),
         kind=kind,
         psp_payment_id=require_text(order, "id"),
         psp_refs=tuple(require_text(charge, "id") for charge in charges),
         amount_minor=amount,
         received_minor=amount if kind in (EventKind.COMPLETED, EventKind.REFUNDED) else None,
-        refunded_minor=_read_refunded(raw_type, order, amount),
+        refunded_minor=_read_refunded(envelope.raw_type, order, amount),
         currency=currency_code(order.get("currency"), "currency"),
         merchant_reference=hint_text(reference),
         reason=hint_text(first.get("failure_code")),
@@ -174,11 +176,11 @@ def _read_refunded(raw_type: str, order: Fields, amount: int) -> int | None:
     return refunded or None
 
 
-def _read_charge(raw_type: str, charge: Fields, event: PaymentEvent) -> PaymentEvent:
-    kind = CHARGE_KINDS[raw_type]
+def _read_charge(charge: Fields, envelope: Envelope) -> PaymentEvent:
+    kind = CHARGE_KINDS[envelope.raw_type]
     amount = minor_units(charge.get("amount"), "amount")
-    return replace(
-        event,
+    return PaymentEvent(
+        **envelope._asdict(),
         kind=kind,
         psp_payment_id=require_text(charge, "order_id") if charge.get("order_id") is not None else None,
         psp_refs=(require_text(charge, "id"),),
@@ -192,13 +194,14 @@ def _read_charge(raw_type: str, charge: Fields, event: PaymentEvent) -> PaymentE
     )
 
 
-def _read_chargeback(raw_type: str, chargeback: Fields, event: PaymentEvent) -> PaymentEvent:
+def _read_chargeback(chargeback: Fields, envelope: Envelope) -> PaymentEvent:
     """A chargeback names its charge alone, so the payment is found through the charge."""
-    by_type = CHARGEBACK_KINDS.get(raw_type.rpartition(".")[2])
+    by_type = CHARGEBACK_KINDS.get(envelope.raw_type.rpartition(".")[2])
     by_status = CHARGEBACK_KINDS.get(str(chargeback.get("status")), EventKind.DISPUTED)
-    return replace(
-        event,
+    return PaymentEvent(
+        **envelope._asdict(),
         kind=by_type or by_status,
+        psp_payment_id=None,
         psp_refs=(require_text(chargeback, "charge_id"),),
         method=Method.CARD,
         reason=hint_text(chargeback.get("reason")),

@@ -3,11 +3,11 @@
 import re
 from collections.abc import Mapping
 
-from models.states import Decision, EventKind
+from models.states import Decision
 from psps.base import Ignored, PaymentEvent, Reply, Unparseable
 from psps.identity import digest_content, key_by_id
 from psps.payload import optional_flag, read_json, require_object, require_text, unix_seconds
-from psps.stripe.fields import Reader
+from psps.stripe.fields import Envelope, Reader
 from psps.stripe.onramp import read_onramp
 from psps.stripe.payments import PAYMENT_INTENT_KINDS, read_payment_intent, read_session
 from psps.stripe.reversals import read_charge_refund, read_dispute, read_refund
@@ -78,15 +78,9 @@ def read(headers: Mapping[str, str], body: bytes) -> list[PaymentEvent] | Ignore
     fields = require_object(require_object(envelope, "data"), "object")
     if fields.get("object", object_name) != object_name:
         raise Unparseable("data.object is not of the kind that the type names")
-    event = PaymentEvent(
-        kind=EventKind.PENDING,
-        raw_type=raw_type,
-        psp_payment_id=None,
-        # `created` says when the change happened; Stripe does not promise that events arrive in this order.
-        occurred_at=unix_seconds(envelope.get("created"), "created"),
-        livemode=optional_flag(envelope, "livemode"),
-    )
-    outcome = reader(raw_type, fields, event)
+    # `created` says when the change happened; Stripe does not promise that events arrive in this order.
+    occurred_at = unix_seconds(envelope.get("created"), "created")
+    outcome = reader(fields, Envelope(raw_type, occurred_at, optional_flag(envelope, "livemode")))
     return outcome if isinstance(outcome, Ignored) else [outcome]
 
 

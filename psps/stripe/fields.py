@@ -1,17 +1,28 @@
 """What every Stripe object has in common: related ids, the merchant's reference, the method.
 
-`Reader` is the shape of all readers: the event's type, `data.object` and the part of the event that is already known.
+`Reader` is the shape of all readers: `data.object` and what the envelope around it says.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from models.states import Method
 from psps.base import Ignored, PaymentEvent
 from psps.payload import find_object, hint_text, require_text
 
 Fields = Mapping[str, Any]
-Reader = Callable[[str, Fields, PaymentEvent], PaymentEvent | Ignored]
+
+
+class Envelope(NamedTuple):
+    """What the event says about its object, whatever the object is."""
+
+    raw_type: str
+    occurred_at: datetime
+    livemode: bool | None
+
+
+Reader = Callable[[Fields, Envelope], PaymentEvent | Ignored]
 
 METHODS = {"oxxo": Method.OXXO, "customer_balance": Method.SPEI, "card": Method.CARD}
 

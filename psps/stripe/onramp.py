@@ -3,12 +3,10 @@
 Source: Stripe's on-ramp guide (public preview).
 """
 
-from dataclasses import replace
-
 from models.states import EventKind, Method
 from psps.base import CryptoLeg, Ignored, PaymentEvent, Unparseable
 from psps.payload import currency_code, decimal_to_minor, find_object, hint_text, require_text, split_decimal
-from psps.stripe.fields import Fields, read_reference
+from psps.stripe.fields import Envelope, Fields, read_reference
 
 ONRAMP_KINDS = {
     "initialized": EventKind.PENDING,
@@ -21,18 +19,20 @@ ONRAMP_KINDS = {
 EXPONENTS = dict.fromkeys(("CLP", "ISK", "JPY", "KRW", "PYG", "VND"), 0) | dict.fromkeys(("BHD", "KWD", "TND"), 3)
 
 
-def read_onramp(raw_type: str, session: Fields, event: PaymentEvent) -> PaymentEvent | Ignored:
+def read_onramp(session: Fields, envelope: Envelope) -> PaymentEvent | Ignored:
     """crypto.onramp_session.updated: the session is the payment; `transaction_details` fills up as it goes."""
     kind = ONRAMP_KINDS.get(str(session.get("status")))
     if kind is None:
-        return Ignored(raw_type, "an on-ramp status that is not known; read the session at Stripe", known=False)
+        return Ignored(
+            envelope.raw_type, "an on-ramp status that is not known; read the session at Stripe", known=False
+        )
     details = find_object(session, "transaction_details")
     amount, currency = _read_source(details)
     crypto = _read_destination(details)
     if kind is EventKind.COMPLETED and (amount is None or crypto is None):
         raise Unparseable("transaction_details of a completed session has no amounts")
-    return replace(
-        event,
+    return PaymentEvent(
+        **envelope._asdict(),
         kind=kind,
         psp_payment_id=require_text(session, "id"),
         amount_minor=amount,

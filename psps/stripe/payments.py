@@ -3,13 +3,12 @@
 Source: Stripe's guides for OXXO and for bank transfers in Mexico, and its API reference.
 """
 
-from dataclasses import replace
 from datetime import datetime
 
 from models.states import EventKind, Method
 from psps.base import Ignored, PaymentEvent, Unparseable
 from psps.payload import currency_code, find_object, hint_text, minor_units, require_text, unix_seconds
-from psps.stripe.fields import Fields, method_types, read_method, read_reference, related_id, related_ids
+from psps.stripe.fields import Envelope, Fields, method_types, read_method, read_reference, related_id, related_ids
 
 PAYMENT_INTENT_KINDS = {
     "payment_intent.created": EventKind.PENDING,
@@ -34,9 +33,9 @@ RUNS_OUT = frozenset({"oxxo", "customer_balance"})
 ATTEMPT_EXPIRED = "payment_intent_payment_attempt_expired"
 
 
-def read_payment_intent(raw_type: str, intent: Fields, event: PaymentEvent) -> PaymentEvent | Ignored:
+def read_payment_intent(intent: Fields, envelope: Envelope) -> PaymentEvent | Ignored:
     """payment_intent.*: the only events that say where a payment of card, OXXO or SPEI stands."""
-    kind = PAYMENT_INTENT_KINDS[raw_type]
+    kind = PAYMENT_INTENT_KINDS[envelope.raw_type]
     amount = minor_units(intent.get("amount"), "amount")
     error = find_object(intent, "last_payment_error")
     method = read_method(intent)
@@ -45,12 +44,12 @@ def read_payment_intent(raw_type: str, intent: Fields, event: PaymentEvent) -> P
     reason = None
     if kind is EventKind.FAILED:
         reason = hint_text(error.get("code"))
-        kind = _failed_or_expired(reason, method, expires_at, event.occurred_at)
+        kind = _failed_or_expired(reason, method, expires_at, envelope.occurred_at)
     elif kind is EventKind.CANCELED:
         reason = hint_text(intent.get("cancellation_reason"))
         kind = EventKind.EXPIRED if reason == "expired" else kind
-    return replace(
-        event,
+    return PaymentEvent(
+        **envelope._asdict(),
         kind=kind,
         psp_payment_id=require_text(intent, "id"),
         psp_refs=related_ids(intent, "latest_charge"),
@@ -78,35 +77,35 @@ def _read_received(kind: EventKind, intent: Fields, amount: int) -> int | None:
 
 
 def _failed_or_expired(
-    code: str | None, method: Method, expires_at: datetime | None, occurred_at: datetime | None
+    code: str | None, method: Method, expires_at: datetime | None, occurred_at: datetime
 ) -> EventKind:
     """A voucher that ran out is reported as a failed payment. That OXXO always uses the code is not proven, so the
     voucher's own deadline decides too."""
     if code == ATTEMPT_EXPIRED:
         return EventKind.EXPIRED
-    if method is Method.OXXO and expires_at is not None and occurred_at is not None and occurred_at > expires_at:
+    if method is Method.OXXO and expires_at is not None and occurred_at > expires_at:
         return EventKind.EXPIRED
     return EventKind.FAILED
 
 
-def read_session(raw_type: str, session: Fields, event: PaymentEvent) -> PaymentEvent | Ignored:
+def read_session(session: Fields, envelope: Envelope) -> PaymentEvent | Ignored:
     """checkout.session.*: says the same as the PaymentIntent's events, with the merchant's own reference."""
     payment_id = related_id(session, "payment_intent")
     if payment_id is None:
-        return Ignored(raw_type, "a checkout session without a payment")
+        return Ignored(envelope.raw_type, "a checkout session without a payment")
     status = session.get("payment_status")
-    kind = SESSION_KINDS.get((raw_type, str(status)))
+    kind = SESSION_KINDS.get((envelope.raw_type, str(status)))
     if kind is None:
         known = status in ("paid", "unpaid", "no_payment_required")
-        return Ignored(raw_type, "this payment_status moves no payment here", known=known)
+        return Ignored(envelope.raw_type, "this payment_status moves no payment here", known=known)
     types = method_types(session)
     if kind is EventKind.FAILED and RUNS_OUT.issuperset(types):
         # Stripe calls a voucher that ran out a failed payment. In Mexico nothing else ends this way, and the
         # PaymentIntent's own event says expired; the two must not contradict each other.
         kind = EventKind.EXPIRED
     amount = minor_units(session.get("amount_total"), "amount_total")
-    return replace(
-        event,
+    return PaymentEvent(
+        **envelope._asdict(),
         kind=kind,
         psp_payment_id=payment_id,
         psp_refs=(require_text(session, "id"),),

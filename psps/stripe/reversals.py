@@ -3,12 +3,10 @@
 Source: Stripe's API reference for charges, refunds and disputes.
 """
 
-from dataclasses import replace
-
 from models.states import EventKind, Method
 from psps.base import Ignored, PaymentEvent
 from psps.payload import currency_code, find_object, hint_text, minor_units, require_text
-from psps.stripe.fields import METHODS, Fields, read_reference, related_id, related_ids
+from psps.stripe.fields import METHODS, Envelope, Fields, read_reference, related_id, related_ids
 
 # The first three are questions of the bank: no money is taken. `prevented`: the dispute was settled before it was
 # opened, so the dispute takes nothing either; what the cardholder got back arrives as a refund.
@@ -28,10 +26,10 @@ FAILED_REFUND = frozenset({"failed", "canceled"})
 OPEN_REFUND = frozenset({"pending", "requires_action", "succeeded"})
 
 
-def read_charge_refund(raw_type: str, charge: Fields, event: PaymentEvent) -> PaymentEvent | Ignored:
+def read_charge_refund(charge: Fields, envelope: Envelope) -> PaymentEvent | Ignored:
     """charge.refunded: `amount_refunded` is the sum of all refunds so far, never a step."""
-    return replace(
-        event,
+    return PaymentEvent(
+        **envelope._asdict(),
         kind=EventKind.REFUNDED,
         psp_payment_id=related_id(charge, "payment_intent"),
         psp_refs=(require_text(charge, "id"),),
@@ -44,14 +42,14 @@ def read_charge_refund(raw_type: str, charge: Fields, event: PaymentEvent) -> Pa
     )
 
 
-def read_refund(raw_type: str, refund: Fields, event: PaymentEvent) -> PaymentEvent | Ignored:
+def read_refund(refund: Fields, envelope: Envelope) -> PaymentEvent | Ignored:
     """Only a refund that did not reach the payer says something that charge.refunded does not."""
     status = refund.get("status")
-    if raw_type != "refund.failed" and status not in FAILED_REFUND:
-        return Ignored(raw_type, "charge.refunded carries the cumulative amount", known=status in OPEN_REFUND)
+    if envelope.raw_type != "refund.failed" and status not in FAILED_REFUND:
+        return Ignored(envelope.raw_type, "charge.refunded carries the cumulative amount", known=status in OPEN_REFUND)
     refund_id = require_text(refund, "id")
-    return replace(
-        event,
+    return PaymentEvent(
+        **envelope._asdict(),
         kind=EventKind.REFUND_FAILED,
         psp_payment_id=related_id(refund, "payment_intent"),
         psp_refs=(refund_id, *related_ids(refund, "charge")),
@@ -62,15 +60,15 @@ def read_refund(raw_type: str, refund: Fields, event: PaymentEvent) -> PaymentEv
     )
 
 
-def read_dispute(raw_type: str, dispute: Fields, event: PaymentEvent) -> PaymentEvent | Ignored:
+def read_dispute(dispute: Fields, envelope: Envelope) -> PaymentEvent | Ignored:
     """The dispute's status decides; its `amount` is what is disputed, not what was paid, and is left out."""
     kind = DISPUTE_KINDS.get(str(dispute.get("status")))
     if kind is None:
-        return Ignored(raw_type, "a dispute status that is not known; read the dispute at Stripe", known=False)
-    if raw_type == "charge.dispute.funds_withdrawn" and kind is EventKind.DISPUTE_INQUIRY:
+        return Ignored(envelope.raw_type, "a dispute status that is not known; read the dispute at Stripe", known=False)
+    if envelope.raw_type == "charge.dispute.funds_withdrawn" and kind is EventKind.DISPUTE_INQUIRY:
         kind = EventKind.DISPUTED  # whatever the status calls it, the money has left
-    return replace(
-        event,
+    return PaymentEvent(
+        **envelope._asdict(),
         kind=kind,
         psp_payment_id=related_id(dispute, "payment_intent"),
         psp_refs=(require_text(dispute, "id"), *related_ids(dispute, "charge")),
