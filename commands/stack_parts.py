@@ -20,7 +20,10 @@ from supervisor import Child, Command, launch_command
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("receiver", "api", "worker", "beat", "sandbox")
 QUEUES = "events,psp_calls,notifications,reconcile,maintenance"
-CELERY = ("celery", "-A", "workers.app:celery")
+CELERY = ("celery", "-q", "-A", "workers.app:celery")
+ROOT_WARNING = (
+    "ignore:You're running the worker with superuser privileges"  # on purpose here: the machine is a developer's
+)
 CONEKTA_KEYS = "ACUSE_CONEKTA_WEBHOOK_PUBLIC_KEYS"
 STRIPE_SECRETS = "ACUSE_STRIPE_WEBHOOK_SECRETS"
 STP_USER, STP_PASSWORD = "ACUSE_STP_WEBHOOK_USER", "ACUSE_STP_WEBHOOK_PASSWORD"
@@ -51,7 +54,6 @@ class Plan:
         """What a person may open, by name."""
         return {
             **({"receiver": f"{self.receiver_url}/webhooks/<psp>"} if "receiver" in self.parts else {}),
-            **({"api": f"{self.receiver_url}/v1"} if "api" in self.parts else {}),
             **({"health": f"{self.receiver_url}/readyz"} if self.serves else {}),
             **({"sandbox": self.sandbox_url} if self.sandbox_url else {}),
         }
@@ -132,7 +134,9 @@ def launch_program(
 ) -> Command:
     """Start `python -m <arguments>` of this project with this very Python."""
     argv = [sys.executable, "-m", *arguments]
-    return launch_command(argv, {**environment, "PYTHONUNBUFFERED": "1"}, ROOT, lambda line: show(name, line), answers)
+    warnings = ",".join(filter(None, (environment.get("PYTHONWARNINGS"), ROOT_WARNING)))
+    python = {"PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": warnings}
+    return launch_command(argv, {**environment, **python}, ROOT, lambda line: show(name, line), answers)
 
 
 def prepare_data_dir(data_dir: Path) -> None:
