@@ -66,7 +66,7 @@ LEFT_ALONE = {
     "fraction": "0.4242424242424242",
     "UUID": '"550e8400-e29b-4424-8242-424242424242"',
     "milliseconds": "1795219200123",
-    "CLABE that passes Luhn": '"646180110400000007"',
+    "CLABE that passes Luhn": '"646180110400000104"',
     "masked": '"424242******4242"',
     "last four": '{"last4":"4242","cvc_check":"pass","cvc":"","pin":null}',
     "masked by the PSP": '{"card_number":"411111XXXXXX1111"}',
