@@ -65,7 +65,8 @@ def read_payment_intent(intent: Fields, envelope: Envelope) -> PaymentEvent | Ig
 
 def _read_received(kind: EventKind, intent: Fields, amount: int) -> int | None:
     if kind is EventKind.COMPLETED:
-        return minor_units(intent.get("amount_received"), "amount_received")
+        # Without it the status still says that the whole amount came.
+        return minor_units(intent.get("amount_received", amount), "amount_received")
     if kind is not EventKind.PARTIALLY_FUNDED:
         return None
     # amount_received stays 0 until the whole sum is there: a short SPEI transfer shows in amount_remaining alone.

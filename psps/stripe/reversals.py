@@ -28,13 +28,17 @@ OPEN_REFUND = frozenset({"pending", "requires_action", "succeeded"})
 
 def read_charge_refund(charge: Fields, envelope: Envelope) -> PaymentEvent | Ignored:
     """charge.refunded: `amount_refunded` is the sum of all refunds so far, never a step."""
+    if charge.get("captured") is False:
+        # Stripe also calls it a refund when a card's authorisation is released before any money was taken.
+        return Ignored(envelope.raw_type, "an authorisation that was released; the PaymentIntent's events count")
+    amount = minor_units(charge.get("amount"), "amount")
     return PaymentEvent(
         **envelope._asdict(),
         kind=EventKind.REFUNDED,
         psp_payment_id=related_id(charge, "payment_intent"),
         psp_refs=(require_text(charge, "id"),),
-        amount_minor=minor_units(charge.get("amount"), "amount"),
-        received_minor=minor_units(charge.get("amount_captured"), "amount_captured"),
+        amount_minor=amount,
+        received_minor=minor_units(charge.get("amount_captured", amount), "amount_captured"),
         refunded_minor=minor_units(charge.get("amount_refunded"), "amount_refunded"),
         currency=currency_code(charge.get("currency"), "currency"),
         method=METHODS.get(str(find_object(charge, "payment_method_details").get("type")), Method.UNKNOWN),
