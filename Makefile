@@ -9,7 +9,7 @@ PYTHON ?= $(shell for name in python3.12 python3.11 python3 python; do \
 	"$$name" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null && echo "$$name" && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test lint format lock moved
+.PHONY: help setup run demo test lint bench docs format lock moved
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -17,7 +17,7 @@ help: ## Show this list
 setup: $(READY) ## Make .venv and install the locked packages (run and test do it too)
 
 run: $(READY) ## Start everything: engines, receiver, API, workers, beat and sandbox, until Ctrl-C (ARGS="--port 9000")
-	@exec $(VENV_PYTHON) -m cli up $(ARGS)
+	@exec $(VENV_PYTHON) -m cli up --sample $(ARGS)
 
 demo: $(READY) ## Play the sample payments once on a stack of its own and report
 	@exec $(VENV_PYTHON) -m cli demo $(ARGS)
@@ -30,6 +30,12 @@ lint: $(READY) ## Check style, types and the import rules
 	$(VENV_PYTHON) -m ruff format --check .
 	$(VENV_PYTHON) -m mypy .
 	$(VENV_PYTHON) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
+
+bench: $(READY) ## Measure receiver and drain on this machine (ARGS="--rounds 1 --json"); needs wrk
+	@exec $(VENV_PYTHON) -m bench $(ARGS)
+
+docs: $(READY) ## Print docs/states.md from the table of legal moves
+	@$(VENV_PYTHON) -m workers.state_diagram > docs/states.md
 
 format: $(READY) ## Rewrite the code as lint wants it
 	$(VENV_PYTHON) -m ruff check --fix .

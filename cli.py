@@ -2,7 +2,7 @@
 
 import click
 
-from commands import inspect, release, sandbox, stack
+from commands import inspect, release, sandbox, stack, stack_status
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -12,8 +12,8 @@ def main() -> None:
 
 
 main.add_command(stack.up)
-main.add_command(stack.status)
-main.add_command(stack.env)
+main.add_command(stack_status.status)
+main.add_command(stack_status.env)
 main.add_command(release.migrate)
 main.add_command(release.doctor)
 main.add_command(release.clabes)

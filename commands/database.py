@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from bootstrap import build_engine
-from commands.stack import data_dir_option
 from commands.stack_state import NoStack, running_environment
+from commands.stack_status import data_dir_option
 from config import Config, ConfigError, load_config
 from models.schema import NotReady
 from models.unit_of_work import DatabaseUnavailable, UnitOfWork

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -90,7 +91,7 @@ def _complaint(check: Callable[[], None]) -> str | None:
     return None
 
 
-def _describe_accounts(config: Config) -> list[dict[str, object]]:
+def _describe_accounts(config: Config) -> list[dict[str, Any]]:
     return [
         {
             "psp": one.psp,

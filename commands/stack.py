@@ -1,54 +1,43 @@
-"""`acuse up`, `acuse status` and `acuse env`."""
+"""`acuse up`."""
 
 import importlib.metadata
-import json
 import os
 import shlex
 import socket
 import sys
+import threading
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from commands import stack_parts as parts
+from commands.sample_flow import play_sample_flow
 from commands.stack_state import (
     DataFolderTaken,
-    NoStack,
     StackState,
     hold_data_dir,
-    load_state,
-    running_environment,
     save_state,
 )
+from commands.stack_status import data_dir_option, stop_with
 from config import ConfigError, load_config, process_environment
 from embedded import LOOPBACK, RunningEngine, free_port
+from sandbox.keys import ensure_keys
 from supervisor import Child, StartFailed, Stopped, Supervisor
 
-__all__ = ["data_dir_option", "env", "running_environment", "status", "up"]
-
-COLOURS = {"postgres": "blue", "redis": "red", "migrate": "cyan", "web": "green", "worker": "yellow", "beat": "magenta"}
-FIRST_VARIABLES = (
-    "ACUSE_DATABASE_URL",
-    "ACUSE_BROKER_URL",
-    "ACUSE_REDIS_URL",
-    "ACUSE_RECEIVER_URL",
-    "ACUSE_SANDBOX_URL",
-)
-
-data_dir_option = click.option(
-    "--data-dir",
-    default=".acuse",
-    show_default=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    help="The folder of the stack's data.",
-)
+COLOURS = {
+    "postgres": "blue",
+    "redis": "red",
+    "migrate": "cyan",
+    "web": "green",
+    "worker": "yellow",
+    "beat": "magenta",
+    "sample": "cyan",
+}
 
 
 @click.command()
@@ -56,7 +45,8 @@ data_dir_option = click.option(
 @data_dir_option
 @click.option("--no-sandbox", is_flag=True, help="No PSP simulators, and none of their throw-away secrets.")
 @click.option("--only", default=",".join(parts.PARTS), help=f"A comma list of {','.join(parts.PARTS)}.")
-def up(port: int, data_dir: Path, no_sandbox: bool, only: str) -> None:
+@click.option("--sample", is_flag=True, help="Play sample payments through the sandbox once it is ready.")
+def up(port: int, data_dir: Path, no_sandbox: bool, only: str, sample: bool) -> None:
     """Start the whole stack on embedded engines and keep it running until Ctrl-C."""
     began = time.monotonic()
     plan = parts.Plan(
@@ -70,43 +60,11 @@ def up(port: int, data_dir: Path, no_sandbox: bool, only: str) -> None:
     try:
         with hold_data_dir(plan.data_dir):
             _check_port(plan)
-            _run(plan, began)
+            _run(plan, began, sample)
     except (DataFolderTaken, StartFailed) as error:
-        _fail(str(error), 1)
+        stop_with(str(error), 1)
     except ConfigError as error:
-        _fail(str(error), 2)
-
-
-@click.command()
-@data_dir_option
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
-def status(data_dir: Path, as_json: bool) -> None:
-    """Show what runs, since when, and how often it was started again. Exit 1 if nothing runs."""
-    try:
-        state = load_state(data_dir)
-    except NoStack as error:
-        if not as_json:
-            _fail(str(error), 1)
-        click.echo(json.dumps({"running": False, "error": str(error)}))
-        sys.exit(1)
-    report = _report(state)
-    if as_json:
-        click.echo(json.dumps(report, indent=2))
-    else:
-        _print_report(report)
-
-
-@click.command()
-@data_dir_option
-def env(data_dir: Path) -> None:
-    """Print the running stack's ACUSE_* variables, secrets too, for a shell to read."""
-    try:
-        environment = load_state(data_dir).environment
-    except NoStack as error:
-        _fail(str(error), 1)
-    for name in [*filter(environment.get, FIRST_VARIABLES), *sorted(environment.keys() - set(FIRST_VARIABLES))]:
-        value = environment[name].replace("\n", "\\n")
-        click.echo(f"{name}={shlex.quote(value)}")
+        stop_with(str(error), 2)
 
 
 def _choose_parts(only: str, no_sandbox: bool) -> tuple[str, ...]:
@@ -130,7 +88,7 @@ def _check_port(plan: parts.Plan) -> None:
             raise StartFailed(reason) from None
 
 
-def _run(plan: parts.Plan, began: float) -> None:
+def _run(plan: parts.Plan, began: float, sample: bool) -> None:
     caller = process_environment()
     parts.prepare_data_dir(plan.data_dir)
     load_config(parts.build_environment(caller, plan, "postgresql://", "redis://"))  # complain before anything starts
@@ -147,10 +105,19 @@ def _run(plan: parts.Plan, began: float) -> None:
             supervisor.run_once("migrate", parts.launch_program("migrate", ("cli", "migrate"), environment, _show))
             supervisor.start(*parts.program_children(plan, environment, _show))
             _greet(plan, time.monotonic() - began)
+            if sample and {"receiver", "worker", "sandbox"} <= set(plan.parts):
+                _play_sample(plan, environment)
             supervisor.watch()
         except Stopped:
             _show("acuse", "stopping")
     _show("acuse", "stopped")
+
+
+def _play_sample(plan: parts.Plan, environment: dict[str, str]) -> None:
+    """Beside the watch over the children: it takes some seconds, and ends with us."""
+    keys = ensure_keys(plan.data_dir / "sandbox")
+    play = partial(play_sample_flow, plan.receiver_url, keys, environment, partial(_show, "sample"))
+    threading.Thread(target=play, name="sample", daemon=True).start()
 
 
 def _remember(state: StackState, supervisor: Supervisor) -> None:
@@ -197,34 +164,6 @@ def _show(name: str, line: str) -> None:
         click.echo(f"{click.style(f'{name:<9}', fg=COLOURS.get(name, 'white'))}| {line}")
 
 
-def _report(state: StackState) -> dict[str, Any]:
-    return {
-        "running": True,
-        "pid": state.pid,
-        "version": state.version,
-        "started_at": state.started_at,
-        "data_dir": state.data_dir,
-        "urls": state.urls,
-        "engines": state.engines,
-        "processes": state.processes,
-    }
-
-
-def _print_report(report: dict[str, Any]) -> None:
-    processes = Table("process", "state", "pid", "since", "restarts", box=None)
-    for name, child in report["processes"].items():
-        processes.add_row(name, child["state"], str(child["pid"] or "-"), child["since"], str(child["restarts"]))
-    engines = Table("engine", "version", "port", "data", box=None)
-    for name, engine in report["engines"].items():
-        engines.add_row(name, engine["version"], str(engine["port"]), engine["folder"])
-    console = Console(soft_wrap=True)
-    console.print(f"Acuse {report['version']}, process {report['pid']}, since {report['started_at']}")
-    console.print(processes)
-    console.print(engines)
-    for name, url in report["urls"].items():
-        console.print(f"{name}: {url}")
-
-
 def _version() -> str:
     try:
         return importlib.metadata.version("acuse")
@@ -234,8 +173,3 @@ def _version() -> str:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat()
-
-
-def _fail(message: str, code: int) -> NoReturn:
-    click.echo(f"acuse: {message}", err=True)
-    sys.exit(code)

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Engine, create_engine, text
 
-from embedded import RunningEngine, start_postgres, start_redis
+from embedded import RunningEngine, remove_data, start_postgres, start_redis
 from migrations.run import migrate
 
 TEMPLATE = "acuse_template"
@@ -21,8 +21,10 @@ def sqlalchemy_url(engine_url: str, database: str | None = None) -> str:
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEngine]:
-    with start_postgres(tmp_path_factory.mktemp("postgres")) as running:
+    folder = tmp_path_factory.mktemp("postgres")
+    with start_postgres(folder) as running:
         yield running
+    remove_data(folder)
 
 
 @pytest.fixture(scope="session")

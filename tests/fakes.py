@@ -54,7 +54,9 @@ class FakeWork:
         unfinished = {i: event for i, event in self.data.events.items() if event.status == InboxStatus.RECEIVED}
         rung = [i for i in dict.fromkeys(ids) if i in unfinished and (unfinished[i].lease_until or now) <= now]
         untried = [i for i, e in unfinished.items() if not (e.claimed.attempts or e.reason or e.lease_until)]
-        fresh = sorted(set(untried) - set(ids), key=lambda i: unfinished[i].next_attempt_at or now)[: max(0, size - len(ids))]
+        fresh = sorted(set(untried) - set(ids), key=lambda i: unfinished[i].next_attempt_at or now)[
+            : max(0, size - len(ids))
+        ]
         for event in (unfinished[i] for i in (*rung, *fresh)):
             event.claimed = replace(event.claimed, attempts=event.claimed.attempts + 1)
             event.lease_until, event.token = until, token
