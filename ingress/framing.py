@@ -17,7 +17,7 @@ class Limits:
     answer_seconds: float  # until it is durable, counted from then
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that would make it three times as dear, once for each delivery
 class Arrival:
     """A delivery as it came: header names in lower case, the whole body, and when the body was complete (perf_counter)."""
 

@@ -76,7 +76,7 @@ class Door:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Pending:
     """A delivery that is on its way to the inbox."""
 

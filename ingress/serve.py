@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import resource
 import signal
 import socket
@@ -62,6 +63,7 @@ async def run(config: Config, host: str, port: int, only: str | None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     allow_many_connections()
+    gc.freeze()  # what is loaded by now stays; looking through it again and again would only cost time
     check_port(host, port)
     if receiver:
         receiver.doorbell.start()
