@@ -94,6 +94,26 @@ class Pending:
         return psp.events.reply(self.arrival.body, stored.decision)
 
 
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where verified deliveries are handed in."""
+
+    writer: InboxWriter
+    clock: Callable[[], datetime]
+    metrics: ReceiverMetrics
+
+    def accept(self, door: Door, arrival: Arrival, loop: asyncio.AbstractEventLoop | None) -> Pending:
+        """Verify a delivery and queue it. Raises Refusal."""
+        try:
+            delivery = door.admit(arrival, _query(request.environ), self.clock())
+            return Pending(door, arrival, self.writer.put(delivery, loop), self.metrics)
+        except InvalidSignature as error:
+            self.metrics.count_invalid_signature(door.psp.name, str(error))
+            raise Refusal(Refused.BAD_SIGNATURE) from error
+        except WriterBusy as error:
+            raise Refusal(Refused.NOT_DURABLE) from error
+
+
 def build_blueprint(
     accounts: Mapping[tuple[str, str], PspAccount],
     writer: InboxWriter,
@@ -104,7 +124,7 @@ def build_blueprint(
     """The webhook routes of these accounts."""
     doors = {key: Door.of(account) for key, account in accounts.items()}
     blueprint = Blueprint("receiver", __name__)
-    held = Held()
+    desk, held = Desk(writer, clock, metrics), Held()
 
     def receive(psp: str, account: str = DEFAULT_ACCOUNT) -> Response:
         door = doors.get((psp, account))
@@ -112,22 +132,12 @@ def build_blueprint(
             raise Refusal(Refused.UNKNOWN)
         hold: Hold | None = request.environ.get(HOLD)
         arrival = hold.arrival if hold else read_wsgi(request.environ, max_body_bytes)
-        pending = accept(door, arrival, hold.loop if hold else None)
+        pending = desk.accept(door, arrival, hold.loop if hold else None)
         if hold:
             hold.pending = pending
             return held
         pending.ticket.wait()
         return as_response(pending.reply())
-
-    def accept(door: Door, arrival: Arrival, loop: asyncio.AbstractEventLoop | None) -> Pending:
-        try:
-            delivery = door.admit(arrival, _query(request.environ), clock())
-            return Pending(door, arrival, writer.put(delivery, loop), metrics)
-        except InvalidSignature as error:
-            metrics.count_invalid_signature(door.psp.name, str(error))
-            raise Refusal(Refused.BAD_SIGNATURE) from error
-        except WriterBusy as error:
-            raise Refusal(Refused.NOT_DURABLE) from error
 
     def refuse(refusal: Refusal) -> Response:
         metrics.count_refused(request.path, refusal.why)
