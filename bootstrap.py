@@ -38,6 +38,16 @@ T = TypeVar("T")
 STATEMENT_SECONDS = {"receiver": 5, "api": 5, "worker": 30, "cli": 600}
 CONNECTIONS = {"receiver": 2, "api": 4, "worker": 2, "cli": 2}
 
+# Receiver and workers only ever look up rows by index. The table of events is a queue: its statistics are from some other minute,
+# and a plan that was right for an empty queue reads all of a long one.
+PLANNER = {
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+}
+
 # The producer of the doorbell must give up at once: the sweep rings again for what it drops.
 PRODUCER_SETTINGS: dict[str, Any] = {
     "task_publish_retry": False,
@@ -84,6 +94,8 @@ def build_engine(config: Config, role: str) -> Engine:
         "synchronous_commit": "on",
         "timezone": "UTC",
     }
+    if role in ("receiver", "worker"):
+        options |= PLANNER
     return create_engine(
         config.database_url,
         pool_size=CONNECTIONS[role],

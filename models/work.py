@@ -51,10 +51,12 @@ class Postponed:
     reason: str
 
 
+# `processed_at is null` is `status = 'received'` by constraint; said so, it keeps the planner from walking the index of
+# all that is unfinished in order to find a few ids. A lease token is only ever on an unfinished event.
 CLAIM = text("""
 with rung as (
     select id from inbox_events
-    where id = any(:ids) and status = 'received' and (lease_until is null or lease_until < :now)
+    where id = any(:ids) and processed_at is null and (lease_until is null or lease_until < :now)
     order by id for update skip locked
 ), fresh as (
     select id from inbox_events
@@ -62,28 +64,28 @@ with rung as (
     order by next_attempt_at limit :room for update skip locked
 )
 update inbox_events e set attempts = e.attempts + 1, lease_until = :until, lease_token = :token
-where e.id in (select id from rung union all select id from fresh)
+where e.id = any(array(select id from rung union all select id from fresh))
 returning e.id
 """)
 
 LOAD = text("""
 select e.id, e.psp, e.account, e.event_key, e.source, e.attempts, e.received_at, e.decision, p.headers, p.body
 from inbox_events e join inbox_payloads p on p.event_id = e.id and p.received_at = e.received_at
-where e.id = any(:ids) and e.lease_token = :token and e.status = 'received'
+where e.id = any(:ids) and e.lease_token = :token
 order by e.id
 """)
 
 FINISH = text("""
 update inbox_events e set status = f.status, reason = f.reason, processed_at = :now, lease_until = null, lease_token = null
 from json_to_recordset(cast(:rows as json)) as f (id bigint, status text, reason text)
-where e.id = f.id and e.lease_token = :token and e.status = 'received'
+where e.id = f.id and e.lease_token = :token
 """)
 
 POSTPONE = text("""
 update inbox_events e set attempts = f.attempts, next_attempt_at = f.next_attempt_at, reason = f.reason,
     lease_until = null, lease_token = null
 from json_to_recordset(cast(:rows as json)) as f (id bigint, next_attempt_at timestamptz, attempts smallint, reason text)
-where e.id = f.id and e.lease_token = :token and e.status = 'received'
+where e.id = f.id and e.lease_token = :token
 """)
 
 DUE = text("""
@@ -92,7 +94,7 @@ where status = 'received' and next_attempt_at <= :now and (lease_until is null o
 order by next_attempt_at limit :limit
 """)
 
-RING_LATER = text("update inbox_events set next_attempt_at = :at where id = any(:ids) and status = 'received'")
+RING_LATER = text("update inbox_events set next_attempt_at = :at where id = any(:ids) and processed_at is null")
 
 REPLAY = text("""
 update inbox_events set status = 'received', attempts = 0, reason = null, processed_at = null, next_attempt_at = :now
