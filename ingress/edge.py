@@ -1,17 +1,17 @@
-"""The server adapter: an RSGI application that reads whole bodies, calls Flask and holds answers until they are durable.
+"""The server adapter: takes whole requests, calls Flask and holds answers until they are durable.
 
 Webhooks run on the event loop: the view verifies and queues, which takes a fraction of a millisecond, and no thread waits
 for a slow client or for a commit. Everything else may block, so it runs in a few threads.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 from ingress.answers import ROOT, Refusal, Refused, refusal_reply, reply_headers
-from ingress.deadlines import Deadlines
-from ingress.framing import Arrival, Limits, declared_length, fold_headers
+from ingress.deadlines import Deadlines, Watch
+from ingress.framing import Arrival, Limits, Request
 from ingress.receiver import HOLD, Hold, Pending
 from ingress.wsgi import Answer, WsgiApp, call_wsgi, full_environ, receiver_environ
 from psps.base import Reply
@@ -20,118 +20,81 @@ API_THREADS = 8
 MOST_API_REQUESTS = 256
 INLINE = frozenset({"/healthz"})  # answered even if every thread waits for a hung database
 
+Respond = Callable[[Answer], None]
+
 
 class Edge:
-    """The RSGI application. Where only one of the two applications is served, it stands for both."""
+    """Answers requests on one event loop. Where only one of the two applications is served, it stands for both."""
 
     def __init__(
-        self, receiver: WsgiApp, api: WsgiApp, limits: Limits, count_refused: Callable[[str, Refused], None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        receiver: WsgiApp,
+        api: WsgiApp,
+        limits: Limits,
+        count_refused: Callable[[str, Refused], None],
     ) -> None:
-        self._receiver, self._api, self._limits, self._count_refused = receiver, api, limits, count_refused
+        self._loop, self._receiver, self._api = loop, receiver, api
+        self.limits, self.count_refused = limits, count_refused
+        self._answers = Deadlines(loop, limits.answer_seconds)
+        self._threads = ThreadPoolExecutor(API_THREADS, thread_name_prefix="api")
         self._api_requests = 0
 
-    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._bodies = Deadlines(loop, self._limits.body_seconds)
-        self._answers = Deadlines(loop, self._limits.answer_seconds)
-        self._threads = ThreadPoolExecutor(API_THREADS, thread_name_prefix="api")
-
-    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def close(self) -> None:
+        """Leave what still waits for a thread."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def give_up_bodies(self) -> None:
-        """Wait no longer for bodies that are not here yet."""
-        self._bodies.expire_all()
-
-    async def __rsgi__(self, scope: Any, proto: Any) -> None:
-        handle = self._receive if scope.path.startswith(ROOT) else self._serve
-        try:
-            answer = await handle(scope, proto)
-        except Refusal as refusal:
-            self._count_refused(scope.path, refusal.why)
-            answer = _answer(refusal_reply(refusal.why, scope.path))
-        proto.response_bytes(answer.status, answer.headers, answer.body)
-
-    async def _receive(self, scope: Any, proto: Any) -> Answer:
-        environ = receiver_environ(scope.method, scope.path, scope.query_string)
-        if scope.method != "POST":
-            return call_wsgi(self._receiver, environ)
-        hold = Hold(await self._read(scope, proto), self._loop)
-        environ[HOLD] = hold
-        answer = call_wsgi(self._receiver, environ)
-        return answer if hold.pending is None else await self._settle(hold.pending)
-
-    async def _read(self, scope: Any, proto: Any) -> Arrival:
-        headers = fold_headers(scope.headers.items())
-        length = declared_length(headers, self._limits.max_body_bytes)
-        return Arrival(headers, await self._read_body(proto, length))
-
-    async def _read_body(self, proto: Any, length: int | None) -> bytes:
-        task = asyncio.current_task(self._loop)
-        assert task is not None
-        watch = self._bodies.watch(task.cancel)
-        try:
-            return await _whole(proto, length, self._limits.max_body_bytes)
-        except asyncio.CancelledError:
-            if not watch.is_late:
-                raise
-            task.uncancel()
-            raise Refusal(Refused.SLOW_BODY) from None
-        finally:
-            watch.close()
-
-    async def _settle(self, pending: Pending) -> Answer:
-        """The answer of a delivery once it is durable or too late."""
-        future = pending.ticket.future
-        assert future is not None
-        watch = self._answers.watch(pending.ticket.wake)
-        await future
-        watch.close()
-        return _answer(pending.reply())
-
-    async def _serve(self, scope: Any, proto: Any) -> Answer:
-        """Any other path: the API's application, in a thread."""
-        headers = fold_headers(scope.headers.items())
-        body = await self._read_optional_body(headers, proto)
-        environ = full_environ(scope, headers, body)
-        if scope.path in INLINE:
-            return call_wsgi(self._api, environ)
-        if self._api_requests >= MOST_API_REQUESTS:
-            raise Refusal(Refused.BUSY)
-        self._api_requests += 1
-        try:
-            return await self._loop.run_in_executor(self._threads, call_wsgi, self._api, environ)
-        finally:
-            self._api_requests -= 1
-
-    async def _read_optional_body(self, headers: Mapping[str, str], proto: Any) -> bytes:
-        if "content-length" not in headers and "transfer-encoding" not in headers:
-            return b""
-        return await self._read_body(proto, declared_length(headers, self._limits.max_body_bytes))
-
-
-async def _whole(proto: Any, length: int | None, limit: int) -> bytes:
-    """The whole body. Raises Refusal if it breaks off or, being chunked, grows too large."""
-    try:
-        if length is not None:
-            body: bytes = await proto()
+    def handle(self, request: Request, respond: Respond) -> None:
+        """Have `respond` called with the answer, once, on the event loop."""
+        if request.path.startswith(ROOT):
+            self._receive(request, respond)
         else:
-            body = await _whole_chunked(proto, limit)
-    except (RuntimeError, StopAsyncIteration) as error:  # granian raises its protocol errors as RuntimeError
-        raise Refusal(Refused.SHORT_BODY) from error
-    if length is not None and len(body) != length:
-        raise Refusal(Refused.SHORT_BODY)
-    return body
+            self._serve(request, respond)
 
+    def _receive(self, request: Request, respond: Respond) -> None:
+        environ = receiver_environ(request.method, request.path, request.query)
+        if request.method != "POST":
+            respond(call_wsgi(self._receiver, environ))
+            return
+        hold = environ[HOLD] = Hold(Arrival(request.headers, request.body, request.at), self._loop)
+        answer = call_wsgi(self._receiver, environ)
+        if hold.pending is None:
+            respond(answer)
+            return
+        ticket = hold.pending.ticket
+        watch = self._answers.watch(ticket.wake)
+        ticket.then(partial(self._settle, request.path, hold.pending, watch, respond))
 
-async def _whole_chunked(proto: Any, limit: int) -> bytes:
-    parts, size = [], 0
-    async for part in proto:
-        parts.append(part)
-        size += len(part)
-        if size > limit:
-            raise Refusal(Refused.TOO_LARGE)
-    return b"".join(parts)
+    def _settle(self, path: str, pending: Pending, watch: Watch, respond: Respond) -> None:
+        """The answer of a delivery that is durable now, or too late."""
+        watch.close()
+        try:
+            respond(_answer(pending.reply()))
+        except Refusal as refusal:
+            respond(self._refuse(refusal.why, path))
+
+    def _serve(self, request: Request, respond: Respond) -> None:
+        """Any other path: the API's application, in a thread."""
+        environ = full_environ(request)
+        if request.path in INLINE:
+            respond(call_wsgi(self._api, environ))
+        elif self._api_requests >= MOST_API_REQUESTS:
+            respond(self._refuse(Refused.BUSY, request.path))
+        else:
+            self._api_requests += 1
+            served = self._threads.submit(call_wsgi, self._api, environ)
+            served.add_done_callback(
+                lambda done: self._loop.call_soon_threadsafe(self._finish, done, request.path, respond)
+            )
+
+    def _finish(self, done: Future[Answer], path: str, respond: Respond) -> None:
+        self._api_requests -= 1
+        broken = done.cancelled() or done.exception()
+        respond(self._refuse(Refused.FAULT, path) if broken else done.result())
+
+    def _refuse(self, why: Refused, path: str) -> Answer:
+        self.count_refused(path, why)
+        return _answer(refusal_reply(why, path))
 
 
 def _answer(reply: Reply) -> Answer:

@@ -1,6 +1,6 @@
 """How long a body claims to be, and whether the claim can be believed. Shared by the edge and by plain WSGI."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -26,12 +26,17 @@ class Arrival:
     at: float = field(default_factory=perf_counter)
 
 
-def fold_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Header lines as a mapping; a name that comes more than once has its values joined by commas."""
-    headers: dict[str, str] = {}
-    for name, value in pairs:
-        headers[name] = f"{headers[name]},{value}" if name in headers else value
-    return headers
+@dataclass(slots=True)
+class Request:
+    """One whole HTTP request. Path percent-decoded, and with the header values one character for each byte."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+    client: str  # its address
+    at: float = field(default_factory=perf_counter)
 
 
 def declared_length(headers: Mapping[str, str], limit: int) -> int | None:

@@ -32,15 +32,19 @@ class WriterBusy(Exception):
 
 
 class Ticket:
-    """The fate of one delivery: `stored` when it is durable, else None once it is settled."""
+    """The fate of one delivery: `stored` when it is durable, else None once it is settled.
 
-    __slots__ = ("deadline", "delivery", "future", "settled", "stored")
+    Without a loop a thread waits for it; with one, what `then` was given is called there.
+    """
+
+    __slots__ = ("_call", "deadline", "delivery", "loop", "settled", "stored")
 
     def __init__(self, delivery: Delivery, deadline: float, loop: asyncio.AbstractEventLoop | None) -> None:
         self.delivery = delivery
         self.deadline = deadline
         self.stored: Stored | None = None
-        self.future: asyncio.Future[None] | None = loop.create_future() if loop else None
+        self.loop = loop
+        self._call: Callable[[], None] | None = None
         self.settled = None if loop else threading.Event()
 
     def wait(self) -> Stored | None:
@@ -49,13 +53,17 @@ class Ticket:
         self.settled.wait(max(0.0, self.deadline - monotonic()))
         return self.stored
 
+    def then(self, call: Callable[[], None]) -> None:
+        """Have this called when it is settled, on its loop; on the loop's thread, right after `put`."""
+        self._call = call
+
     def wake(self) -> None:
         """End the wait for it. On its loop's thread if it has one; more than once does no harm."""
-        if self.future is None:
-            assert self.settled is not None
+        if self.settled is not None:
             self.settled.set()
-        elif not self.future.done():
-            self.future.set_result(None)
+        elif self._call is not None:
+            call, self._call = self._call, None
+            call()
 
 
 class InboxWriter:
@@ -99,7 +107,7 @@ class InboxWriter:
         return self._thread is not None and self._thread.is_alive() and not self._stopping.is_set()
 
     def put(self, delivery: Delivery, loop: asyncio.AbstractEventLoop | None = None) -> Ticket:
-        """Queue a delivery. With `loop` its fate is told to the ticket's future there. Raises WriterBusy."""
+        """Queue a delivery. With `loop` its fate is told there, to what the ticket's `then` is given. Raises WriterBusy."""
         size = len(delivery.body)
         ticket = Ticket(delivery, monotonic() + self._answer_seconds, loop)
         with self._changed:
@@ -193,10 +201,10 @@ def settle(batch: Iterable[Ticket]) -> None:
     """Wake everyone who waits for these tickets: threads one by one, an event loop once for all of its tickets."""
     by_loop: dict[asyncio.AbstractEventLoop, list[Ticket]] = {}
     for ticket in batch:
-        if ticket.future is None:
+        if ticket.loop is None:
             ticket.wake()
         else:
-            by_loop.setdefault(ticket.future.get_loop(), []).append(ticket)
+            by_loop.setdefault(ticket.loop, []).append(ticket)
     for loop, tickets in by_loop.items():
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(_wake_all, tickets)

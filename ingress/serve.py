@@ -5,18 +5,17 @@ import asyncio
 import gc
 import resource
 import signal
-import socket
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 import structlog
-from granian.constants import HTTPModes, Interfaces
-from granian.http import HTTP1Settings
-from granian.server.embed import Server
+import uvloop
 
 import bootstrap
 from config import Config, ConfigError, load_config
 from ingress.app import ApiDeps, ReceiverDeps, create_api, create_receiver
+from ingress.connection import Connection, Patience, Refuser
 from ingress.edge import Edge
 from ingress.metrics import share_through
 from models.schema import NotReady
@@ -25,7 +24,9 @@ BACKLOG = 2048
 MOST_CONNECTIONS = 4096
 HEADER_SECONDS = 5
 GRACE_SECONDS = 1  # for bodies that are still coming when it is told to stop
-HEADER_BYTES = 64 * 1024
+ANSWER_GRACE_SECONDS = 4
+IDLE_SECONDS = 75
+TICK_SECONDS = 0.2
 FILES = 16_384
 
 log = structlog.get_logger(__name__)
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             share_through(config.metrics_dir)
         bootstrap.configure_logging(config)
         bootstrap.check_start(config)
-        asyncio.run(run(config, options.host, options.port, options.only))
+        uvloop.run(run(config, options.host, options.port, options.only))
     except (ConfigError, NotReady, CannotServe) as error:
         sys.stderr.write(f"acuse: {error}\n")
         return 1
@@ -64,7 +65,6 @@ async def run(config: Config, host: str, port: int, only: str | None) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     allow_many_connections()
     gc.freeze()  # what is loaded by now stays; looking through it again and again would only cost time
-    check_port(host, port)
     if receiver:
         receiver.doorbell.start()
         receiver.writer.start()
@@ -77,48 +77,57 @@ async def run(config: Config, host: str, port: int, only: str | None) -> None:
 
 
 def build_edge(receiver: ReceiverDeps | None, api: ApiDeps | None) -> Edge:
-    """The RSGI application of what is given, at least one of the two."""
+    """The adapter of what is given, at least one of the two, for the running event loop."""
+    loop = asyncio.get_running_loop()
     if receiver is None:
         assert api is not None
         app = create_api(api)
-        return Edge(app, app, api.limits, lambda path, why: None)
+        return Edge(loop, app, app, api.limits, lambda path, why: None)
     receiver_app = create_receiver(receiver)
     api_app = create_api(api) if api else receiver_app
-    return Edge(receiver_app, api_app, receiver.limits, receiver.metrics.count_refused)
+    return Edge(loop, receiver_app, api_app, receiver.limits, receiver.metrics.count_refused)
 
 
 async def serve(edge: Edge, host: str, port: int, stop: asyncio.Event) -> None:
-    """Serve until `stop` is set, then answer what is under way."""
-    server = Server(
-        edge,
-        address=host,
-        port=port,
-        interface=Interfaces.RSGI,
-        http=HTTPModes.http1,
-        websockets=False,
-        backlog=BACKLOG,
-        backpressure=MOST_CONNECTIONS,
-        http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000, max_buffer_size=HEADER_BYTES),
-        log_enabled=False,
-    )
-    serving = asyncio.create_task(server.serve())
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    asyncio.get_running_loop().call_later(GRACE_SECONDS, edge.give_up_bodies)
-    server.stop()  # type: ignore[no-untyped-call]
-    await serving
-    stopping.cancel()
+    """Serve until `stop` is set, then answer what is under way. Raises CannotServe if the port is taken."""
+    loop = asyncio.get_running_loop()
+    connections: set[Connection] = set()
+    patience = Patience(HEADER_SECONDS, edge.limits.body_seconds, IDLE_SECONDS)
+
+    def connect() -> asyncio.Protocol:
+        if len(connections) >= MOST_CONNECTIONS:
+            return Refuser()
+        return Connection(edge, edge.limits, patience, connections, loop.time)
+
+    try:
+        server = await loop.create_server(connect, host, port, backlog=BACKLOG, reuse_port=False)
+    except OSError as error:
+        raise CannotServe(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+    while not stop.is_set():
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), TICK_SECONDS)
+        _check(connections, loop.time())
+    server.close()
+    await _finish(connections, loop)
+    edge.close()
 
 
-def check_port(host: str, port: int) -> None:
-    """Granian shares its port with whoever asks, so that a second server would silently take half of the requests."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise CannotServe(f"cannot listen on {host}:{port}: {error.strerror}") from error
+def _check(connections: set[Connection], now: float) -> None:
+    for connection in tuple(connections):
+        connection.check(now)
+
+
+async def _finish(connections: set[Connection], loop: asyncio.AbstractEventLoop) -> None:
+    """Bodies may still come for a moment; answers that are due get the time that any answer has."""
+    for connection in tuple(connections):
+        connection.finish()
+    bodies_until, answers_until = loop.time() + GRACE_SECONDS, loop.time() + ANSWER_GRACE_SECONDS
+    while connections and loop.time() < answers_until:
+        await asyncio.sleep(TICK_SECONDS / 4)
+        if loop.time() > bodies_until:
+            _check(connections, float("inf"))
+    for connection in tuple(connections):
+        connection.close()
 
 
 def allow_many_connections() -> None:

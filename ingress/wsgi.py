@@ -1,9 +1,11 @@
 """WSGI applications called directly, without a WSGI server."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
+
+from ingress.framing import Request
 
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -40,7 +42,7 @@ def receiver_environ(method: str, path: str, query: str) -> dict[str, Any]:
     return {
         "REQUEST_METHOD": method,
         "SCRIPT_NAME": "",
-        "PATH_INFO": path if path.isascii() else _latin(path),
+        "PATH_INFO": path,
         "QUERY_STRING": query,
         "SERVER_NAME": "localhost",
         "SERVER_PORT": "80",
@@ -50,32 +52,21 @@ def receiver_environ(method: str, path: str, query: str) -> dict[str, Any]:
     }
 
 
-def full_environ(scope: Any, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
-    """The environ of an RSGI request as a WSGI server would give it."""
-    client, _, client_port = scope.client.rpartition(":")
-    server, _, server_port = scope.server.rpartition(":")
-    environ = receiver_environ(scope.method, scope.path, scope.query_string)
+def full_environ(request: Request) -> dict[str, Any]:
+    """The environ of a whole request as a WSGI server would give it."""
+    environ = receiver_environ(request.method, request.path, request.query)
     environ |= {
-        "SERVER_NAME": server,
-        "SERVER_PORT": server_port,
-        "REMOTE_ADDR": client,
-        "REMOTE_PORT": client_port,
-        "CONTENT_LENGTH": str(len(body)),
-        "CONTENT_TYPE": headers.get("content-type", ""),
+        "REMOTE_ADDR": request.client,
+        "CONTENT_LENGTH": str(len(request.body)),
+        "CONTENT_TYPE": request.headers.get("content-type", ""),
         "wsgi.version": (1, 0),
-        "wsgi.url_scheme": scope.scheme,
-        "wsgi.input": BytesIO(body),
+        "wsgi.input": BytesIO(request.body),
         "wsgi.input_terminated": True,
         "wsgi.multithread": True,
         "wsgi.multiprocess": True,
         "wsgi.run_once": False,
     }
-    for name, value in headers.items():
+    for name, value in request.headers.items():
         if name not in ("content-length", "content-type", "transfer-encoding") and "_" not in name:
-            environ["HTTP_" + name.replace("-", "_").upper()] = _latin(value)
+            environ["HTTP_" + name.replace("-", "_").upper()] = value
     return environ
-
-
-def _latin(text: str) -> str:
-    """Text as WSGI wants it: its UTF-8 bytes, one character each."""
-    return text.encode("utf-8", "surrogateescape").decode("latin-1")

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import pytest
+import uvloop
 from sqlalchemy import Engine, create_engine, text
 from werkzeug.serving import make_server
 
@@ -43,12 +44,15 @@ class Served:
 
 @contextmanager
 def serve_edge(config: Config) -> Iterator[Served]:
-    """Granian with the edge, as `python -m ingress.serve` runs it, on a loop in a thread."""
-    port, loop, stop = free_port(), asyncio.new_event_loop(), asyncio.Event()
+    """The edge, as `python -m ingress.serve` runs it, on a loop in a thread."""
+    port, loop, stop = free_port(), uvloop.new_event_loop(), asyncio.Event()
     deps = bootstrap.build_receiver(config)
-    edge = build_edge(deps, bootstrap.build_api(config))
+
+    async def run() -> None:
+        await serve(build_edge(deps, bootstrap.build_api(config)), "127.0.0.1", port, stop)
+
     with _running("edge", deps, config, port) as served:
-        thread = threading.Thread(target=lambda: loop.run_until_complete(serve(edge, "127.0.0.1", port, stop)))
+        thread = threading.Thread(target=lambda: loop.run_until_complete(run()))
         thread.start()
         try:
             _wait_until_listening(port)
