@@ -100,6 +100,8 @@ def build_engine(config: Config, role: str) -> Engine:
         config.database_url,
         pool_size=CONNECTIONS[role],
         max_overflow=0,
+        isolation_level="AUTOCOMMIT" if role == "receiver" else None,
+        hide_parameters=True,  # what a statement carries must not show in an error
         pool_timeout=2,
         pool_pre_ping=role != "receiver",  # the receiver's writer answers 503 on a dead connection and takes a new one
         pool_recycle=1800,

@@ -92,7 +92,11 @@ def _key(delivery: Delivery) -> Key:
 
 
 class InboxStore:
-    """Stores batches of deliveries, each batch in one transaction."""
+    """Stores batches of deliveries, each batch with one statement that is a transaction of its own.
+
+    Only where some of them are known already does it take another look, and a further statement for conflicts. An engine
+    in AUTOCOMMIT saves two of three round trips; any other does as well.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -102,11 +106,13 @@ class InboxStore:
 
         The results are in the order of `deliveries`. A delivery that is already there gives the id and the decision
         of the first one; one with the same key but other content is stored beside it as a conflict.
-        Raises StoreUnavailable or DeliveryRefused, and then nothing is stored.
+        Raises StoreUnavailable, and then none of them may be acknowledged, or DeliveryRefused, and then none is stored.
         """
         try:
-            with self.engine.begin() as connection:
-                return _put(connection, deliveries)
+            with self.engine.connect() as connection:
+                stored = _put(connection, deliveries)
+                connection.commit()
+                return stored
         except (OperationalError, InterfaceError, PoolTimeout) as error:
             raise StoreUnavailable(type(error).__name__) from error
         except DBAPIError as error:
