@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import structlog
 from celery import Celery
+from celery.signals import beat_init, worker_init
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine, create_engine
 
@@ -20,7 +21,7 @@ from ingress.inbox_writer import InboxWriter
 from ingress.metrics import ReceiverMetrics, share_through
 from migrations.run import find_head
 from models.inbox import InboxStore
-from models.schema import check_durability, check_schema
+from models.schema import NotReady, check_durability, check_schema
 from models.unit_of_work import UnitOfWork
 from psps.registry import PSPS
 from schedules.beat import TIMETABLE
@@ -125,10 +126,20 @@ def build_celery(config: Config | None = None) -> Celery:
         share_through(config.metrics_dir)
     app = create_celery(config.broker_url)
     app.conf.beat_schedule = TIMETABLE
+    for starting in (worker_init, beat_init):
+        starting.connect(partial(_refuse_start, config), weak=False, dispatch_uid="acuse.check_start")
     worker_deps = _once_per_process(partial(_build_worker_deps, config, app))
     register_worker_tasks(app, worker_deps)
     register_schedule_tasks(app, lambda: _schedule_deps(worker_deps()))
     return app
+
+
+def _refuse_start(config: Config, **_: Any) -> None:
+    """End a worker or a beat that would work on a schema that is not its own."""
+    try:
+        check_start(config)
+    except NotReady as error:
+        raise SystemExit(f"acuse: {error}") from None
 
 
 def build_receiver(config: Config) -> ReceiverDeps:

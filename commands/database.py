@@ -18,6 +18,8 @@ from config import Config, ConfigError, load_config
 from models.schema import NotReady
 from models.unit_of_work import DatabaseUnavailable, UnitOfWork
 
+WIDTH_IN_A_PIPE = 180
+
 json_option = click.option("--json", "as_json", is_flag=True, help="For machines.")
 limit_option = click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
 
@@ -70,11 +72,13 @@ def show_rows(rows: list[dict[str, Any]], columns: tuple[str, ...], empty: str) 
     if not rows:
         click.echo(empty)
         return
-    table = Table(*columns, box=None, header_style="bold")
+    table = Table(box=None, header_style="bold")
+    for name in columns:
+        is_number = name.endswith("_minor")
+        table.add_column(name.removesuffix("_minor"), overflow="fold", justify="right" if is_number else "left")
     for row in rows:
         table.add_row(*("" if row[name] is None else _shorten(row[name]) for name in columns))
-    console = Console(soft_wrap=not sys.stdout.isatty())
-    console.print(table)
+    Console(width=None if sys.stdout.isatty() else WIDTH_IN_A_PIPE).print(table)
 
 
 def _shorten(value: Any) -> str:

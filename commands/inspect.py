@@ -22,9 +22,9 @@ from models.reading import NotFound
 from models.states import InboxStatus, PaymentState
 from workers.state_machine import MOVES
 
-EVENT_COLUMNS = ("id", "psp", "event_key", "status", "reason", "attempts", "received_at", "processed_at")
-PAYMENT_COLUMNS = ("id", "psp", "psp_payment_id", "method", "state", "amount_minor", "received_minor", "refunded_minor")
-DECISION_COLUMNS = ("occurred_at", "recorded_at", "kind", "from_state", "to_state", "outcome", "reason", "event_id")
+EVENT_COLUMNS = ("id", "psp", "event_key", "status", "reason", "received_at")
+PAYMENT_COLUMNS = ("psp", "psp_payment_id", "method", "state", "amount_minor", "received_minor", "refunded_minor")
+DECISION_COLUMNS = ("occurred_at", "event_id", "kind", "from_state", "to_state", "outcome", "reason")
 
 
 @click.group()

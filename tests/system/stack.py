@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psycopg2
+
 from embedded import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -50,8 +52,24 @@ class RunningStack:
         os.killpg(victim, signal.SIGKILL)
         wait_until(lambda: self.pid(name) not in (victim, None), f"{name} is started again", 30)
 
-    def unfinished(self) -> int:
-        return len(json.loads(self.run("events", "list", "--status", "received", "--limit", "10000", "--json").stdout))
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Rows from the stack's database; none while it does not answer."""
+        try:
+            connection = psycopg2.connect(self.status()["environment"]["ACUSE_DATABASE_URL"])
+        except psycopg2.OperationalError:
+            return []
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(sql)
+                return list(cursor.fetchall())
+        finally:
+            connection.close()
+
+    def is_quiet(self) -> bool:
+        return self.query("select count(*) from inbox_events where status = 'received'") == [(0,)]
+
+    def restarts(self) -> int:
+        return sum(child["restarts"] for child in self.status()["processes"].values())
 
     def log(self) -> str:
         return (self.folder.parent / "up.log").read_text(errors="replace")[-6000:]

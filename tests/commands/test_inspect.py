@@ -1,0 +1,152 @@
+"""The commands that look things up, over one database with a little history in it."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy import Engine, text
+
+import cli
+from embedded import RunningEngine
+from tests.paper import write_delivery
+from tests.workers.test_services import PAID, Desk, at
+
+SECRET = "whsec_9fQ2researchVectorKey0123456789"
+Acuse = Callable[..., Result]
+
+
+@pytest.fixture
+def desk(engine: Engine) -> Desk:
+    desk = Desk(engine)
+    desk.receive(write_delivery(payment="p1", at=at(5), **PAID))
+    desk.receive(write_delivery(payment="p1", at=at(7), kind="expired"))
+    desk.receive(write_delivery(payment="p2", livemode=True, **PAID))
+    desk.receive(write_delivery(ignored="no matter"))
+    return desk
+
+
+@pytest.fixture
+def acuse(desk: Desk, redis_server: RunningEngine) -> Acuse:
+    environment = {
+        "ACUSE_DATABASE_URL": desk.engine.url.render_as_string(hide_password=False).replace("+psycopg2", ""),
+        "ACUSE_BROKER_URL": redis_server.url,
+        "ACUSE_PSPS": "stripe",
+        "ACUSE_STRIPE_WEBHOOK_SECRETS": SECRET,
+    }
+    return lambda *arguments, **more: CliRunner().invoke(cli.main, arguments, env=environment | more)
+
+
+def read(result: Result, code: int = 0) -> Any:
+    assert result.exit_code == code, result.output
+    return json.loads(result.stdout)
+
+
+def test_events_are_listed_and_filtered(acuse: Acuse) -> None:
+    assert [e["status"] for e in read(acuse("events", "list", "--json"))] == [
+        "ignored",
+        "parked",
+        "processed",
+        "processed",
+    ]
+    assert [e["reason"] for e in read(acuse("events", "list", "--status", "parked", "--json"))] == ["livemode_mismatch"]
+    assert read(acuse("events", "list", "--psp", "conekta", "--json")) == []
+    assert "livemode_mismatch" in acuse("events", "list").output
+
+
+def test_an_event_is_shown_with_its_decisions_and_without_its_body(acuse: Acuse) -> None:
+    newest = read(acuse("events", "list", "--status", "processed", "--json"))[0]
+    shown = read(acuse("events", "show", str(newest["id"]), "--json"))
+    assert [d["outcome"] for d in shown["decisions"]] == ["FORBIDDEN"]
+    assert "body" not in shown
+    assert "FORBIDDEN" in acuse("events", "show", str(newest["id"])).output
+
+
+def test_a_payment_is_shown_by_either_id_with_its_story(acuse: Acuse) -> None:
+    [payment] = read(acuse("payments", "list", "--json"))
+    for identity in (payment["id"], "p1"):
+        shown = read(acuse("payments", "show", identity, "--json"))
+        assert [t["outcome"] for t in shown["transitions"]] == ["APPLIED", "FORBIDDEN"]
+        assert [d["kind"] for d in shown["discrepancies"]] == ["illegal_move"]
+    assert "discrepancy" in acuse("payments", "show", "p1").output
+    assert read(acuse("payments", "list", "--state", "pending", "--json")) == []
+
+
+def test_what_is_not_there_is_said_in_one_line(acuse: Acuse) -> None:
+    for arguments in (("events", "show", "999"), ("payments", "show", "p9")):
+        missing = acuse(*arguments)
+        assert missing.exit_code == 1
+        assert missing.stderr.strip() == f"there is no {arguments[0][:-1]} {arguments[2]}"
+
+
+def test_a_parked_event_is_replayed_and_a_processed_one_is_not(acuse: Acuse, desk: Desk) -> None:
+    parked = read(acuse("events", "list", "--status", "parked", "--json"))[0]["id"]
+    processed = read(acuse("events", "list", "--status", "processed", "--json"))[0]["id"]
+    assert read(acuse("events", "replay", str(parked), "--json"))["replayed"] == [parked]
+    assert desk.rows(f"select status, attempts from inbox_events where id = {parked}") == [("received", 0)]
+    refused = acuse("events", "replay", str(processed))
+    assert refused.exit_code == 1
+    assert "only parked and ignored events" in refused.stderr
+
+
+def test_replay_works_without_a_broker(acuse: Acuse) -> None:
+    parked = read(acuse("events", "list", "--status", "parked", "--json"))[0]["id"]
+    result = acuse("events", "replay", str(parked), ACUSE_BROKER_URL="redis://127.0.0.1:9/0")
+    assert result.exit_code == 0
+    assert "the sweep will pick them up" in result.stderr
+
+
+def test_the_audit_says_what_holds_and_what_is_broken(acuse: Acuse, desk: Desk) -> None:
+    assert read(acuse("audit", "--json"))["ok"] is True
+    with desk.engine.begin() as connection:
+        connection.execute(text("update payments set state = 'failed' where psp_payment_id = 'p1'"))
+    broken = read(acuse("audit", "--json"), code=1)
+    assert {f["invariant"] for f in broken["invariants"] if f["broken"]} == {"I4"}
+    assert re.search(r"I4 +broken.+\n.+1 rows, for example payment ", acuse("audit").output)
+
+
+def test_the_doctor_finds_nothing_wrong_and_shows_no_secret(acuse: Acuse) -> None:
+    healthy = acuse("doctor", "--json")
+    assert read(healthy)["ok"] is True
+    assert SECRET not in healthy.output + acuse("doctor").output
+    sick = acuse("doctor", ACUSE_BROKER_URL="redis://127.0.0.1:9/0")
+    assert sick.exit_code == 1
+    assert re.search(r"broker +\S+", sick.output)
+
+
+def test_clabes_are_checked_before_they_are_known(acuse: Acuse, desk: Desk) -> None:
+    assert acuse("clabes", "add", "646180110400000007").exit_code == 0
+    assert desk.rows("select psp, clabe from deposit_accounts") == [("stp", "646180110400000007")]
+    wrong = acuse("clabes", "add", "646180110400000008")
+    assert (wrong.exit_code, "646180110400000008" in wrong.stderr) == (2, False)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ACUSE_DATABASE_URL", "mysql://x"),
+        ("ACUSE_PSPS", "stripe,paypal"),
+        ("ACUSE_STRIPE_WEBHOOK_SECRETS", "short"),
+        ("ACUSE_STRIPE_WEBHOOK_SECRETS", f"{SECRET},"),
+        ("ACUSE_STRIPE_WEBHOOK_SECRETS", "changeme"),
+        ("ACUSE_STRIPE_LIVEMODE", "maybe"),
+        ("ACUSE_STRIPE_UNMATCHED", "drop"),
+        ("ACUSE_MAX_BODY_BYTES", "1e6"),
+        ("ACUSE_MAX_ATTEMPTS", "0"),
+        ("ACUSE_LOG_FORMAT", "xml"),
+    ],
+)
+def test_a_malformed_setting_is_named_in_one_line(acuse: Acuse, name: str, value: str) -> None:
+    refused = acuse("audit", **{name: value})
+    assert refused.exit_code == 2
+    assert name in refused.stderr
+    assert len(refused.stderr.strip().splitlines()) == 1
+    assert value not in refused.stderr or value in ("short", "stripe,paypal"), "a secret must not be shown"
+
+
+def test_without_a_stack_it_says_what_to_do(tmp_path: Any) -> None:
+    lost = CliRunner().invoke(cli.main, ["audit", "--data-dir", str(tmp_path)], env={"ACUSE_DATABASE_URL": None})
+    assert lost.exit_code == 2
+    assert "acuse up" in lost.stderr
