@@ -88,7 +88,9 @@ def run_stack(folder: Path) -> Iterator[BenchStack]:
             "ACUSE_METRICS_DIR": str(folder / "metrics"),
         }
         stack = BenchStack(postgres, redis, folder, secret, free_port(), environment)
-        subprocess.run([sys.executable, "-m", "cli", "migrate"], env=environment, cwd=ROOT, check=True, capture_output=True)
+        subprocess.run(
+            [sys.executable, "-m", "cli", "migrate"], env=environment, cwd=ROOT, check=True, capture_output=True
+        )
         try:
             yield stack
         finally:
