@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import structlog
 from celery import Celery
+from celery.exceptions import SoftTimeLimitExceeded
 from celery.signals import beat_init, worker_init
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine, create_engine
@@ -226,6 +227,7 @@ def _build_worker_deps(config: Config, app: Celery) -> WorkerDeps:
         enqueue=partial(_publish, app),
         clock=utc_now,
         metrics=WorkerMetrics(CollectorRegistry()),
+        interruption=SoftTimeLimitExceeded,
         lease=timedelta(seconds=config.lease_seconds),
         max_attempts=config.max_attempts,
         unmatched_wait=timedelta(seconds=config.unmatched_wait_seconds),

@@ -29,7 +29,8 @@ worker_cancel_long_running_tasks_on_connection_loss = True
 worker_soft_shutdown_timeout = 20
 task_soft_time_limit = 45
 task_time_limit = 60
-worker_max_tasks_per_child = 10_000
+worker_max_tasks_per_child = 1000
+worker_max_memory_per_child = 400_000  # KiB; a child that has just started holds about 100,000
 
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None

@@ -2,7 +2,8 @@
 
 from alembic import context
 
-from models.tables import Table
+import models.tables  # noqa: F401 - tells the metadata of them
+from models.table_base import Table
 
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=Table.metadata, transaction_per_migration=True)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from alembic import command
@@ -9,9 +10,10 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
-from models.schema import find_revision
+from models.schema import add_partitions, find_revision, months_from
 
 LOCK_KEY = 0x4143555345  # "ACUSE"
+MONTHS_AHEAD = 3  # payload partitions to have, in case beat does not run
 LOCK_TIMEOUT = "2s"  # a migration that waits longer for a table would hold up everybody behind it
 
 
@@ -50,6 +52,8 @@ def migrate(engine: Engine, say: Callable[[str], None], wait_seconds: float = 60
                 config = _config()
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
+                connection.commit()
+                add_partitions(connection, months_from(datetime.now(UTC), MONTHS_AHEAD))
                 connection.commit()
             return before, find_head()
         finally:

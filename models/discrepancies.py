@@ -31,6 +31,13 @@ on conflict on constraint uq_discrepancies_event do nothing
 """)
 
 
+CLOSE = text("""
+update discrepancies d set closed_at = :now, closed_reason = :reason
+from unnest(cast(:payment_ids as uuid[]), cast(:event_ids as bigint[])) as e (payment_id, event_id)
+where d.payment_id = e.payment_id and d.event_id = e.event_id and d.closed_at is null
+""")
+
+
 class DiscrepancyRepository:
     """Discrepancies: opened once for an event and a kind."""
 
@@ -41,3 +48,10 @@ class DiscrepancyRepository:
         """Open them; those that are known already stay as they are."""
         if discrepancies:
             self.connection.execute(ADD_ONCE, {"rows": to_json(discrepancies)})
+
+    def close(self, explained: Sequence[tuple[UUID, int]], reason: str, now: datetime) -> None:
+        """Close what is open for these payments and events."""
+        if explained:
+            payment_ids, event_ids = (list(column) for column in zip(*explained, strict=True))
+            values = {"payment_ids": payment_ids, "event_ids": event_ids, "reason": reason, "now": now}
+            self.connection.execute(CLOSE, values)

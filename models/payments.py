@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, TextClause, text
@@ -49,6 +50,7 @@ class LockedPayment:
     place_at: datetime | None
     place_rank: int | None
     place_key: str | None
+    details: dict[str, Any]
     version: int
 
 
@@ -67,15 +69,8 @@ class MovedPayment:
     place_at: datetime
     place_rank: int
     place_key: str
-    method: Method | None
-    merchant_reference: str | None
+    details: dict[str, Any]  # the columns of DETAILS; those that are missing keep what is there
     clabe: str | None
-    expires_at: datetime | None
-    crypto_asset: str | None
-    crypto_network: str | None
-    crypto_base_units: str | None  # digits: wider than a JSON number may be
-    crypto_scale: int | None
-    crypto_tx_hash: str | None
     updated_at: datetime
 
 
@@ -127,25 +122,32 @@ on conflict on constraint uq_payments_psp_payment_id do nothing
 
 LOCK = text("""
 select id, state, amount_minor, received_minor, refunded_minor, currency, origin, livemode, place_at, place_rank,
-       place_key, version
+       place_key, version, json_strip_nulls(json_build_object(
+           'method', nullif(method, 'unknown'), 'merchant_reference', merchant_reference, 'expires_at', expires_at,
+           'crypto_asset', crypto_asset, 'crypto_network', crypto_network, 'crypto_base_units', crypto_base_units::text,
+           'crypto_scale', crypto_scale, 'crypto_tx_hash', crypto_tx_hash)) as details
 from payments where id = any(:ids) order by id for no key update
 """)
 
+# What describes a payment is the newest that its events say; what a merchant asked for stays.
 MOVE = text("""
 update payments p set state = m.state, amount_minor = m.amount_minor, received_minor = m.received_minor,
     refunded_minor = m.refunded_minor, currency = m.currency, place_at = m.place_at, place_rank = m.place_rank,
-    place_key = m.place_key, version = p.version + 1, updated_at = m.updated_at,
-    method = case when p.method = 'unknown' then coalesce(m.method, p.method) else p.method end,
-    merchant_reference = coalesce(p.merchant_reference, m.merchant_reference),
-    clabe = coalesce(p.clabe, m.clabe), expires_at = coalesce(m.expires_at, p.expires_at),
-    crypto_asset = coalesce(m.crypto_asset, p.crypto_asset), crypto_network = coalesce(m.crypto_network, p.crypto_network),
-    crypto_base_units = coalesce(m.crypto_base_units, p.crypto_base_units),
-    crypto_scale = coalesce(m.crypto_scale, p.crypto_scale), crypto_tx_hash = coalesce(m.crypto_tx_hash, p.crypto_tx_hash)
+    place_key = m.place_key, version = p.version + 1, updated_at = m.updated_at, clabe = coalesce(p.clabe, m.clabe),
+    method = case when p.origin = 'api' then p.method else coalesce(d.method, p.method) end,
+    merchant_reference = case when p.origin = 'api' then p.merchant_reference
+                              else coalesce(d.merchant_reference, p.merchant_reference) end,
+    expires_at = coalesce(d.expires_at, p.expires_at), crypto_asset = coalesce(d.crypto_asset, p.crypto_asset),
+    crypto_network = coalesce(d.crypto_network, p.crypto_network),
+    crypto_base_units = coalesce(d.crypto_base_units, p.crypto_base_units),
+    crypto_scale = coalesce(d.crypto_scale, p.crypto_scale), crypto_tx_hash = coalesce(d.crypto_tx_hash, p.crypto_tx_hash)
 from json_to_recordset(cast(:rows as json)) as m (
     id uuid, version bigint, from_state text, state text, amount_minor bigint, received_minor bigint,
-    refunded_minor bigint, currency text, place_at timestamptz, place_rank smallint, place_key text, method text,
-    merchant_reference text, clabe text, expires_at timestamptz, crypto_asset text, crypto_network text,
-    crypto_base_units numeric, crypto_scale smallint, crypto_tx_hash text, updated_at timestamptz)
+    refunded_minor bigint, currency text, place_at timestamptz, place_rank smallint, place_key text, details json,
+    clabe text, updated_at timestamptz),
+json_to_record(m.details) as d (
+    method text, merchant_reference text, expires_at timestamptz, crypto_asset text, crypto_network text,
+    crypto_base_units numeric, crypto_scale smallint, crypto_tx_hash text)
 where p.id = m.id and p.state = m.from_state and p.version = m.version
 """)
 

@@ -73,13 +73,16 @@ def months_from(day: datetime, count: int) -> list[datetime]:
 def add_partitions(connection: Connection, months: list[datetime]) -> None:
     """Make the payload partitions of these months (first instants, UTC), each up to the next month, where missing."""
     for start in months:
-        end = months_from(start, count=2)[1]
-        connection.execute(
-            text(
-                f"create table if not exists {_partition(start)} partition of inbox_payloads "
-                f"for values from ('{start.isoformat()}') to ('{end.isoformat()}')"
-            )
-        )
+        name, end = _partition(start), months_from(start, count=2)[1]
+        if connection.scalar(text("select to_regclass(:name)"), {"name": name}) is not None:
+            continue
+        span = f"received_at >= '{start.isoformat()}' and received_at < '{end.isoformat()}'"
+        connection.execute(text(f"create table {name} (like inbox_payloads including defaults)"))
+        # What came before its partition went to the default one, and would keep this one from being attached.
+        moved = f"delete from inbox_payloads_default where {span} returning *"  # noqa: S608 - all of it is ours
+        connection.execute(text(f"with moved as ({moved}) insert into {name} select * from moved"))  # noqa: S608
+        values = f"from ('{start.isoformat()}') to ('{end.isoformat()}')"
+        connection.execute(text(f"alter table inbox_payloads attach partition {name} for values {values}"))
 
 
 def _partition(start: datetime) -> str:

@@ -1,59 +1,26 @@
 """Every table of Acuse, each constraint named. Times are timestamptz, money is bigint minor units, raw bytes are bytea."""
 
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
-    BigInteger,
     Boolean,
     CheckConstraint,
-    DateTime,
     ForeignKey,
     Identity,
     Index,
-    LargeBinary,
-    MetaData,
     Numeric,
     PrimaryKeyConstraint,
     SmallInteger,
-    Text,
     UniqueConstraint,
-    Uuid,
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
 from models.states import Direction, InboxStatus, Method, Origin, Outcome, PaymentState, Source
-
-NAMING = {
-    "pk": "pk_%(table_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-}
-
-
-def _one_of(column: str, words: Any) -> CheckConstraint:
-    listed = ", ".join(f"'{word}'" for word in words)
-    return CheckConstraint(f"{column} in ({listed})", name=column)
-
-
-class Table(DeclarativeBase):
-    """Base of every table."""
-
-    metadata = MetaData(naming_convention=NAMING)
-    type_annotation_map: ClassVar = {
-        datetime: DateTime(timezone=True),
-        str: Text(),
-        int: BigInteger(),
-        bytes: LargeBinary(),
-        UUID: Uuid(),
-        dict[str, Any]: JSONB(),
-    }
+from models.table_base import Table, one_of
 
 
 class Merchant(Table):
@@ -90,8 +57,8 @@ class InboxEvent(Table):
 
     __table_args__ = (
         UniqueConstraint("psp", "account", "event_key", name="uq_inbox_events_key"),
-        _one_of("status", InboxStatus),
-        _one_of("source", Source),
+        one_of("status", InboxStatus),
+        one_of("source", Source),
         CheckConstraint("(status = 'received') = (processed_at is null)", name="terminal_is_dated"),
         CheckConstraint("source <> 'webhook' or verified_with is not null", name="webhook_is_verified"),
         CheckConstraint("octet_length(content_digest) = 32", name="digest_size"),
@@ -156,10 +123,10 @@ class Payment(Table):
     __table_args__ = (
         UniqueConstraint("psp", "account", "psp_payment_id", name="uq_payments_psp_payment_id"),
         UniqueConstraint("merchant_id", "id", name="uq_payments_merchant_id_id"),
-        _one_of("state", PaymentState),
-        _one_of("method", Method),
-        _one_of("direction", Direction),
-        _one_of("origin", Origin),
+        one_of("state", PaymentState),
+        one_of("method", Method),
+        one_of("direction", Direction),
+        one_of("origin", Origin),
         CheckConstraint("amount_minor >= 0", name="amount_minor"),
         CheckConstraint("received_minor >= 0", name="received_minor"),
         CheckConstraint("refunded_minor between 0 and received_minor", name="refunded_minor"),
@@ -203,8 +170,8 @@ class Transition(Table):
     recorded_at: Mapped[datetime]
 
     __table_args__ = (
-        _one_of("outcome", Outcome),
-        _one_of("source", Source),
+        one_of("outcome", Outcome),
+        one_of("source", Source),
         Index("ix_transitions_payment_id", "payment_id", "id"),
         Index(
             "uq_transitions_event_once",
@@ -236,6 +203,19 @@ class Discrepancy(Table):
         CheckConstraint("(closed_at is null) = (closed_reason is null)", name="closed_with_reason"),
         Index("ix_discrepancies_open", "id", postgresql_where=text("closed_at is null")),
     )
+
+
+class WaitingReference(Table):
+    """A PSP id that would lead a parked event to its payment."""
+
+    __tablename__ = "waiting_references"
+
+    psp: Mapped[str]
+    account: Mapped[str]
+    psp_ref: Mapped[str]
+    event_id: Mapped[int]
+
+    __table_args__ = (PrimaryKeyConstraint("psp", "account", "psp_ref", "event_id", name="pk_waiting_references"),)
 
 
 class DepositAccount(Table):

@@ -16,6 +16,7 @@ from models.payments import PaymentRepository
 from models.reading import Reader
 from models.schema import add_partitions, months_from
 from models.transitions import TransitionRepository
+from models.waiting import WaitingRepository
 from models.windows import WindowRepository
 from models.work import WorkRepository
 
@@ -38,6 +39,7 @@ class UnitOfWork:
     transitions: TransitionRepository
     discrepancies: DiscrepancyRepository
     windows: WindowRepository
+    waiting: WaitingRepository
     reader: Reader
 
     def __init__(self, engine: Engine) -> None:
@@ -53,6 +55,7 @@ class UnitOfWork:
         self.transitions = TransitionRepository(self.connection)
         self.discrepancies = DiscrepancyRepository(self.connection)
         self.windows = WindowRepository(self.connection)
+        self.waiting = WaitingRepository(self.connection)
         self.reader = Reader(self.connection)
         return self
 

@@ -53,19 +53,31 @@ class Postponed:
 
 # `processed_at is null` is `status = 'received'` by constraint; said so, it keeps the planner from walking the index of
 # all that is unfinished in order to find a few ids. A lease token is only ever on an unfinished event.
-CLAIM = text("""
+CLAIM_FRESH = text("""
 with rung as (
     select id from inbox_events
-    where id = any(:ids) and processed_at is null and (lease_until is null or lease_until < :now)
+    where id = any(:ids) and processed_at is null and attempts = 0 and (lease_until is null or lease_until < :now)
     order by id for update skip locked
-), fresh as (
+), others as (
     select id from inbox_events
     where status = 'received' and attempts = 0 and reason is null and lease_until is null and not id = any(:ids)
     order by next_attempt_at limit :room for update skip locked
 )
-update inbox_events e set attempts = e.attempts + 1, lease_until = :until, lease_token = :token
-where e.id = any(array(select id from rung union all select id from fresh))
+update inbox_events e set attempts = 1, lease_until = :until, lease_token = :token
+where e.id = any(array(select id from rung union all select id from others))
 returning e.id
+""")
+
+CLAIM_TRIED = text("""
+update inbox_events set attempts = attempts + 1, lease_until = :until, lease_token = :token
+where id = :id and processed_at is null and attempts > 0 and (lease_until is null or lease_until < :now)
+returning id
+""")
+
+TRIED = text("""
+select id from inbox_events
+where id = any(:ids) and processed_at is null and attempts > 0 and (lease_until is null or lease_until < :now)
+order by id
 """)
 
 LOAD = text("""
@@ -118,15 +130,24 @@ class WorkRepository:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
 
-    def claim(self, ids: Sequence[int], token: UUID, now: datetime, until: datetime, size: int = 0) -> list[int]:
-        """Count an attempt and take the lease of those that are unfinished and free; commit before working on them.
+    def claim_fresh(self, ids: Sequence[int], token: UUID, now: datetime, until: datetime, size: int) -> list[int]:
+        """Count the first attempt and take the lease of those that nobody has tried yet; commit before working on them.
 
-        Up to `size` events in all: events that nobody has tried yet come along, the longest waiting first, so that
-        many small rings become few large batches.
+        Up to `size` events in all: others that wait to be rung for come along, the longest waiting first, so that many
+        small rings become few large batches.
         """
         room = max(0, size - len(ids))
         values = {"ids": list(ids), "token": token, "now": now, "until": until, "room": room}
-        return list(self.connection.scalars(CLAIM, values))
+        return list(self.connection.scalars(CLAIM_FRESH, values))
+
+    def claim_tried(self, event_id: int, token: UUID, now: datetime, until: datetime) -> list[int]:
+        """Count another attempt at one event and take its lease; empty where it is finished or taken."""
+        values = {"id": event_id, "token": token, "now": now, "until": until}
+        return list(self.connection.scalars(CLAIM_TRIED, values))
+
+    def list_tried(self, ids: Sequence[int], now: datetime) -> list[int]:
+        """Those of these events that were tried before, are unfinished and free."""
+        return list(self.connection.scalars(TRIED, {"ids": list(ids), "now": now}))
 
     def list_claimed(self, ids: Sequence[int], token: UUID) -> list[ClaimedEvent]:
         """What the claim got, in id order."""
@@ -171,6 +192,8 @@ class WorkRepository:
 
     def replay(self, ids: Sequence[int], now: datetime) -> list[int]:
         """Make parked and ignored events unfinished again; the ids that were."""
+        if not ids:
+            return []
         return list(self.connection.scalars(REPLAY, {"ids": list(ids), "now": now}))
 
     def count_unfinished(self, now: datetime) -> list[tuple[str, int, float]]:

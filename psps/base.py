@@ -51,6 +51,7 @@ class PaymentEvent:
     direction: Direction = Direction.IN
     livemode: bool | None = None
     merchant_reference: str | None = None
+    dispute_ref: str | None = None
     refund_ref: str | None = None
     refund_minor: int | None = None
     clabe: str | None = None  # the CLABE that a SPEI deposit was sent to

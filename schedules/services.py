@@ -27,7 +27,7 @@ class ScheduleDeps:
     clock: Callable[[], datetime]
 
 
-def find_window(now: datetime, seconds: int) -> datetime:
+def find_window(now: datetime, seconds: float) -> datetime:
     """The start of the period of this length that `now` lies in."""
     return datetime.fromtimestamp(now.timestamp() // seconds * seconds, UTC)
 
@@ -35,11 +35,11 @@ def find_window(now: datetime, seconds: int) -> datetime:
 def sweep(deps: ScheduleDeps) -> int:
     """Ring for every unfinished event whose time has come and that nobody works on; how many there were.
 
-    What was rung is left alone for a few seconds, so a long backlog is not rung again and again.
+    The window is half the period, so that the jitter of one beat never skips a period. What was rung is left alone for a few seconds, so a long backlog is not rung again and again.
     """
     now = deps.clock()
     with deps.unit_of_work() as work:
-        if not work.windows.take("sweep", find_window(now, SWEEP_SECONDS)):
+        if not work.windows.take("sweep", find_window(now, SWEEP_SECONDS / 2)):
             return 0
         due = work.work.list_due(now, SWEEP_LIMIT)
         work.work.ring_later(due, now + RING_AGAIN_AFTER)
@@ -59,4 +59,5 @@ def keep_house(deps: ScheduleDeps) -> None:
             return
         work.add_payload_partitions(now, MONTHS_AHEAD)
         work.windows.forget(now - WINDOWS_KEPT)
+        work.work.replay(work.waiting.take_known(), now)
         work.commit()

@@ -17,6 +17,7 @@ from models.inbox import SWEEP_GRACE, Delivery
 from models.payments import LockedPayment, LostRace, MovedPayment, NewPayment, PspKey, PspReference
 from models.states import InboxStatus, Outcome, Source
 from models.transitions import NewTransition
+from models.waiting import WaitingReference
 from models.work import ClaimedEvent, Finished, LeaseLost, Postponed
 
 
@@ -44,23 +45,38 @@ class Data:
     transitions: list[NewTransition] = field(default_factory=list)
     discrepancies: dict[tuple[int, UUID, str], NewDiscrepancy] = field(default_factory=dict)
     windows: set[tuple[str, datetime]] = field(default_factory=set)
+    waiting: set[WaitingReference] = field(default_factory=set)
+    closed: set[tuple[int, UUID, str]] = field(default_factory=set)
 
 
 class FakeWork:
     def __init__(self, data: Data) -> None:
         self.data = data
 
-    def claim(self, ids: Sequence[int], token: UUID, now: datetime, until: datetime, size: int = 0) -> list[int]:
-        unfinished = {i: event for i, event in self.data.events.items() if event.status == InboxStatus.RECEIVED}
-        rung = [i for i in dict.fromkeys(ids) if i in unfinished and (unfinished[i].lease_until or now) <= now]
-        untried = [i for i, e in unfinished.items() if not (e.claimed.attempts or e.reason or e.lease_until)]
-        fresh = sorted(set(untried) - set(ids), key=lambda i: unfinished[i].next_attempt_at or now)[
-            : max(0, size - len(ids))
+    def claim_fresh(self, ids: Sequence[int], token: UUID, now: datetime, until: datetime, size: int) -> list[int]:
+        unfinished = {i: e for i, e in self.data.events.items() if e.status == InboxStatus.RECEIVED}
+        untried = {i: e for i, e in unfinished.items() if not e.claimed.attempts}
+        rung = [i for i in dict.fromkeys(ids) if i in untried and (untried[i].lease_until or now) <= now]
+        waiting = [i for i, e in untried.items() if i not in ids and not (e.reason or e.lease_until)]
+        others = sorted(waiting, key=lambda i: untried[i].next_attempt_at or now)[: max(0, size - len(ids))]
+        return [self._lease(i, token, until) for i in (*rung, *others)]
+
+    def claim_tried(self, event_id: int, token: UUID, now: datetime, until: datetime) -> list[int]:
+        return [self._lease(i, token, until) for i in self.list_tried([event_id], now)]
+
+    def list_tried(self, ids: Sequence[int], now: datetime) -> list[int]:
+        events = {i: self.data.events[i] for i in sorted(set(ids)) if i in self.data.events}
+        return [
+            i
+            for i, e in events.items()
+            if e.status == InboxStatus.RECEIVED and e.claimed.attempts and (e.lease_until or now) <= now
         ]
-        for event in (unfinished[i] for i in (*rung, *fresh)):
-            event.claimed = replace(event.claimed, attempts=event.claimed.attempts + 1)
-            event.lease_until, event.token = until, token
-        return [*rung, *fresh]
+
+    def _lease(self, event_id: int, token: UUID, until: datetime) -> int:
+        event = self.data.events[event_id]
+        event.claimed = replace(event.claimed, attempts=event.claimed.attempts + 1)
+        event.lease_until, event.token = until, token
+        return event_id
 
     def list_claimed(self, ids: Sequence[int], token: UUID) -> list[ClaimedEvent]:
         return [e.claimed for i, e in sorted(self.data.events.items()) if i in ids and self._is_ours(e, token)]
@@ -131,7 +147,7 @@ class FakePayments:
             if key not in self.data.psp_ids:
                 self.data.psp_ids[key] = new.id
                 self.data.payments[new.id] = LockedPayment(
-                    new.id, new.state, None, 0, 0, None, new.origin, new.livemode, None, None, None, 0
+                    new.id, new.state, None, 0, 0, None, new.origin, new.livemode, None, None, None, {}, 0
                 )
 
     def lock(self, ids: Collection[UUID]) -> dict[UUID, LockedPayment]:
@@ -145,7 +161,8 @@ class FakePayments:
             names = ("state", "amount_minor", "received_minor", "refunded_minor", "currency")
             places = ("place_at", "place_rank", "place_key")
             changes: dict[str, Any] = {name: getattr(one, name) for name in (*names, *places)}
-            self.data.payments[one.id] = replace(before, version=before.version + 1, **changes)
+            details = {**before.details, **one.details}
+            self.data.payments[one.id] = replace(before, version=before.version + 1, details=details, **changes)
 
     def add_references(self, references: Sequence[PspReference]) -> None:
         for one in references:
@@ -179,6 +196,25 @@ class FakeDiscrepancies:
         for one in discrepancies:
             self.data.discrepancies.setdefault((one.event_id, one.payment_id, one.kind), one)
 
+    def close(self, explained: Sequence[tuple[UUID, int]], reason: str, now: datetime) -> None:
+        for event_id, payment_id, kind in self.data.discrepancies:
+            if (payment_id, event_id) in explained:
+                self.data.closed.add((event_id, payment_id, kind))
+
+
+class FakeWaiting:
+    def __init__(self, data: Data) -> None:
+        self.data = data
+
+    def add(self, waiting: Sequence[WaitingReference]) -> None:
+        self.data.waiting |= set(waiting)
+
+    def take(self, references: Sequence[PspReference]) -> list[int]:
+        known = {(r.psp, r.account, r.psp_ref) for r in references}
+        taken = {w for w in self.data.waiting if (w.psp, w.account, w.psp_ref) in known}
+        self.data.waiting -= taken
+        return sorted({w.event_id for w in taken})
+
 
 class FakeWindows:
     def __init__(self, data: Data) -> None:
@@ -204,7 +240,7 @@ class FakeUnitOfWork:
         self.data = copy.deepcopy(self.stored)
         self.work, self.payments = FakeWork(self.data), FakePayments(self.data)
         self.transitions, self.discrepancies = FakeTransitions(self.data), FakeDiscrepancies(self.data)
-        self.windows = FakeWindows(self.data)
+        self.windows, self.waiting = FakeWindows(self.data), FakeWaiting(self.data)
         return self
 
     def __exit__(

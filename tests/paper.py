@@ -34,7 +34,7 @@ class PaperPsp:
         if "ignored" in said:
             return Ignored("paper", said["ignored"], known=said.get("known", True))
         said.pop("key")
-        at = said.pop("at", None)
+        at, expires_at = said.pop("at", None), said.pop("expires_at", None)
         return [
             PaymentEvent(
                 kind=EventKind(said.pop("kind")),
@@ -43,6 +43,7 @@ class PaperPsp:
                 occurred_at=datetime.fromisoformat(at) if at else None,
                 psp_refs=tuple(said.pop("refs", ())),
                 method=Method(said.pop("method", "card")),
+                expires_at=datetime.fromisoformat(expires_at) if expires_at else None,
                 **said,
             )
         ]
@@ -61,8 +62,9 @@ class PaperPsp:
 def write_delivery(received_at: datetime = NOON, account: str = "default", **said: Any) -> Delivery:
     """A delivery of the paper PSP; `said` are the fields of its payment event, `key` is made up unless given."""
     said.setdefault("key", f"evt_{next(_numbers):08d}")
-    if isinstance(said.get("at"), datetime):
-        said["at"] = said["at"].isoformat()
+    for name in ("at", "expires_at"):
+        if isinstance(said.get(name), datetime):
+            said[name] = said[name].isoformat()
     return make_delivery(json.dumps(said).encode(), str(said["key"]), "paper", account, received_at)
 
 

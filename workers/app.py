@@ -2,6 +2,8 @@
 
 from celery import Celery
 
+from config import ConfigError
+
 
 def create_celery(broker_url: str) -> Celery:
     """An application with the settings of celeryconfig.py and no tasks yet."""
@@ -16,5 +18,8 @@ def __getattr__(name: str) -> Celery:
         raise AttributeError(name)
     from bootstrap import build_celery  # noqa: PLC0415 - the composition root imports this module
 
-    globals()[name] = build_celery()
+    try:
+        globals()[name] = build_celery()
+    except ConfigError as error:
+        raise SystemExit(f"acuse: {error}") from None
     return globals()[name]

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from models.discrepancies import NewDiscrepancy
 from models.payments import LockedPayment, MovedPayment
-from models.states import Method, Origin, Outcome
+from models.states import Origin, Outcome
 from models.transitions import NewTransition
 from models.unit_of_work import UnitOfWork
 from workers.decisions import decide, needs_history
@@ -39,17 +39,20 @@ def apply_items(
     transitions: list[NewTransition] = []
     moves: list[MovedPayment] = []
     discrepancies: list[NewDiscrepancy] = []
+    explained: list[tuple[UUID, int]] = []
     for one in _lock(work, by_payment):
         for item in one.items:
             one.event_ids[item.fact.key] = item.event.id
             decided = decide(one.base, one.current, one.place, one.past, item.fact)
             transitions.append(_record(one, item, decided, now, is_adopted=one.payment.id in adopted))
             discrepancies += _open(one, item, decided, now)
+            explained += [(one.payment.id, one.event_ids[fact.key]) for fact in decided.allowed]
             one.past.append(item.fact)
             one.current, one.place = decided.standing, decided.place
         moves.append(_move(one, now))
     work.payments.move(moves)
     work.transitions.add(transitions)
+    work.discrepancies.close(explained, "explained by an event that came later", now)
     work.discrepancies.add_once(discrepancies)
     return transitions
 
@@ -70,7 +73,12 @@ def _lock(work: UnitOfWork, by_payment: dict[UUID, list[Item]]) -> list[_Progres
 
 def _start(payment: LockedPayment, items: list[Item]) -> _Progress:
     current = Standing(
-        payment.state, payment.amount_minor, payment.currency, payment.received_minor, payment.refunded_minor
+        payment.state,
+        payment.amount_minor,
+        payment.currency,
+        payment.received_minor,
+        payment.refunded_minor,
+        details=payment.details,
     )
     # What a merchant asked for stands; what a webhook brought is part of the fold.
     base = Standing(amount=current.amount, currency=current.currency) if payment.origin is Origin.API else Standing()
@@ -127,8 +135,6 @@ def _open(one: _Progress, item: Item, decided: Decided, now: datetime) -> list[N
 
 def _move(one: _Progress, now: datetime) -> MovedPayment:
     place_at, place_rank, place_key = one.place or one.items[-1].fact.place
-    said = [item.said for item in one.items]
-    crypto = next((s.crypto for s in reversed(said) if s.crypto), None)
     return MovedPayment(
         id=one.payment.id,
         version=one.payment.version,
@@ -141,14 +147,7 @@ def _move(one: _Progress, now: datetime) -> MovedPayment:
         place_at=place_at,
         place_rank=place_rank,
         place_key=place_key,
-        method=next((s.method for s in said if s.method is not Method.UNKNOWN), None),
-        merchant_reference=next((s.merchant_reference for s in said if s.merchant_reference), None),
-        clabe=next((s.clabe for s in said if s.clabe), None),
-        expires_at=next((s.expires_at for s in reversed(said) if s.expires_at), None),
-        crypto_asset=crypto.asset if crypto else None,
-        crypto_network=crypto.network if crypto else None,
-        crypto_base_units=str(crypto.base_units) if crypto else None,
-        crypto_scale=crypto.scale if crypto else None,
-        crypto_tx_hash=crypto.tx_hash if crypto else None,
+        details=one.current.details,
+        clabe=next((item.said.clabe for item in one.items if item.said.clabe), None),
         updated_at=now,
     )

@@ -14,6 +14,8 @@ from workers.facts import Decided, Fact, Place, Standing, Step
 from workers.state_machine import NOT_PAID, PROVES_COMPLETION, TELLS_AMOUNT, find_fixed_target, is_legal
 
 TELLS_MONEY = frozenset({K.COMPLETED, K.REFUNDED, K.REFUND_FAILED})
+# Refunds and disputes that end one by one: which of them are left takes all of the history.
+COUNTS_ONE_BY_ONE = frozenset({K.REFUND_FAILED, K.DISPUTE_WON})
 IS_NEWS_ANYWAY = frozenset({K.DISPUTE_INQUIRY, K.DISPUTE_LOST})  # they change no state, but a person must see them
 
 
@@ -25,7 +27,10 @@ def _by_refunds(standing: Standing) -> S:
 
 def _find_target(standing: Standing, kind: K) -> S:
     """The state that an event of this kind asks for; amounts are in `standing` already."""
-    if kind is K.DISPUTE_WON or (kind in TELLS_MONEY and standing.state is not S.DISPUTED):
+    if kind is K.DISPUTE_WON:
+        is_disputed = standing.open_disputes or standing.lost_disputes
+        return S.DISPUTED if is_disputed else _by_refunds(standing)
+    if kind in TELLS_MONEY and standing.state is not S.DISPUTED:
         return _by_refunds(standing)
     if kind is K.DISPUTE_INQUIRY or kind in TELLS_MONEY:
         return standing.state
@@ -55,7 +60,20 @@ def _learn(standing: Standing, fact: Fact) -> Standing:
         standing,
         amount=standing.amount if standing.amount is not None else amount,
         currency=standing.currency or fact.currency,
+        details={**standing.details, **fact.details} if fact.details else standing.details,
     )
+
+
+def _count_disputes(standing: Standing, fact: Fact) -> Standing:
+    ref = frozenset({fact.dispute_ref or ""})
+    if fact.kind is K.DISPUTED:
+        return replace(standing, open_disputes=standing.open_disputes | ref)
+    if fact.kind is K.DISPUTE_WON:
+        return replace(standing, open_disputes=standing.open_disputes - ref)
+    if fact.kind is K.DISPUTE_LOST:
+        lost = standing.lost_disputes | ref
+        return replace(standing, open_disputes=standing.open_disputes - ref, lost_disputes=lost)
+    return standing
 
 
 def _complete(standing: Standing, fact: Fact) -> Step:
@@ -84,27 +102,37 @@ def step(before: Standing, fact: Fact) -> Step:
     fault = _find_fault(before, fact)
     if fault:
         return Step(before, is_forbidden=True, reason=fault)
-    now, reason = _learn(before, fact), None
-    implied = fact.kind in PROVES_COMPLETION and before.state in NOT_PAID
-    if (fact.kind is K.COMPLETED and before.state in NOT_PAID) or implied:
-        completion = _complete(now, fact)
-        if completion.is_forbidden:
-            return completion
-        now = replace(completion.standing, state=S.COMPLETED)
-        reason = _name_completion(before.state, implied)
-        if not implied:
-            return Step(now, reason=reason)
-    elif fact.kind is K.COMPLETED and fact.received not in (None, now.received) and now.received:
-        return Step(before, is_forbidden=True, reason="received_mismatch")
-    elif fact.kind is K.PARTIALLY_FUNDED and before.state in NOT_PAID and fact.received is not None:
-        now = replace(now, received=fact.received)
-    now = _count_refunds(now, fact)
+    arrival = _take_money(_learn(before, fact), fact)
+    if arrival.is_forbidden:
+        return arrival
+    now = _count_disputes(_count_refunds(arrival.standing, fact), fact)
     if now.refunded > now.received:
         return Step(before, is_forbidden=True, reason="refund_exceeds_received")
-    target = _find_target(now, fact.kind)
-    if not is_legal(now.state, fact.kind, target):
+    # A completion that took place just now is not asked about again: it is what the event says, or what it supposes.
+    kind_is_done = fact.kind is K.COMPLETED and before.state in NOT_PAID
+    target = now.state if kind_is_done else _find_target(now, fact.kind)
+    if not kind_is_done and not is_legal(now.state, fact.kind, target):
         return Step(before, is_forbidden=True, reason="illegal_move")
-    return Step(replace(now, state=target), reason=reason)
+    return Step(replace(now, state=target), reason=arrival.reason)
+
+
+def _take_money(standing: Standing, fact: Fact) -> Step:
+    """What a fact says, or supposes, about money that has come; with the state that this leads to."""
+    if standing.state in NOT_PAID:
+        implied = fact.kind in PROVES_COMPLETION
+        if fact.kind is K.COMPLETED or implied:
+            completion = _complete(standing, fact)
+            if completion.is_forbidden:
+                return completion
+            now = replace(completion.standing, state=S.COMPLETED)
+            return Step(now, reason=_name_completion(standing.state, implied))
+        if fact.kind is K.PARTIALLY_FUNDED and fact.received is not None:
+            return Step(replace(standing, received=fact.received))
+    elif fact.kind is K.COMPLETED and fact.received not in (None, standing.received):
+        if standing.received:
+            return Step(standing, is_forbidden=True, reason="received_mismatch")
+        return _complete(standing, fact)  # a completion that was only implied did not tell how much had come
+    return Step(standing)
 
 
 def _name_completion(state: S, implied: bool) -> str | None:
@@ -124,7 +152,7 @@ def fold(base: Standing, facts: Iterable[Fact]) -> tuple[Standing, dict[str, Ste
 
 def needs_history(fact: Fact, place: Place | None) -> bool:
     """Whether deciding about this fact takes all the facts before it."""
-    return place is not None and (fact.place <= place or fact.kind is K.REFUND_FAILED)
+    return place is not None and (fact.place <= place or fact.kind in COUNTS_ONE_BY_ONE)
 
 
 def decide(base: Standing, current: Standing, place: Place | None, past: Iterable[Fact], fact: Fact) -> Decided:
@@ -137,14 +165,17 @@ def decide(base: Standing, current: Standing, place: Place | None, past: Iterabl
         own = step(current, fact)
         standing, place_now = own.standing, fact.place
         forbidden: tuple[tuple[Fact, str], ...] = ((fact, own.reason or ""),) if own.is_forbidden else ()
+        allowed: tuple[Fact, ...] = ()
     else:
         facts = {f.key: f for f in (*past, fact)}
         standing, steps = fold(base, facts.values())
         own, place_now = steps[fact.key], max(place or fact.place, fact.place)
         forbidden = tuple((facts[key], s.reason or "") for key, s in steps.items() if s.is_forbidden)
-    standing = replace(standing, failed_refunds=frozenset())
+        allowed = tuple(facts[key] for key, s in steps.items() if not s.is_forbidden)
+    nobody: frozenset[str] = frozenset()
+    standing = replace(standing, failed_refunds=nobody, open_disputes=nobody, lost_disputes=nobody)
     outcome, reason = _name_outcome(own, current, standing, fact, place)
-    return Decided(outcome, reason, standing, place_now, forbidden)
+    return Decided(outcome, reason, standing, place_now, forbidden, allowed)
 
 
 def _name_outcome(

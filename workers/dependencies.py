@@ -29,6 +29,7 @@ class WorkerDeps:
     enqueue: Callable[[Sequence[int]], None]  # rings process_events for these ids; raises when the broker is away
     clock: Callable[[], datetime]
     metrics: WorkerMetrics
+    interruption: type[BaseException]  # what the task runner raises when a task takes too long
     lease: timedelta
     max_attempts: int
     unmatched_wait: timedelta

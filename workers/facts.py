@@ -1,13 +1,15 @@
 """What the state machine sees of an event and of a payment. Pure data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from models.states import EventKind, Outcome, PaymentState
 from workers.state_machine import RANK
 
-FAR_FUTURE = datetime(9999, 12, 31, tzinfo=UTC)  # the place of facts without a time: after all that have one
+# The place of facts without a time: what only opens a payment comes before all that have one, the rest after.
+FAR_PAST, FAR_FUTURE = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
+OPENS = frozenset({EventKind.PENDING, EventKind.PARTIALLY_FUNDED, EventKind.PROCESSING})
 
 Place = tuple[datetime, int, str]
 
@@ -25,11 +27,14 @@ class Fact:
     currency: str | None = None
     refund_ref: str | None = None
     refund_minor: int | None = None
+    dispute_ref: str | None = None
+    details: dict[str, Any] | None = None  # what describes the payment; the newest fact that tells a name wins
 
     @property
     def place(self) -> Place:
         """Where it stands among the facts of its payment: the PSP's clock, then kind, then amounts, then key."""
-        return self.at or FAR_FUTURE, RANK[self.kind], f"{self.refunded or 0:019d}{self.received or 0:019d}{self.key}"
+        at = self.at or (FAR_PAST if self.kind in OPENS else FAR_FUTURE)
+        return at, RANK[self.kind], f"{self.refunded or 0:019d}{self.received or 0:019d}{self.key}"
 
     def to_json(self) -> dict[str, Any]:
         """The fact without its empty fields; `from_json` reads it back."""
@@ -53,7 +58,10 @@ class Standing:
     currency: str | None = None
     received: int = 0
     refunded: int = 0
-    failed_refunds: frozenset[str] = frozenset()  # known within one fold only
+    failed_refunds: frozenset[str] = frozenset()  # these three are known within one fold only
+    open_disputes: frozenset[str] = frozenset()
+    lost_disputes: frozenset[str] = frozenset()
+    details: dict[str, Any] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +82,4 @@ class Decided:
     standing: Standing
     place: Place
     forbidden: tuple[tuple[Fact, str], ...] = ()  # every fact that the table refuses as things stand now
+    allowed: tuple[Fact, ...] = ()  # facts of the past that it does not, after folding them all again

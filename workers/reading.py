@@ -1,8 +1,9 @@
 """From stored bytes to what they mean: pure, one delivery at a time, before any lock is taken."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from models.states import Decision, InboxStatus
+from models.states import Decision, InboxStatus, Method
 from models.work import ClaimedEvent, Finished
 from psps.base import Ignored, PaymentEvent, Unparseable
 from workers.dependencies import WorkerDeps
@@ -32,8 +33,28 @@ def _make_item(event: ClaimedEvent, ordinal: int, said: PaymentEvent) -> Item:
         currency=said.currency,
         refund_ref=said.refund_ref,
         refund_minor=said.refund_minor,
+        dispute_ref=said.dispute_ref,
+        details=_describe(said),
     )
     return Item(event, ordinal, said, fact)
+
+
+def _describe(said: PaymentEvent) -> dict[str, Any] | None:
+    """What an event says about its payment besides state and money, as JSON values under the names of our columns."""
+    details: dict[str, Any] = {
+        "method": said.method if said.method is not Method.UNKNOWN else None,
+        "merchant_reference": said.merchant_reference,
+        "expires_at": said.expires_at.isoformat() if said.expires_at else None,
+    }
+    if said.crypto:
+        details |= {
+            "crypto_asset": said.crypto.asset,
+            "crypto_network": said.crypto.network,
+            "crypto_base_units": str(said.crypto.base_units),  # wider than a JSON number may be
+            "crypto_scale": said.crypto.scale,
+            "crypto_tx_hash": said.crypto.tx_hash,
+        }
+    return {name: value for name, value in details.items() if value is not None} or None
 
 
 def read_event(deps: WorkerDeps, event: ClaimedEvent) -> list[Item] | Finished:

@@ -89,6 +89,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("job", "window_start", name="pk_schedule_windows"),
     )
     op.create_table(
+        "waiting_references",
+        sa.Column("psp", sa.Text(), nullable=False),
+        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("psp_ref", sa.Text(), nullable=False),
+        sa.Column("event_id", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("psp", "account", "psp_ref", "event_id", name="pk_waiting_references"),
+    )
+    op.create_table(
         "deposit_accounts",
         sa.Column("psp", sa.Text(), nullable=False),
         sa.Column("account", sa.Text(), nullable=False),
@@ -229,6 +237,7 @@ def downgrade() -> None:
     op.drop_table("discrepancies")
     op.drop_table("payments")
     op.drop_table("deposit_accounts")
+    op.drop_table("waiting_references")
     op.drop_table("schedule_windows")
     op.drop_table("merchants")
     op.drop_table("inbox_payloads")

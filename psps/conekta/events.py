@@ -203,6 +203,7 @@ def _read_chargeback(chargeback: Fields, envelope: Envelope) -> PaymentEvent:
         kind=by_type or by_status,
         psp_payment_id=None,
         psp_refs=(require_text(chargeback, "charge_id"),),
+        dispute_ref=hint_text(chargeback.get("id")),
         method=Method.CARD,
         reason=hint_text(chargeback.get("reason")),
     )

@@ -71,11 +71,13 @@ def read_dispute(dispute: Fields, envelope: Envelope) -> PaymentEvent | Ignored:
         return Ignored(envelope.raw_type, "a dispute status that is not known; read the dispute at Stripe", known=False)
     if envelope.raw_type == "charge.dispute.funds_withdrawn" and kind is EventKind.DISPUTE_INQUIRY:
         kind = EventKind.DISPUTED  # whatever the status calls it, the money has left
+    dispute_id = require_text(dispute, "id")
     return PaymentEvent(
         **envelope._asdict(),
         kind=kind,
         psp_payment_id=related_id(dispute, "payment_intent"),
-        psp_refs=(require_text(dispute, "id"), *related_ids(dispute, "charge")),
+        psp_refs=(dispute_id, *related_ids(dispute, "charge")),
+        dispute_ref=dispute_id,
         currency=currency_code(dispute.get("currency"), "currency"),
         reason=hint_text(dispute.get("reason")),
     )

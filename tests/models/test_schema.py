@@ -10,7 +10,7 @@ from sqlalchemy import Engine, create_engine, text
 
 from migrations.run import LOCK_KEY, find_head, migrate
 from models.schema import NotReady, check_durability, check_partitions, check_schema, months_from
-from models.tables import Table
+from models.table_base import Table
 
 
 def rows(engine: Engine, query: str) -> list[tuple]:

@@ -41,9 +41,11 @@ def side(request: pytest.FixtureRequest) -> Side:
 
 def claim(side: Side, ids: list[int], token: UUID, now: Any = NOON) -> list[int]:
     with side.begin() as work:
-        work.work.claim(ids, token, now, now + MINUTE)
+        taken = work.work.claim_fresh(ids, token, now, now + MINUTE, len(ids))
+        for tried in work.work.list_tried(ids, now):
+            taken += work.work.claim_tried(tried, token, now, now + MINUTE)
         work.commit()
-        return [event.id for event in work.work.list_claimed(ids, token)]
+        return [event.id for event in work.work.list_claimed(taken, token)]
 
 
 def add_payment(side: Side, psp_payment_id: str) -> UUID:
@@ -60,7 +62,7 @@ def add_payment(side: Side, psp_payment_id: str) -> UUID:
 def make_move(payment_id: UUID, version: int = 0) -> MovedPayment:
     return MovedPayment(
         payment_id, version, PaymentState.PENDING, PaymentState.COMPLETED, 1000, 1000, 0, "MXN", NOON, 7, "k",
-        Method.CARD, "ORD-1", None, None, None, None, None, None, None, NOON,
+        {"method": "card", "merchant_reference": "ORD-1"}, None, NOON,
     )  # fmt: skip
 
 
@@ -97,7 +99,7 @@ def test_a_small_ring_takes_fresh_events_along_but_none_that_was_tried(side: Sid
         work.work.postpone([Postponed(tried, NOON - MINUTE, 1, "failed")], token)
         work.commit()
     with side.begin() as work:
-        taken = work.work.claim([fresh[3]], uuid4(), NOON, NOON + MINUTE, size=3)
+        taken = work.work.claim_fresh([fresh[3]], uuid4(), NOON, NOON + MINUTE, size=3)
     assert sorted(taken) == [fresh[0], fresh[1], fresh[3]]
 
 

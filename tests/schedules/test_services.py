@@ -98,6 +98,15 @@ def test_housekeeping_makes_the_partitions_of_the_coming_months(engine: Engine, 
         assert connection.scalar(query, {"id": stored.event_id}) == "inbox_payloads_2031_12"
 
 
+def test_what_came_before_its_partition_is_moved_into_it(engine: Engine, bell: Bell) -> None:
+    bell.now = datetime.fromisoformat("2031-12-15T12:00:00+00:00")
+    stored = InboxStore(engine).put([write_delivery(received_at=bell.now, kind="completed") for _ in range(3)])
+    keep_house(bell.deps)
+    with engine.connect() as connection:
+        query = text("select tableoid::regclass::text, count(*) from inbox_payloads group by 1")
+        assert [tuple(row) for row in connection.execute(query)] == [("inbox_payloads_2031_12", len(stored))]
+
+
 def test_housekeeping_forgets_old_windows(engine: Engine, bell: Bell) -> None:
     bell.sweep_after(seconds=0)
     bell.now += timedelta(days=3)

@@ -33,6 +33,7 @@ def make_deps(data: Data) -> WorkerDeps:
         enqueue=lambda ids: None,
         clock=lambda: NOON,
         metrics=METRICS,
+        interruption=TimeoutError,
         lease=timedelta(seconds=60),
         max_attempts=3,
         unmatched_wait=timedelta(minutes=10),

@@ -1,7 +1,9 @@
 """Events through understanding, matching and the one door, on real Postgres."""
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -9,10 +11,11 @@ from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, create_engine, text
 
 from models.inbox import Delivery, InboxStore
 from models.unit_of_work import UnitOfWork
+from schedules.services import ScheduleDeps, keep_house
 from tests.paper import NOON, PaperPsp, write_delivery
 from workers.dependencies import WorkerDeps
 from workers.metrics import WorkerMetrics
@@ -43,6 +46,7 @@ class Desk:
             enqueue=lambda ids: None,
             clock=lambda: self.now,
             metrics=WorkerMetrics(CollectorRegistry()),
+            interruption=TimeoutError,
             lease=timedelta(seconds=60),
             max_attempts=3,
             unmatched_wait=timedelta(minutes=10),
@@ -193,13 +197,103 @@ def test_a_poisonous_event_is_parked_after_its_attempts_and_harms_nobody(desk: D
     assert desk.statuses()[-1] == ("parked", "failed 3 times, the last time with RuntimeError")
 
 
-def test_an_event_that_kills_its_worker_is_parked_when_its_attempts_ran_out(desk: Desk) -> None:
-    [event_id] = desk.put(write_delivery(payment="p1", **PAID))
-    desk.rows("select 1")
-    with desk.engine.begin() as connection:  # what three dead workers leave behind
-        connection.execute(text("update inbox_events set attempts = 3, lease_until = :past"), {"past": at(-1)})
+class Died(BaseException):
+    """The end of a worker process, as far as this process can play it."""
+
+
+class Deadly(PaperPsp):
+    """Whoever reads a delivery with the word `deadly` dies of it, or runs out of time."""
+
+    def __init__(self, death: type[BaseException] = Died) -> None:
+        self.death = death
+
+    def read(self, headers: Any, body: bytes) -> Any:
+        if b"deadly" in body:
+            raise self.death
+        return super().read(headers, body)
+
+
+@pytest.mark.parametrize("death", [Died, TimeoutError], ids=["killed", "out of time"])
+def test_an_event_that_kills_its_worker_costs_its_neighbours_nothing(desk: Desk, death: type[BaseException]) -> None:
+    desk.deps = replace(desk.deps, readers={"paper": Deadly(death)})
+    good = [write_delivery(payment=f"p{n:02}", **PAID) for n in range(20)]
+    ids = desk.put(*good[:7], write_delivery(deadly=True, **PAID), *good[7:])
+    for _ in range(8):
+        with suppress(death):
+            process_events(desk.deps, ids)
+        desk.now += timedelta(minutes=5)
+    assert desk.rows("select status, count(*) from inbox_events group by 1 order by 1") == [
+        ("parked", 1),
+        ("processed", 20),
+    ]
+    assert desk.rows("select max(attempts) from inbox_events where status = 'processed'")[0][0] <= 2
+    assert desk.rows("select reason from inbox_events where status = 'parked'") == [("gave up after 3 attempts",)]
+
+
+def test_a_busy_database_spends_no_attempts(desk: Desk) -> None:
+    hurried = create_engine(desk.engine.url, connect_args={"options": "-c lock_timeout=50ms"})
+    ids = desk.put(*(write_delivery(payment=f"p{n}", **PAID) for n in range(5)))
+    slow = replace(desk.deps, unit_of_work=partial(UnitOfWork, hurried))
+    with desk.engine.begin() as other:
+        other.execute(text("lock table payments"))
+        for _ in range(5):
+            process_events(slow, ids)
+            desk.now += timedelta(minutes=5)
+    hurried.dispose()
+    assert desk.rows("select distinct status, attempts, reason from inbox_events") == [
+        ("received", 0, "the database was busy")
+    ]
+    process_events(desk.deps, ids)
+    assert {status for status, _ in desk.statuses()} == {"processed"}
+
+
+def test_an_event_that_was_parked_is_taken_up_when_its_payment_comes(desk: Desk) -> None:
+    early = desk.put(write_delivery(refs=["ch_1"], kind="disputed", at=at(9)))
+    desk.now += timedelta(minutes=11)
+    process_events(desk.deps, early)
+    assert desk.statuses() == [("parked", "unmatched")]
+    desk.receive(write_delivery(payment="p1", refs=["ch_1"], at=at(1), **PAID))
+    assert desk.statuses()[0][0] == "received"
+    process_events(desk.deps, early)
+    assert desk.payment()[0] == "disputed"
+    assert desk.rows("select count(*) from waiting_references") == [(0,)]
+
+
+def test_what_a_race_left_parked_is_found_by_housekeeping(desk: Desk) -> None:
+    desk.receive(write_delivery(payment="p1", refs=["ch_1"], at=at(1), **PAID))
+    [event_id] = desk.put(write_delivery(refs=["ch_1"], kind="disputed", at=at(9)))
+    with desk.engine.begin() as connection:
+        parked = "update inbox_events set status = 'parked', processed_at = now() where id = :id"
+        connection.execute(text(parked), {"id": event_id})
+        waiting = "insert into waiting_references values ('paper', 'default', 'ch_1', :id)"
+        connection.execute(text(waiting), {"id": event_id})
+    keep_house(ScheduleDeps(desk.deps.unit_of_work, lambda ids: None, desk.deps.clock))
     process_events(desk.deps, [event_id])
-    assert desk.statuses() == [("parked", "gave up after 3 attempts")]
+    assert desk.payment()[0] == "disputed"
+
+
+def test_what_describes_a_payment_is_the_newest_that_its_events_say(desk: Desk) -> None:
+    said = [
+        {"at": at(1), "expires_at": at(100), "merchant_reference": "ORD-1", "method": "oxxo"},
+        {"at": at(2), "expires_at": at(200), "merchant_reference": None, "method": "unknown"},
+        {"at": at(3), "expires_at": None, "merchant_reference": None, "method": "unknown"},
+    ]
+    orders = list(itertools.permutations(said))
+    for number, order in enumerate(orders):
+        for one in order:
+            desk.receive(write_delivery(payment=f"p{number}", kind="pending", amount_minor=1000, **one))
+    rows = desk.rows("select distinct expires_at, merchant_reference, method from payments")
+    assert rows == [(at(200), "ORD-1", "oxxo")]
+
+
+def test_a_discrepancy_is_closed_when_a_later_event_explains_it(desk: Desk) -> None:
+    desk.receive(write_delivery(payment="p1", kind="pending", at=at(3), amount_minor=1000))
+    desk.receive(write_delivery(payment="p1", kind="completed", at=at(5), amount_minor=1200, received_minor=1200))
+    assert desk.payment()[0] == "pending"
+    desk.receive(write_delivery(payment="p1", kind="pending", at=at(1), amount_minor=1200))
+    assert desk.payment() == ("completed", 1200, 1200, 0)
+    reasons = desk.rows("select closed_reason from discrepancies order by event_id")
+    assert ("explained by an event that came later",) in reasons
 
 
 def test_a_worker_that_lost_its_lease_stores_nothing(desk: Desk) -> None:

@@ -92,6 +92,23 @@ LIVES = {
     "dispute lost": ([fact(K.COMPLETED, 1, **PAID), fact(K.DISPUTED, 2), fact(K.DISPUTE_LOST, 3)], S.DISPUTED),
     "returned": ([fact(K.COMPLETED, 1, **PAID), fact(K.RETURNED, 2)], S.RETURNED),
     "returned without a time": ([fact(K.COMPLETED, 1, **PAID), fact(K.RETURNED, None)], S.RETURNED),
+    "one of two disputes won": (
+        [
+            fact(K.COMPLETED, 1, **PAID),
+            fact(K.DISPUTED, 2, dispute_ref="dp_1"),
+            fact(K.DISPUTED, 3, key="second", dispute_ref="dp_2"),
+            fact(K.DISPUTE_WON, 4, dispute_ref="dp_1"),
+        ],
+        S.DISPUTED,
+    ),
+    "a dispute before its payment": (
+        [fact(K.DISPUTED, 1), fact(K.COMPLETED, 2, **PAID), fact(K.DISPUTE_WON, 3)],
+        S.COMPLETED,
+    ),
+    "a payout that tells no times": (
+        [fact(K.PENDING, None), fact(K.PROCESSING, None), fact(K.COMPLETED, 3, **PAID), fact(K.RETURNED, None)],
+        S.RETURNED,
+    ),
     "completed and then expired": ([fact(K.COMPLETED, 1, **PAID), fact(K.EXPIRED, 2)], S.COMPLETED),
     "completed and then pending": ([fact(K.COMPLETED, 1, **PAID), fact(K.PENDING, 2)], S.COMPLETED),
     "canceled while processing": ([fact(K.PROCESSING, 1), fact(K.CANCELED, 2)], S.CANCELED),
@@ -106,6 +123,16 @@ def test_every_life_ends_the_same_in_every_order_of_arrival(life: str) -> None:
     ends = {arrive(list(order))[0] for order in itertools.permutations(facts)}
     assert {end.state for end in ends} == {state}
     assert len(ends) == 1, "amounts depend on the order of arrival"
+
+
+def test_money_that_was_only_implied_is_filled_in() -> None:
+    end, _ = arrive([fact(K.DISPUTED, 1), fact(K.COMPLETED, 2, **PAID)])
+    assert (end.state, end.received) == (S.DISPUTED, 1000)
+
+
+def test_what_only_opens_a_payment_without_a_time_comes_before_the_rest() -> None:
+    _, decisions = arrive([fact(K.COMPLETED, 3, **PAID), fact(K.PENDING, None), fact(K.PROCESSING, None)])
+    assert [d.outcome for d in decisions] == [Outcome.APPLIED, Outcome.STALE, Outcome.STALE]
 
 
 def test_a_jump_forward_is_applied_as_implied() -> None:
@@ -168,6 +195,8 @@ any_fact = st.builds(
     currency=st.sampled_from([None, "MXN", "USD"]),
     refund_ref=st.sampled_from([None, "re_1", "re_2"]),
     refund_minor=amounts,
+    dispute_ref=st.sampled_from([None, "dp_1", "dp_2"]),
+    details=st.sampled_from([None, {"method": "card"}, {"method": "oxxo", "merchant_reference": "ORD-1"}]),
 )
 
 
@@ -178,8 +207,8 @@ def test_any_events_in_any_order_fold_to_the_same_standing(facts: list[Fact], da
     wanted, _ = fold(Standing(), facts)
     for order in (facts, shuffled):
         end, decisions = arrive(order)
-        assert (end.state, end.amount, end.currency, end.received, end.refunded) == (
-            (wanted.state, wanted.amount, wanted.currency, wanted.received, wanted.refunded)
+        assert (end.state, end.amount, end.currency, end.received, end.refunded, end.details) == (
+            (wanted.state, wanted.amount, wanted.currency, wanted.received, wanted.refunded, wanted.details)
         )
         assert end.refunded <= end.received
         assert decisions[-1].place == max(one.place for one in facts)

@@ -1,0 +1,62 @@
+"""What parked events wait for: the PSP ids by which they would find a payment that was not known yet."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+from models.payments import PspReference
+from models.rows import to_json
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingReference:
+    """An event and one PSP id that would lead it to its payment."""
+
+    psp: str
+    account: str
+    psp_ref: str
+    event_id: int
+
+
+ADD = text("""
+insert into waiting_references (psp, account, psp_ref, event_id)
+select psp, account, psp_ref, event_id from json_to_recordset(cast(:rows as json)) as t (
+    psp text, account text, psp_ref text, event_id bigint)
+on conflict do nothing
+""")
+
+TAKE = text("""
+delete from waiting_references w using json_to_recordset(cast(:rows as json)) as r (
+    psp text, account text, psp_ref text, payment_id uuid)
+where (w.psp, w.account, w.psp_ref) = (r.psp, r.account, r.psp_ref)
+returning w.event_id
+""")
+
+TAKE_KNOWN = text("""
+delete from waiting_references w using payment_references r
+where (w.psp, w.account, w.psp_ref) = (r.psp, r.account, r.psp_ref)
+returning w.event_id
+""")
+
+
+class WaitingRepository:
+    """Events that were parked because nothing led to their payment."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def add(self, waiting: Sequence[WaitingReference]) -> None:
+        """Remember what events wait for."""
+        if waiting:
+            self.connection.execute(ADD, {"rows": to_json(waiting)})
+
+    def take(self, references: Sequence[PspReference]) -> list[int]:
+        """The events that waited for one of these references, which are known now; nobody gets them again."""
+        if not references:
+            return []
+        return list(set(self.connection.scalars(TAKE, {"rows": to_json(references)})))
+
+    def take_known(self) -> list[int]:
+        """The same for every reference that is known by now: for what a race between two workers left behind."""
+        return list(set(self.connection.scalars(TAKE_KNOWN)))
