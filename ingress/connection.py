@@ -111,22 +111,26 @@ class Connection(asyncio.Protocol):
         self._whole_head = False
         self._target = b""
         self._headers: dict[str, str] = {}
-        self._lengths = 0
-        self._count = 0
+        self._head_size = self._count = 0
         self._parts: list[bytes] = []
         self._size = 0
 
     def on_url(self, url: bytes) -> None:
         self._target += url
+        self._count_head(len(url))
 
     def on_header(self, raw_name: bytes, raw_value: bytes) -> None:
         self._count += 1
-        if self._count > MOST_HEADERS:
-            raise Refusal(Refused.HEADERS)
+        self._count_head(len(raw_name) + len(raw_value))
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
         if name == "content-length" and name in self._headers:
             raise Refusal(Refused.BAD_LENGTH)
         self._headers[name] = f"{self._headers[name]},{value}" if name in self._headers else value
+
+    def _count_head(self, size: int) -> None:
+        self._head_size += size
+        if self._head_size > HEADER_BYTES or self._count > MOST_HEADERS:
+            raise Refusal(Refused.HEADERS)
 
     def on_headers_complete(self) -> None:
         self._whole_head = True
@@ -159,9 +163,13 @@ class Connection(asyncio.Protocol):
 
     def check(self, now: float) -> None:
         """Called a few times each second: has the client taken too long?"""
-        if self._due is None or now < self._due or self._answering:
+        if self._due is None or now < self._due:
             return
-        if self._reading and self._whole_head:
+        if self._transport.is_closing():
+            self._transport.abort()  # it does not even read its last answer
+        elif self._answering:
+            return
+        elif self._reading and self._whole_head:
             self._refuse(Refused.SLOW_BODY)
         else:
             self.close()
@@ -173,8 +181,8 @@ class Connection(asyncio.Protocol):
             self.close()
 
     def close(self) -> None:
-        """Hang up once everything is written."""
-        self._deaf, self._due = True, None
+        """Hang up once everything is written, or at the next deadline."""
+        self._deaf, self._due = True, self._clock() + self._patience.body
         self._transport.close()
 
     def _next(self) -> None:
