@@ -24,4 +24,4 @@ main.add_command(sandbox.sandbox)
 main.add_command(sandbox.demo)
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="acuse")

@@ -2,18 +2,26 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from config_checks import (
+    REDIS_SCHEMES,
+    find_broker_flaw,
+    find_database_flaw,
+    find_hmac_flaw,
+    find_key_flaw,
+    find_password_flaw,
+    find_redis_flaw,
+)
 from psps.registry import PSPS, Psp
 
 DEFAULT_ACCOUNT = "default"
-SHORTEST_SECRET = {"hmac": 24, "basic": 8}
-PLACEHOLDERS = re.compile(
-    r"^(changeme|change-me|password|secret|example|placeholder|todo|x+|\.+|whsec_(x+|\.+|secret|test)?)$", re.IGNORECASE
-)
+LEAST_LEASE_SECONDS = 5
+MOST_ATTEMPTS = 1000
+SECRET_VARIABLES = {"hmac": "WEBHOOK_SECRETS", "pem": "WEBHOOK_PUBLIC_KEYS", "basic": "WEBHOOK_PASSWORD"}
 
 
 class ConfigError(Exception):
@@ -42,7 +50,7 @@ class Config:
 
     database_url: str = field(repr=False)
     broker_url: str = field(repr=False)
-    redis_url: str = field(repr=False)
+    redis_url: str | None = field(repr=False)  # None: nothing is set, and the broker is no Redis
     accounts: dict[tuple[str, str], PspAccount]
     max_body_bytes: int = 1024 * 1024
     body_seconds: float = 10.0  # a delivery's body must be here by then
@@ -69,10 +77,15 @@ class _Reader:
     def optional(self, name: str) -> str | None:
         return self.environ.get(name, "").strip() or None
 
-    def number(self, name: str, default: int, least: int = 1) -> int:
+    def checked(self, name: str, find_flaw: Callable[[str], str | None]) -> str:
+        return _checked(name, self.text(name), find_flaw)
+
+    def number(self, name: str, default: int, least: int = 1, most: int | None = None) -> int:
         value = self.text(name, str(default))
-        if not re.fullmatch(r"\d{1,9}", value) or int(value) < least:
-            raise ConfigError(f"{name} must be a whole number of at least {least}")
+        if not re.fullmatch(r"[0-9]{1,9}", value) or not least <= int(value) <= (most or int(value)):
+            raise ConfigError(
+                f"{name} must be a whole number of at least {least}{f' and at most {most}' if most else ''}"
+            )
         return int(value)
 
     def flag(self, name: str, default: bool = False) -> bool:
@@ -96,40 +109,57 @@ def process_environment() -> dict[str, str]:
 def load_config(environ: Mapping[str, str] | None = None) -> Config:
     """Read and check the whole configuration. Raises ConfigError at the first thing that is wrong."""
     read = _Reader(os.environ if environ is None else environ)
-    redis_url = read.text("ACUSE_REDIS_URL", read.text("ACUSE_BROKER_URL"))
+    broker_url = read.checked("ACUSE_BROKER_URL", find_broker_flaw)
     metrics_dir = read.optional("ACUSE_METRICS_DIR")
     return Config(
         database_url=_database_url(read),
-        broker_url=read.text("ACUSE_BROKER_URL"),
-        redis_url=redis_url,
+        broker_url=broker_url,
+        redis_url=_redis_url(read, broker_url),
         accounts=_accounts(read),
         max_body_bytes=read.number("ACUSE_MAX_BODY_BYTES", 1024 * 1024),
         body_seconds=float(read.number("ACUSE_BODY_SECONDS", 10)),
         unmatched_wait_seconds=read.number("ACUSE_UNMATCHED_WAIT_SECONDS", 600, least=0),
-        max_attempts=read.number("ACUSE_MAX_ATTEMPTS", 5),
-        lease_seconds=read.number("ACUSE_LEASE_SECONDS", 60),
+        max_attempts=read.number("ACUSE_MAX_ATTEMPTS", 5, most=MOST_ATTEMPTS),
+        lease_seconds=read.number("ACUSE_LEASE_SECONDS", 60, least=LEAST_LEASE_SECONDS),
         log_format=read.choice("ACUSE_LOG_FORMAT", "json", ("json", "console")),  # type: ignore[arg-type]
         metrics_dir=Path(metrics_dir) if metrics_dir else None,
     )
 
 
 def _database_url(read: _Reader) -> str:
-    url = read.text("ACUSE_DATABASE_URL")
-    scheme, separator, rest = url.partition("://")
-    if not separator or scheme not in ("postgres", "postgresql", "postgresql+psycopg2"):
-        raise ConfigError("ACUSE_DATABASE_URL must start with postgresql://")
-    return f"postgresql+psycopg2://{rest}"
+    url = read.checked("ACUSE_DATABASE_URL", find_database_flaw)
+    return f"postgresql+psycopg2://{url.partition('://')[2]}"
+
+
+def _redis_url(read: _Reader, broker_url: str) -> str | None:
+    if read.optional("ACUSE_REDIS_URL"):
+        return read.checked("ACUSE_REDIS_URL", find_redis_flaw)
+    is_one_redis = broker_url.partition("://")[0] in REDIS_SCHEMES and ";" not in broker_url
+    return broker_url if is_one_redis else None
 
 
 def _accounts(read: _Reader) -> dict[tuple[str, str], PspAccount]:
     names = [name.strip() for name in read.text("ACUSE_PSPS", ",".join(PSPS)).split(",") if name.strip()]
-    accounts = {}
+    if not names:
+        raise ConfigError(f"ACUSE_PSPS names no PSP; known are {', '.join(PSPS)}")
+    accounts: dict[tuple[str, str], PspAccount] = {}
     for name in names:
         if name not in PSPS:
             raise ConfigError(f"ACUSE_PSPS names an unknown PSP {name!r}; known are {', '.join(PSPS)}")
         for account in _account_names(read, name):
             accounts[name, account] = _account(read, PSPS[name], account)
+    for one in accounts.values():
+        _refuse_shared_secrets(one, accounts.values())
     return accounts
+
+
+def _refuse_shared_secrets(live: PspAccount, accounts: Iterable[PspAccount]) -> None:
+    """A secret of a test account must not vouch for live money."""
+    for test in accounts:
+        if live.livemode and not test.livemode and test.psp == live.psp and set(live.secrets) & set(test.secrets):
+            variable = SECRET_VARIABLES[PSPS[live.psp].credential]
+            names = " and ".join(_prefix(one.psp, one.account) + variable for one in (live, test))
+            raise ConfigError(f"{names} share a secret, but one account is live and the other test")
 
 
 def _account_names(read: _Reader, psp: str) -> list[str]:
@@ -139,9 +169,7 @@ def _account_names(read: _Reader, psp: str) -> list[str]:
 
 
 def _account(read: _Reader, psp: Psp, account: str) -> PspAccount:
-    prefix = f"ACUSE_{psp.name.upper()}_"
-    if account != DEFAULT_ACCOUNT:
-        prefix += f"_{account.upper()}__"
+    prefix = _prefix(psp.name, account)
     future = read.optional(prefix + "FUTURE_SECONDS")
     return PspAccount(
         psp=psp.name,
@@ -157,31 +185,33 @@ def _account(read: _Reader, psp: Psp, account: str) -> PspAccount:
     )
 
 
+def _prefix(psp: str, account: str) -> str:
+    """What the names of an account's variables begin with."""
+    own = "" if account == DEFAULT_ACCOUNT else f"_{account.upper()}__"
+    return f"ACUSE_{psp.upper()}_{own}"
+
+
 def _secrets(read: _Reader, psp: Psp, prefix: str) -> tuple[str, ...]:
     if psp.credential == "basic":
         user = read.text(prefix + "WEBHOOK_USER")
-        password = _strong(prefix + "WEBHOOK_PASSWORD", read.text(prefix + "WEBHOOK_PASSWORD"), "basic")
+        password = read.checked(prefix + SECRET_VARIABLES["basic"], find_password_flaw)
         if ":" in user:
             raise ConfigError(f"{prefix}WEBHOOK_USER must not contain a colon")
         return (f"{user}:{password}",)
+    name = prefix + SECRET_VARIABLES[psp.credential]
     if psp.credential == "pem":
-        name = prefix + "WEBHOOK_PUBLIC_KEYS"
         return tuple(_pem(name, part) for part in _split(read.text(name)))
-    name = prefix + "WEBHOOK_SECRETS"
-    return tuple(_strong(name, part, "hmac") for part in _split(read.text(name)))
+    return tuple(_checked(name, part, find_hmac_flaw) for part in _split(read.text(name)))
 
 
 def _split(value: str) -> list[str]:
     return [part.strip() for part in value.split(",")]
 
 
-def _strong(name: str, secret: str, kind: str) -> str:
-    least = SHORTEST_SECRET[kind]
-    if PLACEHOLDERS.match(secret):
-        raise ConfigError(f"{name} holds a placeholder, not a secret")
-    if len(secret) < least:
-        raise ConfigError(f"{name} holds a secret shorter than {least} characters")
-    return secret
+def _checked(name: str, value: str, find_flaw: Callable[[str], str | None]) -> str:
+    if flaw := find_flaw(value):
+        raise ConfigError(f"{name} {flaw}")
+    return value
 
 
 def _pem(name: str, value: str) -> str:
@@ -191,6 +221,4 @@ def _pem(name: str, value: str) -> str:
             pem = Path(value).read_text(encoding="ascii")
         except (OSError, ValueError):
             raise ConfigError(f"{name} must hold PEM public keys or paths of files that hold them") from None
-    if "-----BEGIN PUBLIC KEY-----" not in pem:
-        raise ConfigError(f"{name} must hold PEM public keys (BEGIN PUBLIC KEY)")
-    return pem
+    return _checked(name, pem.replace("\r\n", "\n").strip(), find_key_flaw)

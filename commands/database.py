@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 from rich.console import Console
@@ -13,53 +13,46 @@ from rich.table import Table
 
 from bootstrap import build_engine
 from commands.stack_state import NoStack, running_environment
-from commands.stack_status import data_dir_option
+from commands.terms import fail, is_data_dir_given
 from config import Config, ConfigError, load_config
-from models.schema import NotReady
-from models.unit_of_work import DatabaseUnavailable, UnitOfWork
+from migrations.run import find_head
+from models.schema import NotReady, check_schema
+from models.unit_of_work import Contention, DatabaseUnavailable, UnitOfWork
 
 WIDTH_IN_A_PIPE = 180
-
-json_option = click.option("--json", "as_json", is_flag=True, help="For machines.")
-limit_option = click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
-
-__all__ = [
-    "data_dir_option",
-    "fail",
-    "json_option",
-    "limit_option",
-    "open_work",
-    "show_json",
-    "show_rows",
-    "stack_config",
-]
-
-
-def fail(message: str, code: int = 1) -> NoReturn:
-    """Say one line on standard error and end."""
-    click.echo(message, err=True)
-    sys.exit(code)
 
 
 def stack_config(data_dir: Path) -> Config:
     """The configuration of the running stack, or of this environment. Ends the command where there is none."""
     try:
-        return load_config(running_environment(data_dir))
+        return load_config(running_environment(data_dir, is_data_dir_given()))
     except (NoStack, ConfigError) as error:
         fail(str(error), 2)
 
 
 @contextmanager
 def open_work(config: Config) -> Iterator[UnitOfWork]:
-    """A unit of work for one command. Ends the command in one line where the database is away."""
+    """A unit of work for one command, on a schema that is this code's. Ends the command in one line where that fails."""
     engine = build_engine(config, "cli")
     try:
-        with UnitOfWork(engine) as work:
+        with explain_database(), UnitOfWork(engine) as work:
+            check_schema(engine, find_head())
             yield work
-    except (DatabaseUnavailable, NotReady) as error:
-        fail(f"the database cannot be used: {error}")
     finally:
         engine.dispose()
+
+
+@contextmanager
+def explain_database() -> Iterator[None]:
+    """End the command in one line, which says what to do, where the database is the trouble."""
+    try:
+        yield
+    except NotReady as error:
+        fail(str(error))
+    except Contention:
+        fail("other work was in the way and nothing was changed: try again")
+    except DatabaseUnavailable as error:
+        fail(f"the database cannot be used ({error}): is it running, and is ACUSE_DATABASE_URL right?")
 
 
 def show_json(value: Any) -> None:

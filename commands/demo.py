@@ -11,10 +11,12 @@ from pathlib import Path
 
 import click
 
-from commands.database import data_dir_option, fail
+from commands.database import explain_database
 from commands.sample_flow import play_sample_flow
 from commands.stack_parts import ROOT
-from commands.stack_state import NoStack, load_state, running_environment
+from commands.stack_state import NoStack, load_state
+from commands.terms import data_dir_option, fail
+from config import process_environment
 from embedded import free_port
 from sandbox.keys import FILE_NAME, load_keys
 
@@ -51,26 +53,35 @@ def _find_stack(data_dir: Path) -> AbstractContextManager[Path]:
 
 
 def _play(data_dir: Path) -> bool:
-    environment = running_environment(data_dir)
     try:
+        environment = load_state(data_dir).environment
         keys = load_keys(data_dir / "sandbox" / FILE_NAME)
         receiver_url = environment["ACUSE_RECEIVER_URL"]
+    except NoStack as error:
+        raise DemoFailed(str(error)) from None
     except (OSError, KeyError):
         raise DemoFailed("the running stack has no sandbox: start it with `acuse up`") from None
-    return play_sample_flow(receiver_url, keys, environment, click.echo)
+    with explain_database():
+        return play_sample_flow(receiver_url, keys, environment, click.echo)
 
 
 @contextmanager
 def own_stack() -> Iterator[Path]:
-    """The data folder of a stack that is ready; the stack and the folder are gone afterwards."""
+    """The data folder of a stack that is ready; the stack and the folder are gone afterwards.
+
+    Nothing of the caller's configuration reaches it: it must play the samples as they are.
+    """
     folder = Path(tempfile.mkdtemp(prefix="acuse-demo-"))
     data_dir = folder / "data"
     log = folder / "up.log"
     click.echo("starting a stack of its own ...")
     argv = [sys.executable, "-m", "cli", "up", "--port", str(free_port()), "--data-dir", str(data_dir)]
+    environment = {name: value for name, value in process_environment().items() if not name.startswith("ACUSE_")}
     with log.open("wb") as output:
         # Its own session: Ctrl-C reaches us alone, and we stop it in order.
-        process = subprocess.Popen(argv, cwd=ROOT, stdout=output, stderr=output, start_new_session=True)
+        process = subprocess.Popen(
+            argv, cwd=ROOT, env=environment, stdout=output, stderr=output, start_new_session=True
+        )
     try:
         _wait_until_ready(process, data_dir, log)
         yield data_dir

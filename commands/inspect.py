@@ -8,16 +8,8 @@ from typing import Any
 import click
 
 from bootstrap import build_publish, utc_now
-from commands.database import (
-    data_dir_option,
-    fail,
-    json_option,
-    limit_option,
-    open_work,
-    show_json,
-    show_rows,
-    stack_config,
-)
+from commands.database import open_work, show_json, show_rows, stack_config
+from commands.terms import data_dir_option, fail, json_option, limit_option
 from models.reading import NotFound
 from models.states import InboxStatus, PaymentState
 from workers.state_machine import MOVES

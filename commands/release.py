@@ -9,13 +9,15 @@ from typing import Any
 import click
 
 from bootstrap import build_checks, build_engine, utc_now
-from commands.database import data_dir_option, fail, json_option, open_work, show_json, stack_config
-from config import Config
+from commands.database import explain_database, open_work, show_json, stack_config
+from commands.terms import data_dir_option, fail, json_option
+from config import Config, PspAccount
 from migrations.run import MigrationsBusy
 from migrations.run import migrate as run_migrations
 from models.schema import check_connections, check_durability, check_partitions
 from psps.clabe import is_clabe
-from psps.credentials import fingerprint
+from psps.credentials import LABELS
+from psps.registry import PSPS
 
 
 @click.command()
@@ -24,7 +26,8 @@ def migrate(data_dir: Path) -> None:
     """Bring the schema to the newest revision. Runs at the same time wait for each other."""
     engine = build_engine(stack_config(data_dir), "cli")
     try:
-        before, after = run_migrations(engine, click.echo)
+        with explain_database():
+            before, after = run_migrations(engine, click.echo)
     except MigrationsBusy as error:
         fail(str(error))
     finally:
@@ -76,7 +79,11 @@ def add_clabes(numbers: tuple[str, ...], psp: str, account: str, data_dir: Path)
     wrong = [number for number in numbers if not is_clabe(number)]
     if wrong:
         fail(f"{len(wrong)} of {len(numbers)} are no CLABE: 18 digits with the right check digit are needed", 2)
-    with open_work(stack_config(data_dir)) as work:
+    config = stack_config(data_dir)
+    if (psp, account) not in config.accounts:
+        known = ", ".join("/".join(one) for one in config.accounts)
+        fail(f"{psp}/{account} is not configured; known are {known}", 2)
+    with open_work(config) as work:
         for number in numbers:
             work.add_deposit_account(psp, account, number, utc_now())
         work.commit()
@@ -97,7 +104,13 @@ def _describe_accounts(config: Config) -> list[dict[str, Any]]:
             "psp": one.psp,
             "account": one.account,
             "livemode": one.livemode,
-            "keys": [fingerprint(secret) for secret in one.secrets],
+            "keys": _label_keys(one),
         }
         for one in config.accounts.values()
     ]
+
+
+def _label_keys(account: PspAccount) -> list[str]:
+    """As the deliveries that they verify are labelled."""
+    label = LABELS[PSPS[account.psp].credential]
+    return [label(secret) for secret in account.secrets]

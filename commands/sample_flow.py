@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from commands.sandbox_check import compare, keys_of
 from commands.stack_payments import PspPayment, SeenPayment, StackPayments
+from config import load_config
 from sandbox.faults import Delivery
 from sandbox.flows import play_flow
 from sandbox.identity import Identity
@@ -53,13 +54,13 @@ STORIES = (
 def play_sample_flow(receiver_url: str, keys: Keys, environment: Mapping[str, str], say: Say) -> bool:
     """Send the sample stories to `receiver_url`, wait until the payments settle, tell each of them in lines.
 
-    `environment` is that of the running stack (running_environment). True if every payment is as it must be.
+    `environment` is that of the running stack. True if every payment is as it must be.
     """
     names = Identity(new_seed(), int(time.time()))
     told = [(story, play_flow(story.flow, names, int(time.time()), story.psp)) for story in STORIES]
     route = Route(receiver_url, keys, connections=1, deadline=SETTLE_SECONDS)
     lives = [played for _, played in told]
-    with StackPayments(environment) as payments:
+    with StackPayments(load_config(environment)) as payments:
         accepted = _send_one_by_one((story.in_time(played) for story, played in told), route)
         _wait_until_settled(payments, lives)
         accepted &= _send_one_by_one((story.too_late(played) for story, played in told), route)

@@ -15,12 +15,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from commands.database import data_dir_option, fail, json_option, show_json
+from commands.database import explain_database, show_json, stack_config
 from commands.demo import demo
 from commands.sample_flow import play_sample_flow
-from commands.sandbox_check import compare, read_expected
+from commands.sandbox_check import NotExpectations, compare, read_expected
 from commands.stack_payments import StackPayments
 from commands.stack_state import NoStack, running_environment
+from commands.terms import data_dir_option, fail, is_data_dir_given, json_option
 from sandbox.ack_log import AckLog
 from sandbox.faults import Faults
 from sandbox.flows import SIMULATORS, UnknownFlow, find_flow, list_flows, play_mixture
@@ -133,15 +134,17 @@ def flood(
 
 
 @sandbox.command()
-@click.option("--expected", "expected_file", required=True, type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--expected", "expected_file", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
 @click.option("--wait", default=15.0, show_default=True, help="Seconds to wait for the payments to settle.")
 @data_dir_option
 @json_option
 def check(expected_file: Path, wait: float, data_dir: Path, as_json: bool) -> None:
     """Compare the payments of the running stack with what a flood wrote by --expected. Exit 1 on any difference."""
-    expected, dropped = read_expected(expected_file)
+    expected, dropped = _read_expected(expected_file)
     give_up_at = time.monotonic() + wait
-    with StackPayments(_running(data_dir)) as payments:
+    with explain_database(), StackPayments(stack_config(data_dir)) as payments:
         while differences := compare(expected, payments.list_all()):
             if time.monotonic() > give_up_at:
                 break
@@ -170,6 +173,13 @@ def _choose_psps(psps: str) -> list[str]:
     return chosen
 
 
+def _read_expected(path: Path) -> tuple[list[dict[str, Any]], int]:
+    try:
+        return read_expected(path)
+    except NotExpectations as error:
+        fail(str(error), 2)
+
+
 def _load_keys(path: Path) -> Keys:
     try:
         return load_keys(path)
@@ -179,7 +189,7 @@ def _load_keys(path: Path) -> Keys:
 
 def _running(data_dir: Path) -> dict[str, str]:
     try:
-        return running_environment(data_dir)
+        return running_environment(data_dir, is_data_dir_given())
     except NoStack as error:
         fail(str(error), 1)
 

@@ -9,6 +9,11 @@ from typing import Any
 from commands.stack_payments import PspPayment, SeenPayment
 
 COMPARED = ("state", "received_minor", "refunded_minor")
+NEEDED = frozenset({"psp", "psp_payment_id", *COMPARED})
+
+
+class NotExpectations(Exception):
+    """The file is not what a flood writes. The message is one line that says where."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +26,27 @@ class Difference:
 
 
 def read_expected(path: Path) -> tuple[list[dict[str, Any]], int]:
-    """The lines to compare, and how many payments are left out because events of theirs were dropped on purpose."""
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+    """The lines to compare, and how many payments are left out because events of theirs were dropped on purpose.
+
+    Raises NotExpectations.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise NotExpectations(f"{path} cannot be read as text") from None
+    lines = [_read_line(line, f"line {number} of {path}") for number, line in enumerate(text.splitlines(), 1) if line]
     whole = [line for line in lines if not line.get("dropped")]
     return whole, len(lines) - len(whole)
+
+
+def _read_line(line: str, place: str) -> dict[str, Any]:
+    try:
+        expected = json.loads(line)
+    except (ValueError, RecursionError):
+        expected = None
+    if not isinstance(expected, dict) or not expected.keys() >= NEEDED:
+        raise NotExpectations(f"{place} is not what `acuse sandbox flood --expected` writes")
+    return expected
 
 
 def compare(expected: Sequence[dict[str, Any]], seen: Mapping[PspPayment, SeenPayment]) -> list[Difference]:

@@ -23,7 +23,7 @@ from commands.stack_state import (
     hold_data_dir,
     save_state,
 )
-from commands.stack_status import data_dir_option, stop_with
+from commands.terms import data_dir_option, fail
 from config import ConfigError, load_config, process_environment
 from embedded import LOOPBACK, RunningEngine, free_port
 from sandbox.keys import ensure_keys
@@ -62,9 +62,9 @@ def up(port: int, data_dir: Path, no_sandbox: bool, only: str, sample: bool) -> 
             _check_port(plan)
             _run(plan, began, sample)
     except (DataFolderTaken, StartFailed) as error:
-        stop_with(str(error), 1)
+        fail(str(error))
     except ConfigError as error:
-        stop_with(str(error), 2)
+        fail(str(error), 2)
 
 
 def _choose_parts(only: str, no_sandbox: bool) -> tuple[str, ...]:
@@ -91,7 +91,8 @@ def _check_port(plan: parts.Plan) -> None:
 def _run(plan: parts.Plan, began: float, sample: bool) -> None:
     caller = process_environment()
     parts.prepare_data_dir(plan.data_dir)
-    load_config(parts.build_environment(caller, plan, "postgresql://", "redis://"))  # complain before anything starts
+    complete = parts.build_environment(caller, plan, "postgresql://not-yet/known", "redis://not-yet")
+    load_config(complete)  # complain before anything starts
     postgres, redis = parts.engine_children(plan.data_dir)
     state = StackState(os.getpid(), _version(), _now(), str(plan.data_dir), plan.urls())
     supervisor = Supervisor(partial(_show, "acuse"), lambda: _remember(state, supervisor))
@@ -130,7 +131,10 @@ def _remember(state: StackState, supervisor: Supervisor) -> None:
         }
         for child in supervisor.children
     }
-    save_state(state)
+    try:
+        save_state(state)
+    except OSError as error:  # the stack runs on, and the next change is written again
+        _show("acuse", f"what runs could not be written down for `acuse status`: {error}")
 
 
 def _describe(child: Child) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What a running stack believes about the payments that the sandbox played."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,8 +8,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from bootstrap import build_engine
-from config import load_config
+from config import Config
+from migrations.run import find_head
 from models.reading import NotFound
+from models.schema import check_schema
 from models.states import InboxStatus
 from models.unit_of_work import UnitOfWork
 
@@ -39,12 +41,14 @@ class SeenPayment:
 
 
 class StackPayments:
-    """`with StackPayments(running_environment(data_dir)) as payments:` - reads, never writes."""
+    """`with StackPayments(config) as payments:` - reads, never writes. Raises DatabaseUnavailable, NotReady."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._engine = build_engine(load_config(environment), "cli")
+    def __init__(self, config: Config) -> None:
+        self._engine = build_engine(config, "cli")
 
     def __enter__(self) -> Self:
+        with UnitOfWork(self._engine):
+            check_schema(self._engine, find_head())
         return self
 
     def __exit__(

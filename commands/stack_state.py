@@ -100,15 +100,15 @@ def load_state(data_dir: Path) -> StackState:
     raise NoStack(f"no stack is running in {data_dir}: start one with `acuse up`")
 
 
-def running_environment(data_dir: Path) -> dict[str, str]:
+def running_environment(data_dir: Path, is_given: bool = False) -> dict[str, str]:
     """The environment for a command that speaks to a stack: this process's own if it names a database, else the stack's.
 
-    Raises NoStack.
+    A data folder that `is_given`, and not merely the default, is meant: nothing else will do. Raises NoStack.
     """
     own = process_environment()
-    if own.get("ACUSE_DATABASE_URL"):
+    if own.get("ACUSE_DATABASE_URL") and not is_given:
         return own
     try:
-        return own | load_state(data_dir).environment
+        return load_state(data_dir).environment
     except NoStack as error:
-        raise NoStack(f"{error}, or set ACUSE_DATABASE_URL") from None
+        raise error if is_given else NoStack(f"{error}, or set ACUSE_DATABASE_URL") from None

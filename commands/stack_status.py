@@ -4,13 +4,14 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 
 from commands.stack_state import NoStack, StackState, load_state
+from commands.terms import data_dir_option, fail, json_option
 
 FIRST_VARIABLES = (
     "ACUSE_DATABASE_URL",
@@ -20,25 +21,17 @@ FIRST_VARIABLES = (
     "ACUSE_SANDBOX_URL",
 )
 
-data_dir_option = click.option(
-    "--data-dir",
-    default=".acuse",
-    show_default=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    help="The folder of the stack's data.",
-)
-
 
 @click.command()
 @data_dir_option
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@json_option
 def status(data_dir: Path, as_json: bool) -> None:
     """Show what runs, since when, and how often it was started again. Exit 1 if nothing runs."""
     try:
         state = load_state(data_dir)
     except NoStack as error:
         if not as_json:
-            stop_with(str(error), 1)
+            fail(str(error))
         click.echo(json.dumps({"running": False, "error": str(error)}))
         sys.exit(1)
     report = _report(state)
@@ -55,7 +48,7 @@ def env(data_dir: Path) -> None:
     try:
         environment = load_state(data_dir).environment
     except NoStack as error:
-        stop_with(str(error), 1)
+        fail(str(error))
     for name in [*filter(environment.get, FIRST_VARIABLES), *sorted(environment.keys() - set(FIRST_VARIABLES))]:
         value = environment[name].replace("\n", "\\n")
         click.echo(f"{name}={shlex.quote(value)}")
@@ -87,9 +80,3 @@ def _print_report(report: dict[str, Any]) -> None:
     console.print(engines)
     for name, url in report["urls"].items():
         console.print(f"{name}: {url}")
-
-
-def stop_with(message: str, code: int) -> NoReturn:
-    """Say one line on standard error and end with this code."""
-    click.echo(f"acuse: {message}", err=True)
-    sys.exit(code)

@@ -9,8 +9,10 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import OperationalError
 
 from models.schema import add_partitions, find_revision, months_from
+from models.unit_of_work import DatabaseUnavailable
 
 LOCK_KEY = 0x4143555345  # "ACUSE"
 MONTHS_AHEAD = 3  # payload partitions to have, in case beat does not run
@@ -39,9 +41,9 @@ def migrate(engine: Engine, say: Callable[[str], None], wait_seconds: float = 60
     """Upgrade to head and return (revision before, revision after).
 
     Runs that come at the same time wait for each other: the lock is polled in autocommit, because a waiter inside a
-    transaction would hold up `create index concurrently`.
+    transaction would hold up `create index concurrently`. Raises DatabaseUnavailable, MigrationsBusy.
     """
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as guard:
+    with _connect(engine).execution_options(isolation_level="AUTOCOMMIT") as guard:
         _take_lock(guard, say, wait_seconds)
         try:
             with engine.connect() as connection:
@@ -58,6 +60,13 @@ def migrate(engine: Engine, say: Callable[[str], None], wait_seconds: float = 60
             return before, find_head()
         finally:
             guard.execute(text("select pg_advisory_unlock(:key)"), {"key": LOCK_KEY})
+
+
+def _connect(engine: Engine) -> Connection:
+    try:
+        return engine.connect()
+    except OperationalError as error:
+        raise DatabaseUnavailable(type(error).__name__) from error
 
 
 def _take_lock(guard: Connection, say: Callable[[str], None], wait_seconds: float) -> None:

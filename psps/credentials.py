@@ -1,17 +1,56 @@
-"""What every verifier needs: strict base64 and a name for a secret that is not the secret."""
+"""What every verifier needs: strict base64, public keys, and a name for a secret that is not the secret."""
 
 import base64
 import binascii
 import hashlib
+from collections.abc import Callable
 from functools import lru_cache
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
 from psps.base import InvalidSignature
+
+LEAST_KEY_BITS = 2048
 
 
 @lru_cache(maxsize=256)
 def fingerprint(secret: str) -> str:
-    """`sha256:` and the first 8 hex digits of the secret's hash: enough to tell keys apart, useless to forge with."""
+    """`sha256:` and the first 8 hex digits of the secret's hash: enough to tell keys apart, useless to forge with.
+
+    For long random secrets and public keys alone: what a person chose can be guessed and compared with its hash.
+    """
     return "sha256:" + hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+
+
+def label_key(pem: str) -> str:
+    """The fingerprint of a public key, however its PEM is kept."""
+    return fingerprint(_normalise_pem(pem))
+
+
+def label_login(login: str) -> str:
+    """`user:` and the fingerprint of the user's name in `user:password`: nothing of it comes from the password."""
+    return "user:" + fingerprint(login.partition(":")[0])
+
+
+# By Psp.credential: what verify() returns when this secret fits.
+LABELS: dict[str, Callable[[str], str]] = {"hmac": fingerprint, "pem": label_key, "basic": label_login}
+
+
+@lru_cache(maxsize=256)
+def load_rsa_key(pem: str) -> RSAPublicKey | None:
+    """Loading costs more than verifying, so it is done once. None: no RSA key of at least 2048 bits."""
+    try:
+        key = load_pem_public_key(_normalise_pem(pem).encode("ascii"))
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+    return key if isinstance(key, RSAPublicKey) and key.key_size >= LEAST_KEY_BITS else None
+
+
+def _normalise_pem(pem: str) -> str:
+    """A PEM kept in an environment variable often has literal backslash-n; the fingerprint must not depend on it."""
+    return pem.replace("\\n", "\n").replace("\r\n", "\n").strip()
 
 
 def decode_base64(text: str, header: str) -> bytes:

@@ -1,11 +1,11 @@
-"""Basic auth: STP signs nothing, so the agreed user and password, TLS and the source address are all there is."""
+"""Basic auth: STP signs nothing, so the agreed user and password, sent over TLS, are all there is."""
 
 import hmac
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from psps.base import InvalidSignature
-from psps.credentials import decode_base64, fingerprint
+from psps.credentials import decode_base64, label_login
 
 HEADER = "authorization"
 
@@ -17,7 +17,7 @@ def verify(
     secrets: Sequence[str],
     now: datetime,
 ) -> str:
-    """The fingerprint of the `user:password` that was sent. Raises InvalidSignature, nothing else."""
+    """The label of the `user:password` that was sent, which names the user alone. Raises InvalidSignature, nothing else."""
     header = headers.get(HEADER)
     if not header:
         raise InvalidSignature("Authorization is missing")
@@ -27,7 +27,7 @@ def verify(
     sent = decode_base64(token.strip(" "), "Authorization")
     for secret in secrets:
         if _is_usable(secret) and hmac.compare_digest(sent, secret.encode("utf-8", "surrogatepass")):
-            return fingerprint(secret)
+            return label_login(secret)
     raise InvalidSignature("the user or password of Authorization is wrong")
 
 

@@ -15,6 +15,11 @@ from tests.paper import write_delivery
 from tests.workers.test_services import PAID, Desk, at
 
 SECRET = "whsec_9fQ2researchVectorKey0123456789"
+STP = {
+    "ACUSE_PSPS": "stripe,stp",
+    "ACUSE_STP_WEBHOOK_USER": "stp",
+    "ACUSE_STP_WEBHOOK_PASSWORD": "throw-away",
+}
 Acuse = Callable[..., Result]
 
 
@@ -78,7 +83,7 @@ def test_what_is_not_there_is_said_in_one_line(acuse: Acuse) -> None:
     for arguments in (("events", "show", "999"), ("payments", "show", "p9")):
         missing = acuse(*arguments)
         assert missing.exit_code == 1
-        assert missing.stderr.strip() == f"there is no {arguments[0][:-1]} {arguments[2]}"
+        assert missing.stderr.strip() == f"acuse: there is no {arguments[0][:-1]} {arguments[2]}"
 
 
 def test_a_parked_event_is_replayed_and_a_processed_one_is_not(acuse: Acuse, desk: Desk) -> None:
@@ -117,10 +122,30 @@ def test_the_doctor_finds_nothing_wrong_and_shows_no_secret(acuse: Acuse) -> Non
 
 
 def test_clabes_are_checked_before_they_are_known(acuse: Acuse, desk: Desk) -> None:
-    assert acuse("clabes", "add", "646180110400000007").exit_code == 0
+    assert acuse("clabes", "add", "646180110400000007", **STP).exit_code == 0
     assert desk.rows("select psp, clabe from deposit_accounts") == [("stp", "646180110400000007")]
-    wrong = acuse("clabes", "add", "646180110400000008")
+    wrong = acuse("clabes", "add", "646180110400000008", **STP)
     assert (wrong.exit_code, "646180110400000008" in wrong.stderr) == (2, False)
+
+
+@pytest.mark.parametrize("place", [(), ("--psp", "paypal"), ("--psp", "stripe", "--account", "shop")])
+def test_clabes_of_an_account_that_is_not_configured_are_refused(
+    acuse: Acuse, desk: Desk, place: tuple[str, ...]
+) -> None:
+    refused = acuse("clabes", "add", "646180110400000007", *place)
+    assert refused.exit_code == 2
+    assert "is not configured; known are stripe/default" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+    assert desk.rows("select count(*) from deposit_accounts") == [(0,)]
+
+
+def test_the_doctor_labels_a_login_by_its_user_alone(acuse: Acuse) -> None:
+    accounts = [
+        read(acuse("doctor", "--json", **STP | {"ACUSE_STP_WEBHOOK_PASSWORD": password}))["accounts"]
+        for password in ("throw-away", "thrown-away")
+    ]
+    assert accounts[0] == accounts[1]
+    assert accounts[0][1]["keys"][0].startswith("user:sha256:")
 
 
 @pytest.mark.parametrize(
@@ -134,7 +159,7 @@ def test_clabes_are_checked_before_they_are_known(acuse: Acuse, desk: Desk) -> N
         ("ACUSE_STRIPE_LIVEMODE", "maybe"),
         ("ACUSE_STRIPE_UNMATCHED", "drop"),
         ("ACUSE_MAX_BODY_BYTES", "1e6"),
-        ("ACUSE_MAX_ATTEMPTS", "0"),
+        ("ACUSE_MAX_ATTEMPTS", "-3"),
         ("ACUSE_LOG_FORMAT", "xml"),
     ],
 )

@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from psps.base import InvalidSignature
-from psps.registry import PSPS
+from psps.credentials import LABELS
+from psps.registry import PSPS, Psp
 from psps.stripe import signature as stripe_signature
 from tests.psps.samples import sample, vectors
 
@@ -56,7 +57,7 @@ def test_vector(vector: dict) -> None:
     verify = PSPS[vector["psp"]].signature.verify
     arguments = (headers, {}, vector["body_utf8"].encode(), secrets_of(vector), at(vector["now_unix"]))
     if vector["valid"]:
-        assert verify(*arguments).startswith("sha256:")
+        assert verify(*arguments).removeprefix("user:").startswith("sha256:")
     else:
         with pytest.raises(InvalidSignature):
             verify(*arguments)
@@ -324,6 +325,25 @@ def test_stp_attack_is_refused(header: str | None) -> None:
 def test_stp_without_user_and_password_nothing_matches(secret: str) -> None:
     with pytest.raises(InvalidSignature):
         verify_stp(basic(secret), [secret])
+
+
+def test_stp_label_tells_the_user_and_nothing_of_the_password() -> None:
+    labels = {
+        verify_stp(basic(f"stp-hook:{password}"), [f"stp-hook:{password}"]) for password in ("first-1", "other-2")
+    }
+    assert labels == {"user:sha256:" + hashlib.sha256(b"stp-hook").hexdigest()[:8]}
+    assert verify_stp(basic("other-hook:first-1"), ["other-hook:first-1"]) not in labels
+
+
+@pytest.mark.parametrize("psp", PSPS.values(), ids=PSPS.keys())
+def test_a_secret_is_labelled_as_its_deliveries_are(psp: Psp, rsa_key: rsa.RSAPrivateKey) -> None:
+    key = pem(rsa_key).replace("\n", "\\n")
+    secret, header = {
+        "stripe": (SECRET, {"stripe-signature": f"t={NOW},v1={GOOD}"}),
+        "conekta": (key, {"digest": sign(rsa_key)}),
+        "stp": (LOGIN, {"authorization": basic(LOGIN)}),
+    }[psp.name]
+    assert LABELS[psp.credential](secret) == psp.signature.verify(header, {}, BODY, [secret], at(NOW))
 
 
 def test_messages_and_labels_hold_no_secret() -> None:

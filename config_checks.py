@@ -1,0 +1,133 @@
+"""What is wrong with a setting, in words that follow the variable's name; None where it can work. Never shows the value."""
+
+import re
+from urllib.parse import SplitResult, urlsplit
+
+from psps.credentials import LEAST_KEY_BITS, load_rsa_key
+
+LEAST_HMAC_LENGTH, LEAST_HMAC_VARIETY = 24, 8
+LEAST_PASSWORD_LENGTH, LEAST_PASSWORD_VARIETY = 8, 5
+HIGHEST_PORT = 65535
+PLACEHOLDER_WORDS = (
+    "changeme",
+    "change-me",
+    "your_secret",
+    "your-secret",
+    "placeholder",
+    "secret_goes_here",
+    "example",
+)
+API_KEY_PREFIXES = ("sk_", "pk_", "rk_")
+COMMON_PASSWORDS = (
+    "12345678",
+    "123456789",
+    "1234567890",
+    "87654321",
+    "password",
+    "password1",
+    "password12",
+    "password123",
+    "passw0rd",
+    "qwerty12",
+    "qwerty123",
+    "qwertyuiop",
+    "changeme",
+    "change-me",
+    "changeme123",
+    "placeholder",
+    "abcd1234",
+    "admin123",
+    "iloveyou",
+    "letmein1",
+    "welcome1",
+)
+REDIS_SCHEMES = ("redis", "rediss")
+BROKER_SCHEMES = (*REDIS_SCHEMES, "amqp", "amqps")
+DATABASE_SCHEMES = ("postgres", "postgresql", "postgresql+psycopg2")
+# As SQLAlchemy reads it: a password may hold slashes and more that other readers of addresses stop at.
+_DATABASE_PLACE = re.compile(
+    r"(?:[^:/@]*(?::[^@]*)?@)?(?:\[[^/?\]]+\]|[^/:?@]*)(?::(?P<port>[^/?]*))?(?:/(?P<name>[^?]*))?(?:\?.*)?"
+)
+_PORT = re.compile(r"[0-9]{1,5}")
+
+
+def find_hmac_flaw(secret: str) -> str | None:
+    """A secret that PSP and we share to sign with."""
+    if any(word in secret.lower() for word in PLACEHOLDER_WORDS):
+        return "holds a placeholder, not a secret"
+    if secret.lower().startswith(API_KEY_PREFIXES):
+        return "holds an API key; the secret of the webhook endpoint is needed"
+    if len(secret) < LEAST_HMAC_LENGTH:
+        return f"holds a secret shorter than {LEAST_HMAC_LENGTH} characters"
+    if len(set(secret)) < LEAST_HMAC_VARIETY:
+        return f"holds a secret of fewer than {LEAST_HMAC_VARIETY} different characters"
+    return None
+
+
+def find_password_flaw(password: str) -> str | None:
+    """A password that the PSP sends us."""
+    if password.lower() in COMMON_PASSWORDS:
+        return "holds a password that everybody guesses first"
+    if len(password) < LEAST_PASSWORD_LENGTH:
+        return f"holds a password shorter than {LEAST_PASSWORD_LENGTH} characters"
+    if len(set(password)) < LEAST_PASSWORD_VARIETY:
+        return f"holds a password of fewer than {LEAST_PASSWORD_VARIETY} different characters"
+    return None
+
+
+def find_key_flaw(pem: str) -> str | None:
+    """A public key to verify with."""
+    if "-----BEGIN PUBLIC KEY-----" in pem and load_rsa_key(pem) is not None:
+        return None
+    return f"must hold RSA public keys of at least {LEAST_KEY_BITS} bits as PEM (BEGIN PUBLIC KEY)"
+
+
+def find_database_flaw(url: str) -> str | None:
+    """The address of a PostgreSQL database."""
+    scheme, separator, place = url.partition("://")
+    if not separator or scheme not in DATABASE_SCHEMES:
+        return "must start with postgresql://"
+    found = _DATABASE_PLACE.fullmatch(place)
+    if found is None or (found["port"] and not _is_port(found["port"])):
+        return "has no readable host and port (postgresql://user:password@host:5432/database)"
+    return None if found["name"] else "names no database (postgresql://user:password@host/database)"
+
+
+def find_broker_flaw(url: str) -> str | None:
+    """The address of a broker, or of several with semicolons between."""
+    flaws = (_find_url_flaw(one, BROKER_SCHEMES) for one in url.split(";"))
+    return next((flaw for flaw in flaws if flaw), None)
+
+
+def find_redis_flaw(url: str) -> str | None:
+    """The address of a Redis."""
+    return _find_url_flaw(url, REDIS_SCHEMES)
+
+
+def _find_url_flaw(url: str, schemes: tuple[str, ...]) -> str | None:
+    parts = _split(url)
+    if parts is None or parts.scheme not in schemes or "://" not in url:
+        return f"must be an address that starts with {', '.join(f'{scheme}://' for scheme in schemes)}"
+    if not _has_port(parts):
+        return "has no readable port: special characters of a password must be written as %XX"
+    if parts.scheme in REDIS_SCHEMES and not re.fullmatch(r"/?[0-9]*", parts.path):
+        return "must end with the number of a Redis database, such as /0"
+    return None
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return None
+
+
+def _has_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False
+
+
+def _is_port(text: str) -> bool:
+    return bool(_PORT.fullmatch(text)) and 0 < int(text) <= HIGHEST_PORT

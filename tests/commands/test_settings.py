@@ -1,0 +1,156 @@
+"""Settings that can never work are refused at start, in one line that names the variable and shows no secret."""
+
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from config import Config, ConfigError, load_config
+
+STRIPE = "whsec_9fQ2researchVectorKey0123456789"
+OTHER = "whsec_theOneBeforeTheRotation0123456"
+
+
+def pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> str:
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+@pytest.fixture(scope="module")
+def good() -> dict[str, str]:
+    return {
+        "ACUSE_DATABASE_URL": "postgresql://acuse:p%40ss@127.0.0.1:5432/acuse",
+        "ACUSE_BROKER_URL": "redis://:s3cret@127.0.0.1:6379/0",
+        "ACUSE_STRIPE_WEBHOOK_SECRETS": STRIPE,
+        "ACUSE_CONEKTA_WEBHOOK_PUBLIC_KEYS": pem(rsa.generate_private_key(65537, 2048)).replace("\n", "\\n"),
+        "ACUSE_STP_WEBHOOK_USER": "stp",
+        "ACUSE_STP_WEBHOOK_PASSWORD": "throw-away",
+    }
+
+
+def complaint(environ: dict[str, str]) -> str:
+    with pytest.raises(ConfigError) as refused:
+        load_config(environ)
+    return str(refused.value)
+
+
+REFUSED = [
+    ("ACUSE_DATABASE_URL", "mysql://127.0.0.1/acuse"),
+    ("ACUSE_DATABASE_URL", "postgresql:/127.0.0.1/acuse"),
+    ("ACUSE_DATABASE_URL", "postgresql://u:Tr0ub4dor@127.0.0.1:54x2/acuse"),
+    ("ACUSE_DATABASE_URL", "postgresql://u:Tr0ub4dor@127.0.0.1:70000/acuse"),
+    ("ACUSE_DATABASE_URL", "postgresql://u:Tr0ub4dor@127.0.0.1"),
+    ("ACUSE_DATABASE_URL", "postgresql://u:Tr0ub4dor@127.0.0.1:5432/"),
+    ("ACUSE_DATABASE_URL", "postgresql://"),
+    ("ACUSE_BROKER_URL", "http://127.0.0.1:6379"),
+    ("ACUSE_BROKER_URL", "127.0.0.1:6379"),
+    ("ACUSE_BROKER_URL", "redis:127.0.0.1"),
+    ("ACUSE_BROKER_URL", "redis://:Tr0ub4dor@127.0.0.1:63x9/0"),
+    ("ACUSE_BROKER_URL", "redis://:Tr0u/b4dor@127.0.0.1:6379/0"),
+    ("ACUSE_BROKER_URL", "redis://127.0.0.1:6379/first"),
+    ("ACUSE_BROKER_URL", "redis://[::1/0"),
+    ("ACUSE_BROKER_URL", "amqp://guest:Tr0ub4dor@127.0.0.1:99999//"),
+    ("ACUSE_BROKER_URL", "redis://127.0.0.1:6379/0;ftp://127.0.0.1"),
+    ("ACUSE_REDIS_URL", "amqp://127.0.0.1"),
+    ("ACUSE_REDIS_URL", "redis://127.0.0.1:port"),
+    ("ACUSE_PSPS", ","),
+    ("ACUSE_STRIPE_WEBHOOK_SECRETS", "whsec_tooShort0123456"),
+    ("ACUSE_STRIPE_WEBHOOK_SECRETS", "a" * 40),
+    ("ACUSE_STRIPE_WEBHOOK_SECRETS", "abcdefg" * 5),
+    ("ACUSE_STRIPE_WEBHOOK_SECRETS", "whsec_ChangeMe0123456789abcdef"),
+    ("ACUSE_STRIPE_WEBHOOK_SECRETS", "whsec_change-me-0123456789abcdef"),
+    ("ACUSE_STRIPE_WEBHOOK_SECRETS", "whsec_your_secret_0123456789"),
+    ("ACUSE_STRIPE_WEBHOOK_SECRETS", "whsec_your-secret-0123456789"),
+    ("ACUSE_STRIPE_WEBHOOK_SECRETS", "whsec_PLACEHOLDER_0123456789"),
+    ("ACUSE_STRIPE_WEBHOOK_SECRETS", "whsec_secret_goes_here_0123456789"),
+    ("ACUSE_STRIPE_WEBHOOK_SECRETS", "whsec_exampleexample0123456789"),
+    ("ACUSE_STRIPE_WEBHOOK_SECRETS", "sk_test_9fQ2researchVectorKey0123456789"),
+    ("ACUSE_STRIPE_WEBHOOK_SECRETS", "pk_live_9fQ2researchVectorKey0123456789"),
+    ("ACUSE_STRIPE_WEBHOOK_SECRETS", "rk_live_9fQ2researchVectorKey0123456789"),
+    ("ACUSE_STRIPE_WEBHOOK_SECRETS", f"{STRIPE},"),
+    ("ACUSE_STP_WEBHOOK_PASSWORD", "sh0rt-1"),
+    ("ACUSE_STP_WEBHOOK_PASSWORD", "abababab"),
+    ("ACUSE_STP_WEBHOOK_PASSWORD", "12345678"),
+    ("ACUSE_STP_WEBHOOK_PASSWORD", "123456789"),
+    ("ACUSE_STP_WEBHOOK_PASSWORD", "Password1"),
+    ("ACUSE_STP_WEBHOOK_PASSWORD", "password123"),
+    ("ACUSE_STP_WEBHOOK_PASSWORD", "qwerty123"),
+    ("ACUSE_CONEKTA_WEBHOOK_PUBLIC_KEYS", "/no/such/key.pem"),
+    (
+        "ACUSE_CONEKTA_WEBHOOK_PUBLIC_KEYS",
+        "-----BEGIN PUBLIC KEY-----\\nMIIBIjANBgkqhkiG9w0BAQEF\\n-----END PUBLIC KEY-----",
+    ),
+    ("ACUSE_LEASE_SECONDS", "4"),
+    ("ACUSE_MAX_ATTEMPTS", "0"),
+    ("ACUSE_MAX_ATTEMPTS", "1001"),
+    ("ACUSE_MAX_ATTEMPTS", "\u0665"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), REFUSED)
+def test_what_can_never_work_is_refused(good: dict[str, str], name: str, value: str) -> None:
+    said = complaint(good | {name: value})
+    assert said.startswith(f"{name} ")
+    assert "\n" not in said
+    assert value not in said or value in (",", "0", "4", "postgresql://")
+    assert "Tr0ub4dor" not in said and "b4dor" not in said
+
+
+ACCEPTED = [
+    ("ACUSE_DATABASE_URL", "postgres://127.0.0.1/acuse"),
+    ("ACUSE_DATABASE_URL", "postgresql://acuse:a/b#c:d@db.internal:5432/acuse?sslmode=verify-full"),
+    ("ACUSE_DATABASE_URL", "postgresql+psycopg2://acuse@/acuse?host=/var/run/postgresql"),
+    ("ACUSE_DATABASE_URL", "postgresql://acuse:x@[::1]:5432/acuse"),
+    ("ACUSE_BROKER_URL", "rediss://user:pass@cache.internal/2"),
+    ("ACUSE_BROKER_URL", "redis://localhost"),
+    ("ACUSE_BROKER_URL", "amqp://guest:guest@rabbit:5672//"),
+    ("ACUSE_BROKER_URL", "amqps://a:5671/acuse;amqps://b:5671/acuse"),
+    ("ACUSE_PSPS", "stripe, conekta,"),
+    ("ACUSE_LEASE_SECONDS", "5"),
+    ("ACUSE_MAX_ATTEMPTS", "1000"),
+    ("ACUSE_STRIPE_WEBHOOK_SECRETS", f"{STRIPE}, {OTHER}"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), ACCEPTED)
+def test_what_works_is_accepted(good: dict[str, str], name: str, value: str) -> None:
+    assert isinstance(load_config(good | {name: value}), Config)
+
+
+def test_redis_is_the_broker_unless_that_is_no_redis(good: dict[str, str]) -> None:
+    assert load_config(good).redis_url == good["ACUSE_BROKER_URL"]
+    rabbit = good | {"ACUSE_BROKER_URL": "amqp://rabbit"}
+    assert load_config(rabbit).redis_url is None
+    assert load_config(rabbit | {"ACUSE_REDIS_URL": "redis://cache/1"}).redis_url == "redis://cache/1"
+
+
+def test_keys_that_conekta_never_signs_with_are_refused(good: dict[str, str], tmp_path: Path) -> None:
+    small, curve = rsa.generate_private_key(65537, 1024), ec.generate_private_key(ec.SECP256R1())
+    for key in (small, curve):
+        for value in (pem(key), pem(key).replace("\n", "\\n")):
+            said = complaint(good | {"ACUSE_CONEKTA_WEBHOOK_PUBLIC_KEYS": value})
+            assert said.startswith("ACUSE_CONEKTA_WEBHOOK_PUBLIC_KEYS must hold RSA public keys of at least 2048 bits")
+    file = tmp_path / "key.pem"
+    file.write_text(pem(small))
+    assert "2048" in complaint(good | {"ACUSE_CONEKTA_WEBHOOK_PUBLIC_KEYS": str(file)})
+    file.write_text(good["ACUSE_CONEKTA_WEBHOOK_PUBLIC_KEYS"].replace("\\n", "\n"))
+    assert load_config(good | {"ACUSE_CONEKTA_WEBHOOK_PUBLIC_KEYS": str(file)})
+
+
+@pytest.mark.parametrize(
+    ("variable", "more"),
+    [
+        ("ACUSE_STRIPE__SHOP__WEBHOOK_SECRETS", {"ACUSE_STRIPE__SHOP__WEBHOOK_SECRETS": f"{OTHER},{STRIPE}"}),
+        (
+            "ACUSE_STP__SHOP__WEBHOOK_PASSWORD",
+            {"ACUSE_STP__SHOP__WEBHOOK_USER": "stp", "ACUSE_STP__SHOP__WEBHOOK_PASSWORD": "throw-away"},
+        ),
+    ],
+)
+def test_a_secret_belongs_to_live_or_to_test_mode(good: dict[str, str], variable: str, more: dict[str, str]) -> None:
+    psp = variable.split("_")[1]
+    said = complaint(good | more | {f"ACUSE_{psp}_LIVEMODE": "true"})
+    assert variable in said and variable.replace("_SHOP__", "") in said and "share a secret" in said
+    assert STRIPE not in said and "throw-away" not in said
+    assert variable in complaint(good | more | {f"ACUSE_{psp}__SHOP__LIVEMODE": "true"})
+    assert load_config(good | more), "two accounts of one mode may share a secret"
