@@ -143,8 +143,8 @@ class Supervisor:
             self.children.append(child)
             try:
                 child.begin()
-            except EngineError as error:
-                raise StartFailed(str(error)) from error
+            except (EngineError, OSError) as error:
+                raise StartFailed(_why(child, error)) from error
         deadline = time.monotonic() + START_SECONDS
         while not all(self._came_up(child, deadline) for child in children):
             time.sleep(TICK_SECONDS)
@@ -222,10 +222,14 @@ class Supervisor:
         child.restarts += 1
         try:
             child.begin()
-        except EngineError as error:
+        except (EngineError, OSError) as error:  # a full disk, say: it may have room again the next time
             child.running = None
-            self._put_aside(child, str(error))
+            self._put_aside(child, _why(child, error))
         self._changed()
+
+
+def _why(child: Child, error: EngineError | OSError) -> str:
+    return str(error) if isinstance(error, EngineError) else f"{child.name} cannot be started: {error}"
 
 
 def _where(child: Child) -> str:
