@@ -172,9 +172,15 @@ def split_decimal(value: object, field: str) -> tuple[int, int]:
 
 def unix_seconds(value: object, field: str) -> datetime:
     """A JSON integer of seconds since 1970, as an aware UTC time."""
-    if type(value) is not int or not 0 < value < _SECONDS_OF_YEAR_9999:
+    time = hint_seconds(value)
+    if time is None:
         raise Unparseable(f"{field} is not a time in seconds")
-    return _EPOCH + timedelta(seconds=value)
+    return time
+
+
+def hint_seconds(value: object) -> datetime | None:
+    """As unix_seconds, for a time that is good to have and never worth parking a payment for."""
+    return _EPOCH + timedelta(seconds=value) if type(value) is int and 0 < value < _SECONDS_OF_YEAR_9999 else None
 
 
 def unix_millis(value: object, field: str) -> datetime:

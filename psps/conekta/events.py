@@ -11,6 +11,7 @@ from psps.identity import digest_content, key_by_id
 from psps.payload import (
     currency_code,
     find_object,
+    hint_seconds,
     hint_text,
     minor_units,
     optional_flag,
@@ -216,10 +217,9 @@ def _charges(order: Fields) -> list[dict[str, Any]]:
 
 def _read_method(charge: Fields) -> dict[str, Any]:
     payment_method = find_object(charge, "payment_method")
-    # expires_at is an exact second and not always local midnight, so it is kept as sent.
-    expires_at = payment_method.get("expires_at")
     by_type = METHODS.get(str(payment_method.get("type")))
     return {
         "method": by_type or METHODS.get(str(payment_method.get("object")), Method.UNKNOWN),
-        "expires_at": None if expires_at is None else unix_seconds(expires_at, "expires_at"),
+        # An exact second and not always local midnight, so it is kept as sent.
+        "expires_at": hint_seconds(payment_method.get("expires_at")),
     }

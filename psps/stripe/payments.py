@@ -7,7 +7,7 @@ from datetime import datetime
 
 from models.states import EventKind, Method
 from psps.base import Ignored, PaymentEvent, Unparseable
-from psps.payload import currency_code, find_object, hint_text, minor_units, require_text, unix_seconds
+from psps.payload import currency_code, find_object, hint_seconds, hint_text, minor_units, require_text
 from psps.stripe.fields import Envelope, Fields, method_types, read_method, read_reference, related_id, related_ids
 
 PAYMENT_INTENT_KINDS = {
@@ -39,8 +39,7 @@ def read_payment_intent(intent: Fields, envelope: Envelope) -> PaymentEvent | Ig
     amount = minor_units(intent.get("amount"), "amount")
     error = find_object(intent, "last_payment_error")
     method = read_method(intent)
-    voucher_end = find_object(intent, "next_action", "oxxo_display_details").get("expires_after")
-    expires_at = unix_seconds(voucher_end, "expires_after") if voucher_end is not None else None
+    expires_at = hint_seconds(find_object(intent, "next_action", "oxxo_display_details").get("expires_after"))
     reason = None
     if kind is EventKind.FAILED:
         reason = hint_text(error.get("code"))

@@ -468,3 +468,19 @@ def test_stp_monto_is_a_number_or_a_text(monto: object) -> None:
             only("stp", body)
     else:
         assert only("stp", body).amount_minor == 150_025
+
+
+@pytest.mark.parametrize("value", [0, -1, "1795413599", 1795413599.5, 10**18, True, {}, None])
+def test_an_expiry_that_cannot_be_read_parks_no_payment(value: object) -> None:
+    """It is good to have and decides about no money."""
+    order = changed(
+        sample("conekta", "order.paid.cash"),
+        *("data", "object", "charges", "data", 0, "payment_method", "expires_at"),
+        to=value,
+    )
+    [paid] = PSPS["conekta"].events.parse({}, order)
+    assert (paid.kind, paid.expires_at) == (EventKind.COMPLETED, None)
+    action = {"type": "oxxo_display_details", "oxxo_display_details": {"expires_after": value}}
+    intent = changed(sample("stripe", "payment_intent.succeeded.oxxo"), "data", "object", "next_action", to=action)
+    [paid] = PSPS["stripe"].events.parse({}, intent)
+    assert (paid.kind, paid.expires_at) == (EventKind.COMPLETED, None)
