@@ -10,11 +10,15 @@ ENV PATH="/venv/bin:$PATH" \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1
 COPY --from=packages /venv /venv
+RUN printf '#!/bin/sh\nexec python -m cli "$@"\n' > /usr/local/bin/acuse && chmod 755 /usr/local/bin/acuse
 WORKDIR /app
 COPY . .
 USER 10001:10001
 EXPOSE 8080
+# For the processes that serve; the API, which listens elsewhere, sets ACUSE_HEALTH_URL=http://127.0.0.1:8081/healthz.
+# release, worker and beat serve nothing: run them with --no-healthcheck (Compose: `healthcheck: {disable: true}`).
+# A worker that hangs shows in acuse_inbox_oldest_seconds of the API's /metrics.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
-    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/healthz', timeout=2)"]
-# The other processes are in the Procfile: give one of its lines as the container's command.
+    CMD python -c 'import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=2)' "${ACUSE_HEALTH_URL:-http://127.0.0.1:8080/healthz}"
+# The other processes are in the Procfile: give one of its lines to `sh -c` as the container's command.
 CMD ["python", "-m", "ingress.serve", "--host", "0.0.0.0", "--port", "8080", "--only", "receiver"]
