@@ -1,6 +1,7 @@
 """Card data never reaches the database; what merely looks like it stays."""
 
 import json
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -114,6 +115,58 @@ def test_payer_card_is_redacted_and_the_deposit_still_read() -> None:
     redacted, found = redact(body)
     assert found and b"4152313412345678" not in redacted
     assert {**json.loads(redacted), "cuentaOrdenante": None} == {**json.loads(body), "cuentaOrdenante": None}
+
+
+def repeated(part: bytes, before: bytes = b"", size: int = 100_000) -> bytes:
+    return (before + part * (size // len(part) + 1))[:size]
+
+
+COSTLY = {
+    "spaced digits": repeated(b"6 "),
+    "spaced digits of two cards": repeated(b"4 2 "),
+    "dashes": repeated(b"6-"),
+    "groups of three": repeated(b"666 "),
+    "groups of four": repeated(b"4242 "),
+    "short runs of spaced digits": repeated(b"6 " * 30 + b","),
+    "shortest runs": repeated(b"6 " * 13 + b","),
+    "card numbers": repeated(b"4242424242424242,"),
+    "shortest card numbers": repeated(b"6666666666666,"),
+    "card numbers in one text": repeated(b"4242424242424242,", before=b'"x":"'),
+    "fractions": repeated(b"0.6666666666666,"),
+    "words": repeated(b"a6666666666666"),
+    "digit UUIDs": repeated(b"66666666-6666-6666-6666-666666666666-"),
+    "CLABEs": repeated(b"646180110400000104 "),
+    "quotes": repeated(b'"', before=b'"cvv'),
+    "keys": repeated(b'"cvv":"1",'),
+    "keys without end": repeated(b'"pan":"'),
+    "lists without end": repeated(b'"cvv":[1,1'),
+    "blanks behind a key": repeated(b" ", before=b'"cvv"'),
+    "backslashes": repeated(b"\\", before=b'"cvv":"'),
+    "escaped keys": repeated(b'\\"cvv\\":\\"'),
+    "escaped digits": repeated(b"\\u0036"),
+    "line breaks behind backslashes": repeated(b"\\" * 65 + b"n6666666666666 "),
+}
+
+
+@pytest.mark.parametrize("body", COSTLY.values(), ids=COSTLY.keys())
+def test_no_body_is_costly(body: bytes) -> None:
+    """100 kB take up to 40 ms on a slow core; twice that is left for slower ones, and a square would take minutes."""
+
+    def measure() -> float:
+        began = time.process_time()
+        redact(body)
+        return time.process_time() - began
+
+    assert min(measure() for _ in range(3)) < 0.1
+
+
+def test_a_run_of_too_many_card_numbers_is_masked_as_a_whole() -> None:
+    eight, nine = (b'{"x":"' + b" ".join([b"4242424242424242"] * count) + b'"}' for count in (8, 9))
+    assert redact(eight) == (eight.replace(b"4242424242424242", b"424242******4242"), True)
+    middle = b"*" * 10 + b" " + b" ".join([b"*" * 16] * 7) + b" " + b"*" * 12
+    assert redact(nine) == (b'{"x":"424242' + middle + b'4242"}', True)
+    spaced = b'{"x":"' + b" ".join([b"6"] * 40) + b'"}'
+    assert redact(spaced) == (b'{"x":"' + b" ".join([b"6"] * 6 + [b"*"] * 30 + [b"6"] * 4) + b'"}', True)
 
 
 @settings(max_examples=300, deadline=None)

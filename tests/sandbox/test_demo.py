@@ -27,9 +27,15 @@ def processes_that_name(folder: Path) -> list[str]:
     return found
 
 
-def test_the_demo_plays_on_a_stack_of_its_own_whatever_the_environment_says_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_the_demo_plays_on_a_stack_of_its_own_whatever_the_environment_says_and_leaves_nothing_behind(
+    tmp_path: Path,
+) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ACUSE_")}
-    strays = {"ACUSE_DATABASE_URL": "postgresql://127.0.0.1:9/other", "ACUSE_STRIPE_LIVEMODE": "true", "ACUSE_PSPS": "stp"}
+    strays = {
+        "ACUSE_DATABASE_URL": "postgresql://127.0.0.1:9/other",
+        "ACUSE_STRIPE_LIVEMODE": "true",
+        "ACUSE_PSPS": "stp",
+    }
     finished = subprocess.run(
         [sys.executable, "-c", "from commands.demo import demo; demo()", "--data-dir", str(tmp_path / "none")],
         cwd=ROOT,
