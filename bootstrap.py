@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import structlog
@@ -36,7 +37,7 @@ from workers.tasks import register_tasks as register_worker_tasks
 
 T = TypeVar("T")
 
-# What one statement may take in a process of this role, and how many connections one process holds at most.
+# What one statement may take in a process of this role, and how many connections it holds at most.
 STATEMENT_SECONDS = {"receiver": 5, "api": 5, "worker": 30, "cli": 600}
 CONNECTIONS = {"receiver": 2, "api": 4, "worker": 2, "cli": 2}
 
@@ -131,7 +132,7 @@ def build_celery(config: Config | None = None) -> Celery:
         starting.connect(partial(_refuse_start, config), weak=False, dispatch_uid="acuse.check_start")
     worker_deps = _once_per_process(partial(_build_worker_deps, config, app))
     register_worker_tasks(app, worker_deps)
-    register_schedule_tasks(app, lambda: _schedule_deps(worker_deps()))
+    register_schedule_tasks(app, lambda: ScheduleDeps(*attrgetter("unit_of_work", "enqueue", "clock")(worker_deps())))
     return app
 
 
@@ -232,10 +233,6 @@ def _build_worker_deps(config: Config, app: Celery) -> WorkerDeps:
         max_attempts=config.max_attempts,
         unmatched_wait=timedelta(seconds=config.unmatched_wait_seconds),
     )
-
-
-def _schedule_deps(deps: WorkerDeps) -> ScheduleDeps:
-    return ScheduleDeps(deps.unit_of_work, deps.enqueue, deps.clock)
 
 
 def _once_per_process(build: Callable[[], T]) -> Callable[[], T]:

@@ -3,10 +3,11 @@
 import click
 
 from commands import inspect, release, sandbox, stack, stack_status
+from commands.terms import find_version
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="acuse")
+@click.version_option(find_version(), prog_name="acuse")
 def main() -> None:
     """Receive the webhooks of payment providers and move every payment to its true state exactly once."""
 

@@ -1,6 +1,5 @@
 """`acuse up`."""
 
-import importlib.metadata
 import os
 import shlex
 import socket
@@ -23,7 +22,7 @@ from commands.stack_state import (
     hold_data_dir,
     save_state,
 )
-from commands.terms import data_dir_option, fail
+from commands.terms import data_dir_option, fail, find_version
 from config import ConfigError, load_config, process_environment
 from embedded import LOOPBACK, RunningEngine, free_port
 from sandbox.keys import ensure_keys
@@ -94,7 +93,7 @@ def _run(plan: parts.Plan, began: float, sample: bool) -> None:
     complete = parts.build_environment(caller, plan, "postgresql://not-yet/known", "redis://not-yet")
     load_config(complete)  # complain before anything starts
     postgres, redis = parts.engine_children(plan.data_dir)
-    state = StackState(os.getpid(), _version(), _now(), str(plan.data_dir), plan.urls())
+    state = StackState(os.getpid(), find_version(), _now(), str(plan.data_dir), plan.urls())
     supervisor = Supervisor(partial(_show, "acuse"), lambda: _remember(state, supervisor))
     with supervisor:
         try:
@@ -166,13 +165,6 @@ def _greet(plan: parts.Plan, seconds: float) -> None:
 def _show(name: str, line: str) -> None:
     with suppress(OSError):  # nobody reads our output any more
         click.echo(f"{click.style(f'{name:<9}', fg=COLOURS.get(name, 'white'))}| {line}")
-
-
-def _version() -> str:
-    try:
-        return importlib.metadata.version("acuse")
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
 
 
 def _now() -> str:

@@ -1,5 +1,6 @@
 """What the commands have in common: their options, and how one ends that cannot go on."""
 
+import importlib.metadata
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -27,3 +28,11 @@ def fail(message: str, code: int = 1) -> NoReturn:
     """Say one line on standard error and end with this code."""
     click.echo(f"acuse: {message}", err=True)
     sys.exit(code)
+
+
+def find_version() -> str:
+    """The installed version; the image runs from its folder and has none."""
+    try:
+        return importlib.metadata.version("acuse")
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"

@@ -14,6 +14,25 @@ down_revision = None
 
 
 def upgrade() -> None:
+    _create_inbox_events()
+    _index_inbox_events()
+    _create_inbox_payloads()
+    _create_merchants()
+    _create_schedule_windows()
+    _create_waiting_references()
+    _create_deposit_accounts()
+    _create_payments()
+    _create_discrepancies()
+    _index_discrepancies()
+    _create_payment_references()
+    _create_transitions()
+    _index_transitions()
+    op.execute("create table inbox_payloads_default partition of inbox_payloads default")
+    add_partitions(op.get_bind(), months_from(datetime.now(UTC), count=3))
+    op.execute(f"insert into merchants (id, name) values ('{DEFAULT_MERCHANT_ID}', 'default')")  # noqa: S608 - a constant
+
+
+def _create_inbox_events() -> None:
     op.create_table(
         "inbox_events",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -49,6 +68,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("psp", "account", "event_key", name="uq_inbox_events_key"),
         postgresql_with={"fillfactor": "80", "autovacuum_vacuum_scale_factor": "0.02"},
     )
+
+
+def _index_inbox_events() -> None:
     op.create_index(
         "ix_inbox_events_set_aside",
         "inbox_events",
@@ -63,6 +85,9 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("status = 'received'"),
     )
+
+
+def _create_inbox_payloads() -> None:
     op.create_table(
         "inbox_payloads",
         sa.Column("event_id", sa.BigInteger(), nullable=False),
@@ -74,6 +99,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("event_id", "received_at", name="pk_inbox_payloads"),
         postgresql_partition_by="RANGE (received_at)",
     )
+
+
+def _create_merchants() -> None:
     op.create_table(
         "merchants",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -81,6 +109,9 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_merchants")),
     )
+
+
+def _create_schedule_windows() -> None:
     op.create_table(
         "schedule_windows",
         sa.Column("job", sa.Text(), nullable=False),
@@ -88,6 +119,9 @@ def upgrade() -> None:
         sa.Column("done_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("job", "window_start", name="pk_schedule_windows"),
     )
+
+
+def _create_waiting_references() -> None:
     op.create_table(
         "waiting_references",
         sa.Column("psp", sa.Text(), nullable=False),
@@ -96,6 +130,9 @@ def upgrade() -> None:
         sa.Column("event_id", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("psp", "account", "psp_ref", "event_id", name="pk_waiting_references"),
     )
+
+
+def _create_deposit_accounts() -> None:
     op.create_table(
         "deposit_accounts",
         sa.Column("psp", sa.Text(), nullable=False),
@@ -107,6 +144,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["merchant_id"], ["merchants.id"], name="fk_deposit_accounts_merchant_id"),
         sa.PrimaryKeyConstraint("psp", "account", "clabe", name="pk_deposit_accounts"),
     )
+
+
+def _create_payments() -> None:
     op.create_table(
         "payments",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -137,6 +177,17 @@ def upgrade() -> None:
         sa.Column("version", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        *_check_payments(),
+        sa.ForeignKeyConstraint(["merchant_id"], ["merchants.id"], name="fk_payments_merchant_id"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_payments")),
+        sa.UniqueConstraint("merchant_id", "id", name="uq_payments_merchant_id_id"),
+        sa.UniqueConstraint("psp", "account", "psp_payment_id", name="uq_payments_psp_payment_id"),
+        postgresql_with={"fillfactor": "80"},
+    )
+
+
+def _check_payments() -> list[sa.CheckConstraint]:
+    return [
         sa.CheckConstraint("currency ~ '^[A-Z]{3}$'", name=op.f("ck_payments_currency")),
         sa.CheckConstraint("direction in ('in', 'out')", name=op.f("ck_payments_direction")),
         sa.CheckConstraint(
@@ -150,12 +201,10 @@ def upgrade() -> None:
         sa.CheckConstraint("amount_minor >= 0", name=op.f("ck_payments_amount_minor")),
         sa.CheckConstraint("received_minor >= 0", name=op.f("ck_payments_received_minor")),
         sa.CheckConstraint("refunded_minor between 0 and received_minor", name=op.f("ck_payments_refunded_minor")),
-        sa.ForeignKeyConstraint(["merchant_id"], ["merchants.id"], name="fk_payments_merchant_id"),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_payments")),
-        sa.UniqueConstraint("merchant_id", "id", name="uq_payments_merchant_id_id"),
-        sa.UniqueConstraint("psp", "account", "psp_payment_id", name="uq_payments_psp_payment_id"),
-        postgresql_with={"fillfactor": "80"},
-    )
+    ]
+
+
+def _create_discrepancies() -> None:
     op.create_table(
         "discrepancies",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -174,9 +223,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_discrepancies")),
         sa.UniqueConstraint("event_id", "payment_id", "kind", name="uq_discrepancies_event"),
     )
+
+
+def _index_discrepancies() -> None:
     op.create_index(
         "ix_discrepancies_open", "discrepancies", ["id"], unique=False, postgresql_where=sa.text("closed_at is null")
     )
+
+
+def _create_payment_references() -> None:
     op.create_table(
         "payment_references",
         sa.Column("psp", sa.Text(), nullable=False),
@@ -186,6 +241,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["payment_id"], ["payments.id"], name="fk_payment_references_payment_id"),
         sa.PrimaryKeyConstraint("psp", "account", "psp_ref", name="pk_payment_references"),
     )
+
+
+def _create_transitions() -> None:
     op.create_table(
         "transitions",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -213,6 +271,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["payment_id"], ["payments.id"], name="fk_transitions_payment_id"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_transitions")),
     )
+
+
+def _index_transitions() -> None:
     op.create_index("ix_transitions_payment_id", "transitions", ["payment_id", "id"], unique=False)
     op.create_index(
         "uq_transitions_event_once",
@@ -221,9 +282,6 @@ def upgrade() -> None:
         unique=True,
         postgresql_where=sa.text("outcome <> 'UNMATCHED'"),
     )
-    op.execute("create table inbox_payloads_default partition of inbox_payloads default")
-    add_partitions(op.get_bind(), months_from(datetime.now(UTC), count=3))
-    op.execute(f"insert into merchants (id, name) values ('{DEFAULT_MERCHANT_ID}', 'default')")  # noqa: S608 - a constant
 
 
 def downgrade() -> None:
