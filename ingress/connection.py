@@ -6,21 +6,19 @@ The parsing is llhttp's, strictly: two lengths, bare line feeds, folded headers 
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from http import HTTPStatus
+from functools import partial
 from typing import Any, Protocol, cast
-from urllib.parse import unquote_to_bytes
 
 import httptools
 
 from ingress.answers import ROOT, Refusal, Refused, refusal_reply, reply_headers
 from ingress.framing import Limits, Request, declared_length
+from ingress.wire import Budget, Patience, encode_answer, split_target
 from ingress.wsgi import Answer
 
 HEADER_BYTES = 64 * 1024
 MOST_HEADERS = 100
 MOST_PIPELINED = 16
-LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -34,26 +32,26 @@ class Handler(Protocol):
     def count_refused(self, path: str, why: Refused) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a client may take, in seconds."""
-
-    header: float  # from the first byte of a request to the end of its head
-    body: float  # from there to the end of its body
-    idle: float  # between an answer and the next request
-
-
 class Connection(asyncio.Protocol):
     """One client. Requests that come while another is being answered wait for their turn."""
 
     def __init__(
-        self, handler: Handler, limits: Limits, patience: Patience, everyone: set["Connection"], clock: Clock
+        self,
+        handler: Handler,
+        limits: Limits,
+        patience: Patience,
+        everyone: set["Connection"],
+        budget: Budget,
+        clock: Clock,
     ) -> None:
         self._handler, self._limits, self._patience, self._everyone = handler, limits, patience, everyone
-        self._clock = clock
+        self._budget, self._clock = budget, clock
+        self._held = 0  # bytes of ours in the budget
         self._parser: Any = httptools.HttpRequestParser(self)
         self._ready: deque[tuple[Request, bool]] = deque()
         self._answering = False
+        self._handing_over = False
+        self._is_choked = False  # the client does not read its answers
         self._reading = False  # between the first byte of a request and its last
         self._deaf = False  # takes no further bytes
         self._last = False  # hangs up when what is here is answered
@@ -73,19 +71,31 @@ class Connection(asyncio.Protocol):
         self._everyone.discard(self)
         self._deaf, self._due = True, None
         self._ready.clear()
+        self._hold(-self._held)
 
     def pause_writing(self) -> None:
-        self._transport.pause_reading()  # who does not read our answers is not asked for more
+        self._is_choked = True
+        self._steer()
 
     def resume_writing(self) -> None:
-        self._transport.resume_reading()
+        self._is_choked = False
+        self._steer()
+        self._next()
+
+    def _steer(self) -> None:
+        """Read on only from who reads our answers and does not send more than we get answered."""
+        if self._is_choked or len(self._ready) >= MOST_PIPELINED:
+            self._transport.pause_reading()
+        elif not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
         if self._deaf:
             return
         if not self._reading:
             self._reading = True
-            self._due = self._clock() + self._patience.header
+            if not self._answering:
+                self._due = self._clock() + self._patience.header
         self._head_bytes += len(data)
         try:
             if not self._whole_head and self._head_bytes > HEADER_BYTES + len(data):
@@ -115,11 +125,16 @@ class Connection(asyncio.Protocol):
         self._parts: list[bytes] = []
         self._size = 0
 
+    def on_message_begin(self) -> None:
+        self._reading = True
+
     def on_url(self, url: bytes) -> None:
         self._target += url
         self._count_head(len(url))
 
     def on_header(self, raw_name: bytes, raw_value: bytes) -> None:
+        if self._whole_head:
+            return  # a trailer comes too late to say anything
         self._count += 1
         self._count_head(len(raw_name) + len(raw_value))
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
@@ -134,20 +149,32 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         self._whole_head = True
+        version, chunked = self._parser.get_http_version(), "transfer-encoding" in self._headers
+        if version not in ("1.0", "1.1") or (version == "1.0" and chunked):
+            raise Refusal(Refused.MALFORMED)
         self._method = self._parser.get_method().decode("ascii")
-        self._path, _, self._query = _split(self._target)
+        self._path, _, self._query = split_target(self._target)
         needs_body = self._path.startswith(ROOT) and self._method == "POST"
-        if needs_body or "content-length" in self._headers or "transfer-encoding" in self._headers:
+        if needs_body or "content-length" in self._headers or chunked:
             declared_length(self._headers, self._limits.max_body_bytes)
-            if self._headers.get("expect", "").lower() == "100-continue":
+            is_asked = self._headers.get("expect", "").lower() == "100-continue" and version == "1.1"
+            if is_asked and not self._answering and not self._ready:
                 self._transport.write(CONTINUE)
-            self._due = self._clock() + self._patience.body
+            if not self._answering:
+                self._due = self._clock() + self._patience.body
 
     def on_body(self, part: bytes) -> None:
         self._size += len(part)
         if self._size > self._limits.max_body_bytes:
             raise Refusal(Refused.TOO_LARGE)
         self._parts.append(part)
+        self._hold(len(part))
+
+    def _hold(self, size: int) -> None:
+        self._held += size
+        self._budget.used += size
+        if size > 0 and self._budget.used > self._budget.limit:
+            raise Refusal(Refused.BUSY)
 
     def on_message_complete(self) -> None:
         body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
@@ -156,8 +183,7 @@ class Connection(asyncio.Protocol):
         self._reading = False
         self._begin()
         self._next()
-        if len(self._ready) >= MOST_PIPELINED:
-            self._transport.pause_reading()
+        self._steer()
 
     # What we do about it.
 
@@ -168,7 +194,7 @@ class Connection(asyncio.Protocol):
         if self._transport.is_closing():
             self._transport.abort()  # it does not even read its last answer
         elif self._answering:
-            return
+            self._transport.abort()  # an answer of ours is lost; better no answer than none for ever
         elif self._reading and self._whole_head:
             self._refuse(Refused.SLOW_BODY)
         else:
@@ -186,15 +212,20 @@ class Connection(asyncio.Protocol):
         self._transport.close()
 
     def _next(self) -> None:
-        if self._answering or not self._ready:
+        """Hand over what is ready, one after the other; an answer that is there at once does not nest into the next."""
+        if self._handing_over:
             return
-        request, keeps = self._ready.popleft()
-        if not self._ready:
-            self._transport.resume_reading()
-        self._answering = True
-        self._handler.handle(request, lambda answer: self._respond(request, answer, keeps))
+        self._handing_over = True
+        while self._ready and not self._answering and not self._is_choked:
+            request, keeps = self._ready.popleft()
+            self._hold(-len(request.body))
+            self._answering = True
+            self._due = self._clock() + self._patience.answer
+            self._handler.handle(request, partial(self._respond, request, keeps))
+        self._handing_over = False
+        self._steer()
 
-    def _respond(self, request: Request, answer: Answer, keeps: bool) -> None:
+    def _respond(self, request: Request, keeps: bool, answer: Answer) -> None:
         self._answering = False
         if self._transport.is_closing():
             return
@@ -202,41 +233,21 @@ class Connection(asyncio.Protocol):
         self._write(answer, keeps, has_body=request.method != "HEAD")
         if not keeps:
             self.close()
-        elif not self._reading:
-            self._due = self._clock() + self._patience.idle
+            return
+        self._due = self._clock() + (self._patience.body if self._reading else self._patience.idle)
         self._next()
 
     def _refuse(self, why: Refused) -> None:
         """Answer what cannot be read to its end and hang up; what came whole before it has its answers first."""
-        path = _split(self._target)[0]
+        path = split_target(self._target)[0]
         self._handler.count_refused(path, why)
         self._deaf = self._last = True
         self._reading = False
         if not self._answering and not self._ready:
             reply = refusal_reply(why, path)
-            self._write(Answer(reply.status, reply_headers(reply), reply.body), keeps=False)
+            has_body = self._parser.get_method() != b"HEAD"
+            self._write(Answer(reply.status, reply_headers(reply), reply.body), keeps=False, has_body=has_body)
             self.close()
 
     def _write(self, answer: Answer, keeps: bool, has_body: bool = True) -> None:
-        lines = [LINES[answer.status]]
-        lines += [f"{name}: {value}\r\n".encode("latin-1") for name, value in answer.headers]
-        lines.append(b"\r\n" if keeps else b"connection: close\r\n\r\n")
-        if has_body:
-            lines.append(answer.body)
-        self._transport.write(b"".join(lines))
-
-
-class Refuser(asyncio.Protocol):
-    """Hangs up at once: there are too many connections already."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.close()
-
-
-def _split(target: bytes) -> tuple[str, str, str]:
-    """Path (percent-decoded, one character for each byte) and query of a request target."""
-    path, separator, query = target.partition(b"?")
-    if path[:1] != b"/":  # an absolute form names the host again
-        path = b"/" + path.partition(b"://")[2].partition(b"/")[2]
-    plain = unquote_to_bytes(path) if b"%" in path else path
-    return plain.decode("latin-1"), separator.decode(), query.decode("latin-1")
+        self._transport.write(encode_answer(answer, keeps, has_body))

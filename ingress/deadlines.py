@@ -4,6 +4,12 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
+import structlog
+
+from ingress.faults import describe_fault
+
+log = structlog.get_logger(__name__)
+
 TICK_SECONDS = 0.05
 
 
@@ -54,7 +60,10 @@ class Deadlines:
     def _tick(self) -> None:
         now, watches = self._loop.time(), self._watches
         while watches and (watches[0].due <= now or not watches[0].is_open()):
-            watches.popleft().expire()
+            try:
+                watches.popleft().expire()
+            except Exception as error:  # noqa: BLE001 - one that fails must not keep the others waiting for ever
+                log.error("deadline_failed", **describe_fault(error))
         self._is_ticking = bool(watches)
         if watches:
             self._loop.call_later(TICK_SECONDS, self._tick)

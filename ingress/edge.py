@@ -9,12 +9,17 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
+import structlog
+
 from ingress.answers import ROOT, Refusal, Refused, refusal_reply, reply_headers
 from ingress.deadlines import Deadlines, Watch
+from ingress.faults import describe_fault
 from ingress.framing import Arrival, Limits, Request
 from ingress.receiver import HOLD, Hold, Pending
 from ingress.wsgi import Answer, WsgiApp, call_wsgi, full_environ, receiver_environ
 from psps.base import Reply
+
+log = structlog.get_logger(__name__)
 
 API_THREADS = 8
 MOST_API_REQUESTS = 256
@@ -46,46 +51,54 @@ class Edge:
 
     def handle(self, request: Request, respond: Respond) -> None:
         """Have `respond` called with the answer, once, on the event loop."""
-        if request.path.startswith(ROOT):
-            self._receive(request, respond)
-        else:
-            self._serve(request, respond)
+        take = self._receive if request.path.startswith(ROOT) else self._serve
+        try:
+            answer = take(request, respond)
+        except Exception as error:  # noqa: BLE001 - a sender without an answer would wait for ever
+            log.error("request_failed", **describe_fault(error))
+            answer = self._refuse(Refused.FAULT, request.path)
+        if answer is not None:
+            respond(answer)
 
-    def _receive(self, request: Request, respond: Respond) -> None:
+    def _receive(self, request: Request, respond: Respond) -> Answer | None:
+        """The answer, or None where it comes with the commit."""
         environ = receiver_environ(request.method, request.path, request.query)
         if request.method != "POST":
-            respond(call_wsgi(self._receiver, environ))
-            return
+            return call_wsgi(self._receiver, environ)
         hold = environ[HOLD] = Hold(Arrival(request.headers, request.body, request.at), self._loop)
         answer = call_wsgi(self._receiver, environ)
         if hold.pending is None:
-            respond(answer)
-            return
+            return answer
         ticket = hold.pending.ticket
         watch = self._answers.watch(ticket.wake)
         ticket.then(partial(self._settle, request.path, hold.pending, watch, respond))
+        return None
 
     def _settle(self, path: str, pending: Pending, watch: Watch, respond: Respond) -> None:
         """The answer of a delivery that is durable now, or too late."""
         watch.close()
         try:
-            respond(_answer(pending.reply()))
+            answer = _answer(pending.reply())
         except Refusal as refusal:
-            respond(self._refuse(refusal.why, path))
+            answer = self._refuse(refusal.why, path)
+        except Exception as error:  # noqa: BLE001 - it is stored, but what it is to be answered is not known
+            log.error("reply_failed", **describe_fault(error))
+            answer = self._refuse(Refused.FAULT, path)
+        respond(answer)
 
-    def _serve(self, request: Request, respond: Respond) -> None:
+    def _serve(self, request: Request, respond: Respond) -> Answer | None:
         """Any other path: the API's application, in a thread."""
         environ = full_environ(request)
         if request.path in INLINE:
-            respond(call_wsgi(self._api, environ))
-        elif self._api_requests >= MOST_API_REQUESTS:
-            respond(self._refuse(Refused.BUSY, request.path))
-        else:
-            self._api_requests += 1
-            served = self._threads.submit(call_wsgi, self._api, environ)
-            served.add_done_callback(
-                lambda done: self._loop.call_soon_threadsafe(self._finish, done, request.path, respond)
-            )
+            return call_wsgi(self._api, environ)
+        if self._api_requests >= MOST_API_REQUESTS:
+            return self._refuse(Refused.BUSY, request.path)
+        served = self._threads.submit(call_wsgi, self._api, environ)
+        self._api_requests += 1
+        served.add_done_callback(
+            lambda done: self._loop.call_soon_threadsafe(self._finish, done, request.path, respond)
+        )
+        return None
 
     def _finish(self, done: Future[Answer], path: str, respond: Respond) -> None:
         self._api_requests -= 1

@@ -212,4 +212,7 @@ def settle(batch: Iterable[Ticket]) -> None:
 
 def _wake_all(tickets: list[Ticket]) -> None:
     for ticket in tickets:
-        ticket.wake()
+        try:
+            ticket.wake()
+        except Exception as error:  # noqa: BLE001 - one that fails must not keep the others waiting
+            log.error("inbox_writer.wake_failed", error=type(error).__name__)

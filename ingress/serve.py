@@ -15,13 +15,15 @@ import uvloop
 import bootstrap
 from config import Config, ConfigError, load_config
 from ingress.app import ApiDeps, ReceiverDeps, create_api, create_receiver
-from ingress.connection import Connection, Patience, Refuser
+from ingress.connection import Connection
 from ingress.edge import Edge
 from ingress.metrics import share_through
+from ingress.wire import Budget, Patience, Refuser
 from models.schema import NotReady
 
 BACKLOG = 2048
 MOST_CONNECTIONS = 4096
+UNVERIFIED_BYTES = 256 * 1024 * 1024  # of all bodies that are still being read or wait for their turn
 HEADER_SECONDS = 5
 GRACE_SECONDS = 1  # for bodies that are still coming when it is told to stop
 ANSWER_GRACE_SECONDS = 4
@@ -92,12 +94,13 @@ async def serve(edge: Edge, host: str, port: int, stop: asyncio.Event) -> None:
     """Serve until `stop` is set, then answer what is under way. Raises CannotServe if the port is taken."""
     loop = asyncio.get_running_loop()
     connections: set[Connection] = set()
+    budget = Budget(UNVERIFIED_BYTES)
     patience = Patience(HEADER_SECONDS, edge.limits.body_seconds, IDLE_SECONDS)
 
     def connect() -> asyncio.Protocol:
         if len(connections) >= MOST_CONNECTIONS:
             return Refuser()
-        return Connection(edge, edge.limits, patience, connections, loop.time)
+        return Connection(edge, edge.limits, patience, connections, budget, loop.time)
 
     try:
         server = await loop.create_server(connect, host, port, backlog=BACKLOG, reuse_port=False)

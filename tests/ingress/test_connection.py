@@ -139,8 +139,45 @@ def test_a_body_in_single_bytes_is_put_together(edge: Served) -> None:
         assert read_answer(connection).status == 200
 
 
+def test_a_thousand_quick_requests_behind_a_slow_one_are_all_answered_in_order(edge: Served) -> None:
+    quick = request("/healthz", {}, method="GET", length=False)
+    body, headers = signed()
+    for first in (request("/readyz", {}, method="GET", length=False), request(STRIPE, headers, body)):
+        with socket.create_connection(("127.0.0.1", edge.port), timeout=10) as connection:
+            connection.sendall(first + quick * 1500)
+            data = b""
+            while data.count(b"HTTP/1.1 200") < 1501:
+                data += connection.recv(65536)
+    assert edge.count() == 1
+
+
+def test_a_refused_head_gets_no_body(edge: Served) -> None:
+    sent = raw(b"HEAD /webhooks/stripe HTTP/1.1", b"host: x", b"content-length: x")
+    with socket.create_connection(("127.0.0.1", edge.port), timeout=5) as connection:
+        connection.sendall(sent)
+        data = b""
+        while part := connection.recv(65536):
+            data += part
+    assert data.endswith(b"\r\n\r\n")
+
+
+def test_chunks_on_http_1_0_and_other_versions_are_refused(edge: Served) -> None:
+    body, headers = signed()
+    sent = request(STRIPE, headers | {"transfer-encoding": "chunked"}, length=False) + chunked(body)
+    assert exchange(edge.port, sent.replace(b"HTTP/1.1", b"HTTP/1.0")).status == 400
+    assert exchange(edge.port, request(STRIPE, headers, body).replace(b"HTTP/1.1", b"HTTP/2.0")).status == 400
+
+
+def test_a_trailer_changes_nothing(edge: Served) -> None:
+    body, headers = signed()
+    sent = request(STRIPE, headers | {"transfer-encoding": "chunked"}, length=False) + chunked(body)
+    trailer = sent[:-2] + b"stripe-signature: t=1,v1=00\r\ncontent-length: 5\r\n\r\n"
+    assert exchange(edge.port, trailer).status in (200, 400)
+    assert edge.count() <= 1
+
+
 def test_who_does_not_read_the_answers_is_not_read_from_for_ever(edge: Served) -> None:
-    one = request("/metrics", {}, method="GET", length=False)
+    one = request("/healthz", {}, method="GET", length=False)
     with socket.create_connection(("127.0.0.1", edge.port), timeout=2) as connection:
         until = time.monotonic() + 20
         with pytest.raises(TimeoutError):
