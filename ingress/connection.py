@@ -5,31 +5,20 @@ The parsing is llhttp's, strictly: two lengths, bare line feeds, folded headers 
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import httptools
 
 from ingress.answers import ROOT, Refusal, Refused, refusal_reply, reply_headers
 from ingress.framing import Limits, Request, declared_length
-from ingress.wire import Budget, Patience, encode_answer, split_target
+from ingress.wire import Budget, Clock, Handler, Patience, encode_answer, split_target
 from ingress.wsgi import Answer
 
 HEADER_BYTES = 64 * 1024
 MOST_HEADERS = 100
 MOST_PIPELINED = 16
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-
-Clock = Callable[[], float]
-
-
-class Handler(Protocol):
-    """Whoever answers requests: `respond` is to be called once, on the event loop, now or later."""
-
-    def handle(self, request: Request, respond: Callable[[Answer], None]) -> None: ...
-    def count_refused(self, path: str, why: Refused) -> None: ...
 
 
 class Connection(asyncio.Protocol):

@@ -1,13 +1,27 @@
 """What connections share: how long and how much a client may, and how targets and answers look on the wire."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Protocol
 from urllib.parse import unquote_to_bytes
 
+from ingress.answers import Refused
+from ingress.framing import Request
 from ingress.wsgi import Answer
 
 LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+
+
+Clock = Callable[[], float]
+
+
+class Handler(Protocol):
+    """Whoever answers requests: `respond` is to be called once, on the event loop, now or later."""
+
+    def handle(self, request: Request, respond: Callable[[Answer], None]) -> None: ...
+    def count_refused(self, path: str, why: Refused) -> None: ...
 
 
 @dataclass(slots=True)

@@ -27,7 +27,8 @@ ADD_ONCE = text("""
 insert into discrepancies (payment_id, event_id, kind, ours, theirs, opened_at)
 select * from json_to_recordset(cast(:rows as json)) as t (
     payment_id uuid, event_id bigint, kind text, ours jsonb, theirs jsonb, opened_at timestamptz)
-on conflict on constraint uq_discrepancies_event do nothing
+on conflict on constraint uq_discrepancies_event
+do update set closed_at = null, closed_reason = null where discrepancies.closed_at is not null
 """)
 
 
@@ -45,7 +46,7 @@ class DiscrepancyRepository:
         self.connection = connection
 
     def add_once(self, discrepancies: Sequence[NewDiscrepancy]) -> None:
-        """Open them; those that are known already stay as they are."""
+        """Open them; those that are open stay as they are, and those that were closed are open again."""
         if discrepancies:
             self.connection.execute(ADD_ONCE, {"rows": to_json(discrepancies)})
 

@@ -116,7 +116,8 @@ class InboxStore:
         except (OperationalError, InterfaceError, PoolTimeout) as error:
             raise StoreUnavailable(type(error).__name__) from error
         except DBAPIError as error:
-            if error.connection_invalidated:
+            is_read_only = getattr(error.orig, "pgcode", None) == "25006"  # a standby that was asked by mistake
+            if error.connection_invalidated or is_read_only:
                 raise StoreUnavailable(type(error).__name__) from error
             raise DeliveryRefused(type(error).__name__) from error
         except ValueError as error:  # psycopg2: text with NUL characters

@@ -69,7 +69,7 @@ class MovedPayment:
     place_at: datetime
     place_rank: int
     place_key: str
-    details: dict[str, Any]  # the columns of DETAILS; those that are missing keep what is there
+    details: dict[str, Any]  # method, merchant_reference, expires_at and crypto_*; what is missing is not known
     clabe: str | None
     updated_at: datetime
 
@@ -134,13 +134,10 @@ MOVE = text("""
 update payments p set state = m.state, amount_minor = m.amount_minor, received_minor = m.received_minor,
     refunded_minor = m.refunded_minor, currency = m.currency, place_at = m.place_at, place_rank = m.place_rank,
     place_key = m.place_key, version = p.version + 1, updated_at = m.updated_at, clabe = coalesce(p.clabe, m.clabe),
-    method = case when p.origin = 'api' then p.method else coalesce(d.method, p.method) end,
-    merchant_reference = case when p.origin = 'api' then p.merchant_reference
-                              else coalesce(d.merchant_reference, p.merchant_reference) end,
-    expires_at = coalesce(d.expires_at, p.expires_at), crypto_asset = coalesce(d.crypto_asset, p.crypto_asset),
-    crypto_network = coalesce(d.crypto_network, p.crypto_network),
-    crypto_base_units = coalesce(d.crypto_base_units, p.crypto_base_units),
-    crypto_scale = coalesce(d.crypto_scale, p.crypto_scale), crypto_tx_hash = coalesce(d.crypto_tx_hash, p.crypto_tx_hash)
+    method = case when p.origin = 'api' then p.method else coalesce(d.method, 'unknown') end,
+    merchant_reference = case when p.origin = 'api' then p.merchant_reference else d.merchant_reference end,
+    expires_at = d.expires_at, crypto_asset = d.crypto_asset, crypto_network = d.crypto_network,
+    crypto_base_units = d.crypto_base_units, crypto_scale = d.crypto_scale, crypto_tx_hash = d.crypto_tx_hash
 from json_to_recordset(cast(:rows as json)) as m (
     id uuid, version bigint, from_state text, state text, amount_minor bigint, received_minor bigint,
     refunded_minor bigint, currency text, place_at timestamptz, place_rank smallint, place_key text, details json,

@@ -31,6 +31,12 @@ class DatabaseUnavailable(Exception):
     """The database is down, slow or out of connections. Nothing was stored."""
 
 
+def _is_too_much(error: Exception) -> bool:
+    """Whether the database is there and refuses the statement: it took too long or went beyond a limit."""
+    code = getattr(getattr(error, "orig", None), "pgcode", None) or ""
+    return code == "57014" or code.startswith("54")
+
+
 class UnitOfWork:
     """`with UnitOfWork(engine) as work:` - leaving the block rolls back unless `work.commit()` was said."""
 
@@ -65,7 +71,7 @@ class UnitOfWork:
         self.connection.close()
         if isinstance(error, DBAPIError) and getattr(error.orig, "pgcode", None) in CONTENTION:
             raise Contention from error
-        if isinstance(error, OperationalError | InterfaceError | PoolTimeout):
+        if isinstance(error, OperationalError | InterfaceError | PoolTimeout) and not _is_too_much(error):
             raise DatabaseUnavailable(type(error).__name__) from error
 
     def add_payload_partitions(self, now: datetime, months: int) -> None:

@@ -70,13 +70,15 @@ returning e.id
 
 CLAIM_TRIED = text("""
 update inbox_events set attempts = attempts + 1, lease_until = :until, lease_token = :token
-where id = :id and processed_at is null and attempts > 0 and (lease_until is null or lease_until < :now)
+where id = :id and processed_at is null and attempts > 0 and next_attempt_at <= :now
+    and (lease_until is null or lease_until < :now)
 returning id
 """)
 
 TRIED = text("""
 select id from inbox_events
-where id = any(:ids) and processed_at is null and attempts > 0 and (lease_until is null or lease_until < :now)
+where id = any(:ids) and processed_at is null and attempts > 0 and next_attempt_at <= :now
+    and (lease_until is null or lease_until < :now)
 order by id
 """)
 
@@ -106,7 +108,12 @@ where status = 'received' and next_attempt_at <= :now and (lease_until is null o
 order by next_attempt_at limit :limit
 """)
 
-RING_LATER = text("update inbox_events set next_attempt_at = :at where id = any(:ids) and processed_at is null")
+# One that was tried keeps its time: it is what holds back an attempt that comes too early.
+RING_LATER = text("""
+update inbox_events set next_attempt_at = :at
+where id = any(:ids) and processed_at is null and attempts = 0 and next_attempt_at <= :now
+    and (lease_until is null or lease_until < :now)
+""")
 
 REPLAY = text("""
 update inbox_events set status = 'received', attempts = 0, reason = null, processed_at = null, next_attempt_at = :now
@@ -146,7 +153,7 @@ class WorkRepository:
         return list(self.connection.scalars(CLAIM_TRIED, values))
 
     def list_tried(self, ids: Sequence[int], now: datetime) -> list[int]:
-        """Those of these events that were tried before, are unfinished and free."""
+        """Those of these events that were tried before, are unfinished and free, and whose time has come again."""
         return list(self.connection.scalars(TRIED, {"ids": list(ids), "now": now}))
 
     def list_claimed(self, ids: Sequence[int], token: UUID) -> list[ClaimedEvent]:
@@ -186,9 +193,9 @@ class WorkRepository:
         """Ids of unfinished events whose time has come and that nobody works on, the longest due first."""
         return list(self.connection.scalars(DUE, {"now": now, "limit": limit}))
 
-    def ring_later(self, ids: Sequence[int], at: datetime) -> None:
-        """Take events out of `list_due` until then; whoever was rung for them may work on them meanwhile."""
-        self.connection.execute(RING_LATER, {"ids": list(ids), "at": at})
+    def ring_later(self, ids: Sequence[int], now: datetime, at: datetime) -> None:
+        """Take fresh events out of `list_due` until then; whoever was rung for them may work on them meanwhile."""
+        self.connection.execute(RING_LATER, {"ids": list(ids), "now": now, "at": at})
 
     def replay(self, ids: Sequence[int], now: datetime) -> list[int]:
         """Make parked and ignored events unfinished again; the ids that were."""

@@ -42,7 +42,7 @@ def sweep(deps: ScheduleDeps) -> int:
         if not work.windows.take("sweep", find_window(now, SWEEP_SECONDS / 2)):
             return 0
         due = work.work.list_due(now, SWEEP_LIMIT)
-        work.work.ring_later(due, now + RING_AGAIN_AFTER)
+        work.work.ring_later(due, now, now + RING_AGAIN_AFTER)
         work.commit_lazily()
     for start in range(0, len(due), RING_SIZE):
         deps.enqueue(due[start : start + RING_SIZE])

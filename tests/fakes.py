@@ -69,7 +69,10 @@ class FakeWork:
         return [
             i
             for i, e in events.items()
-            if e.status == InboxStatus.RECEIVED and e.claimed.attempts and (e.lease_until or now) <= now
+            if e.status == InboxStatus.RECEIVED
+            and e.claimed.attempts
+            and e.next_attempt_at <= now
+            and (e.lease_until or now) <= now
         ]
 
     def _lease(self, event_id: int, token: UUID, until: datetime) -> int:
@@ -103,9 +106,9 @@ class FakeWork:
         ]
         return [i for _, i in sorted(due)[:limit]]
 
-    def ring_later(self, ids: Sequence[int], at: datetime) -> None:
-        for i in ids:
-            if self.data.events[i].status == InboxStatus.RECEIVED:
+    def ring_later(self, ids: Sequence[int], now: datetime, at: datetime) -> None:
+        for i in set(ids) & set(self.list_due(now, len(self.data.events))):
+            if not self.data.events[i].claimed.attempts:
                 self.data.events[i].next_attempt_at = at
 
     def replay(self, ids: Sequence[int], now: datetime) -> list[int]:
@@ -195,6 +198,7 @@ class FakeDiscrepancies:
     def add_once(self, discrepancies: Sequence[NewDiscrepancy]) -> None:
         for one in discrepancies:
             self.data.discrepancies.setdefault((one.event_id, one.payment_id, one.kind), one)
+            self.data.closed.discard((one.event_id, one.payment_id, one.kind))
 
     def close(self, explained: Sequence[tuple[UUID, int]], reason: str, now: datetime) -> None:
         for event_id, payment_id, kind in self.data.discrepancies:

@@ -27,6 +27,7 @@ class _Progress:
     past: list[Fact]
     items: list[Item]
     event_ids: dict[str, int] = field(default_factory=dict)  # of every fact in `past`, by its key
+    verdicts: dict[str, NewDiscrepancy | None] = field(default_factory=dict)  # the last about a fact; None: it is legal
 
 
 def apply_items(
@@ -45,11 +46,13 @@ def apply_items(
             one.event_ids[item.fact.key] = item.event.id
             decided = decide(one.base, one.current, one.place, one.past, item.fact)
             transitions.append(_record(one, item, decided, now, is_adopted=one.payment.id in adopted))
-            discrepancies += _open(one, item, decided, now)
-            explained += [(one.payment.id, one.event_ids[fact.key]) for fact in decided.allowed]
+            one.verdicts |= dict.fromkeys(fact.key for fact in decided.allowed)
+            one.verdicts |= {found.theirs["key"]: found for found in _open(one, item, decided, now)}
             one.past.append(item.fact)
             one.current, one.place = decided.standing, decided.place
         moves.append(_move(one, now))
+        discrepancies += [found for found in one.verdicts.values() if found]
+        explained += [(one.payment.id, one.event_ids[key]) for key, found in one.verdicts.items() if not found]
     work.payments.move(moves)
     work.transitions.add(transitions)
     work.discrepancies.close(explained, "explained by an event that came later", now)
@@ -81,7 +84,10 @@ def _start(payment: LockedPayment, items: list[Item]) -> _Progress:
         details=payment.details,
     )
     # What a merchant asked for stands; what a webhook brought is part of the fold.
-    base = Standing(amount=current.amount, currency=current.currency) if payment.origin is Origin.API else Standing()
+    is_ours = payment.origin is Origin.API
+    base = (
+        Standing(amount=current.amount, currency=current.currency, details=current.details) if is_ours else Standing()
+    )
     place = None
     if payment.place_at is not None:
         place = (payment.place_at, payment.place_rank or 0, payment.place_key or "")

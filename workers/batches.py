@@ -31,7 +31,8 @@ def store_batch(
         matched = match_items(deps, work.payments, items, now)
         lost = [item for i, item in enumerate(items) if i not in matched.payment_ids]
         waiting = {item.event.id: postponed for item in lost if (postponed := _find_pause(deps, item, now))}
-        pairs = [(items[i], payment) for i, payment in matched.payment_ids.items() if items[i].event.id not in waiting]
+        whole = {item.event.id for item in items} - {item.event.id for item in lost}  # a delivery goes in one piece
+        pairs = [(items[i], payment) for i, payment in matched.payment_ids.items() if items[i].event.id in whole]
         unmatched = [item for item in lost if item.event.id not in waiting]
         results = [*finished, *_finish(pairs, unmatched)]
         work.work.finish(results, token, now)  # first, so that who lost the lease touches no payment

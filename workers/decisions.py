@@ -69,7 +69,7 @@ def _count_disputes(standing: Standing, fact: Fact) -> Standing:
     if fact.kind is K.DISPUTED:
         return replace(standing, open_disputes=standing.open_disputes | ref)
     if fact.kind is K.DISPUTE_WON:
-        return replace(standing, open_disputes=standing.open_disputes - ref)
+        return replace(standing, open_disputes=standing.open_disputes - ref, lost_disputes=standing.lost_disputes - ref)
     if fact.kind is K.DISPUTE_LOST:
         lost = standing.lost_disputes | ref
         return replace(standing, open_disputes=standing.open_disputes - ref, lost_disputes=lost)
@@ -91,7 +91,7 @@ def _count_refunds(standing: Standing, fact: Fact) -> Standing:
         # A completion that was only implied may not have told how much had come.
         received = standing.received or fact.received or fact.amount or 0
         return replace(standing, refunded=fact.refunded, received=received)
-    if fact.kind is K.REFUND_FAILED and fact.refund_ref not in standing.failed_refunds:
+    if fact.kind is K.REFUND_FAILED and (fact.refund_ref or "") not in standing.failed_refunds:
         left = max(0, standing.refunded - (fact.refund_minor or 0))
         return replace(standing, refunded=left, failed_refunds=standing.failed_refunds | {fact.refund_ref or ""})
     return standing

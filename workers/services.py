@@ -50,7 +50,14 @@ def _claim(deps: WorkerDeps, ids: Sequence[int], token: UUID, size: int) -> list
         else:
             taken = work.work.claim_tried(ids[0], token, now, now + deps.lease)
         work.commit_lazily()  # the attempt counts even if this process dies on the event
-        return work.work.list_claimed(taken, token) if taken else []
+        claimed = work.work.list_claimed(taken, token) if taken else []
+        gone = set(taken) - {event.id for event in claimed}
+        if gone:
+            lost = [Finished(i, InboxStatus.PARKED, "its payload is gone") for i in gone]
+            work.work.finish(lost, token, now)
+            work.commit()
+            log.error("payloads_gone", event_ids=sorted(gone))
+        return claimed
 
 
 def _process_tried(deps: WorkerDeps, event_id: int, token: UUID) -> None:

@@ -145,7 +145,7 @@ def test_what_was_rung_is_not_due_for_a_while(side: Side) -> None:
     with side.begin() as work:
         assert work.work.list_due(NOON, 10) == [], "the doorbell comes first"
         assert work.work.list_due(NOON + MINUTE, 10) == [event_id]
-        work.work.ring_later([event_id], NOON + 2 * MINUTE)
+        work.work.ring_later([event_id], NOON + MINUTE, NOON + 2 * MINUTE)
         work.commit()
         assert work.work.list_due(NOON + MINUTE, 10) == []
         assert work.work.list_due(NOON + 2 * MINUTE, 10) == [event_id]

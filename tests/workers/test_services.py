@@ -357,3 +357,46 @@ def test_workers_on_many_payments_in_opposite_orders_do_not_block_each_other(des
     race(lambda: process_events(desk.deps, first), lambda: process_events(desk.deps, second))
     assert desk.rows("select state, count(*) from payments group by state") == [("partially_refunded", 40)]
     assert {status for status, _ in desk.statuses()} == {"processed"}
+
+
+def test_rings_that_come_too_early_spend_no_attempts(desk: Desk) -> None:
+    ids = desk.receive(write_delivery(poison=True, **PAID))
+    for _ in range(5):
+        process_events(desk.deps, ids)
+    assert desk.rows("select status, attempts from inbox_events") == [("received", 1)]
+
+
+def test_an_event_without_its_payload_is_parked(desk: Desk) -> None:
+    ids = desk.put(write_delivery(payment="p1", **PAID), write_delivery(payment="p2", **PAID))
+    with desk.engine.begin() as connection:
+        connection.execute(text("delete from inbox_payloads where event_id = :id"), {"id": ids[0]})
+    process_events(desk.deps, ids)
+    assert desk.statuses() == [("parked", "its payload is gone"), ("processed", None)]
+
+
+REFUSED_AND_EXPLAINED = {
+    "completed": {"at": at(0), **PAID},
+    "returned": {"at": at(50), "kind": "returned"},
+    "refunded": {"at": at(10), "kind": "refunded", "refunded_minor": 400},
+    "refund_failed": {"at": at(20), "kind": "refund_failed", "refund_ref": "re_1", "refund_minor": 400},
+    "canceled": {"at": at(30), "kind": "canceled"},
+    "disputed": {"at": at(40), "kind": "disputed", "dispute_ref": "dp_1"},
+}
+
+
+def test_open_discrepancies_do_not_depend_on_the_order_or_the_batches(desk: Desk) -> None:
+    orders = list(itertools.permutations(REFUSED_AND_EXPLAINED))[::29]
+    for number, order in enumerate(orders):
+        said = [
+            write_delivery(payment=f"p{number}", key=f"{number:03}-{name}", **REFUSED_AND_EXPLAINED[name])
+            for name in order
+        ]
+        size = number % 3 + 1
+        for start in range(0, len(said), size):
+            desk.receive(*said[start : start + size])
+    found = desk.rows(
+        """select p.psp_payment_id, p.state, array_agg(d.theirs->>'kind' || ' ' || d.kind order by d.theirs->>'kind', d.kind) from payments p
+           left join discrepancies d on d.payment_id = p.id and d.closed_at is null group by 1, 2"""
+    )
+    assert len(found) == len(orders)
+    assert len({(state, tuple(open_ones)) for _, state, open_ones in found}) == 1, found
