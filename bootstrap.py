@@ -41,8 +41,8 @@ T = TypeVar("T")
 STATEMENT_SECONDS = {"receiver": 5, "api": 5, "worker": 30, "cli": 600}
 CONNECTIONS = {"receiver": 2, "api": 4, "worker": 2, "cli": 2}
 
-# Receiver and workers only ever look up rows by index. The table of events is a queue: its statistics are from some other minute,
-# and a plan that was right for an empty queue reads all of a long one.
+# Receiver and workers only ever look up rows by index. The table of events is a queue: its statistics are from some
+# other minute, and a plan that was right for an empty queue reads all of a long one.
 PLANNER = {
     "enable_seqscan": "off",
     "enable_bitmapscan": "off",
@@ -216,8 +216,8 @@ def _check_broker(app: Celery) -> None:
 
 def _count_inbox(engine: Engine) -> list[tuple[str, str, int, float]]:
     with UnitOfWork(engine) as work:
-        unfinished = [(psp, "received", count, age) for psp, count, age in work.work.count_unfinished(utc_now())]
-        return unfinished + [(psp, status, count, 0.0) for psp, status, count in work.work.count_set_aside()]
+        unfinished = [(psp, "received", count, age) for psp, count, age in work.inbox.count_unfinished(utc_now())]
+        return unfinished + [(psp, status, count, 0.0) for psp, status, count in work.inbox.count_set_aside()]
 
 
 def _build_worker_deps(config: Config, app: Celery) -> WorkerDeps:

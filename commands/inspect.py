@@ -58,7 +58,7 @@ def replay_events(event_ids: tuple[int, ...], data_dir: Path, as_json: bool) -> 
     """Process parked or ignored events again. Exit 1 if one of them is neither."""
     config = stack_config(data_dir)
     with open_work(config) as work:
-        replayed = work.work.replay(list(event_ids), utc_now())
+        replayed = work.inbox.replay(list(event_ids), utc_now())
         work.commit()
     left = sorted(set(event_ids) - set(replayed))
     if replayed:

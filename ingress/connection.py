@@ -73,9 +73,11 @@ class Connection(asyncio.Protocol):
 
     def _steer(self) -> None:
         """Read on only from who reads our answers and does not send more than we get answered."""
+        if self._transport.is_closing():
+            return
         if self._is_choked or len(self._ready) >= MOST_PIPELINED:
             self._transport.pause_reading()
-        elif not self._transport.is_closing():
+        else:
             self._transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
@@ -180,10 +182,8 @@ class Connection(asyncio.Protocol):
         """Called a few times each second: has the client taken too long?"""
         if self._due is None or now < self._due:
             return
-        if self._transport.is_closing():
-            self._transport.abort()  # it does not even read its last answer
-        elif self._answering:
-            self._transport.abort()  # an answer of ours is lost; better no answer than none for ever
+        if self._transport.is_closing() or self._answering:
+            self._transport.abort()  # it does not read its last answer, or an answer of ours was lost
         elif self._reading and self._whole_head:
             self._refuse(Refused.SLOW_BODY)
         else:
@@ -205,7 +205,7 @@ class Connection(asyncio.Protocol):
         if self._handing_over:
             return
         self._handing_over = True
-        while self._ready and not self._answering and not self._is_choked:
+        while self._ready and not (self._answering or self._is_choked or self._transport.is_closing()):
             request, keeps = self._ready.popleft()
             self._hold(-len(request.body))
             self._answering = True

@@ -40,7 +40,7 @@ def _is_too_much(error: Exception) -> bool:
 class UnitOfWork:
     """`with UnitOfWork(engine) as work:` - leaving the block rolls back unless `work.commit()` was said."""
 
-    work: WorkRepository
+    inbox: WorkRepository
     payments: PaymentRepository
     transitions: TransitionRepository
     discrepancies: DiscrepancyRepository
@@ -56,7 +56,7 @@ class UnitOfWork:
             self.connection: Connection = self.engine.connect()
         except (OperationalError, InterfaceError, PoolTimeout) as error:
             raise DatabaseUnavailable(type(error).__name__) from error
-        self.work = WorkRepository(self.connection)
+        self.inbox = WorkRepository(self.connection)
         self.payments = PaymentRepository(self.connection)
         self.transitions = TransitionRepository(self.connection)
         self.discrepancies = DiscrepancyRepository(self.connection)

@@ -41,8 +41,8 @@ def sweep(deps: ScheduleDeps) -> int:
     with deps.unit_of_work() as work:
         if not work.windows.take("sweep", find_window(now, SWEEP_SECONDS / 2)):
             return 0
-        due = work.work.list_due(now, SWEEP_LIMIT)
-        work.work.ring_later(due, now, now + RING_AGAIN_AFTER)
+        due = work.inbox.list_due(now, SWEEP_LIMIT)
+        work.inbox.ring_later(due, now, now + RING_AGAIN_AFTER)
         work.commit_lazily()
     for start in range(0, len(due), RING_SIZE):
         deps.enqueue(due[start : start + RING_SIZE])
@@ -59,5 +59,5 @@ def keep_house(deps: ScheduleDeps) -> None:
             return
         work.add_payload_partitions(now, MONTHS_AHEAD)
         work.windows.forget(now - WINDOWS_KEPT)
-        work.work.replay(work.waiting.take_known(), now)
+        work.inbox.replay(work.waiting.take_known(), now)
         work.commit()

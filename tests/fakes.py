@@ -242,7 +242,7 @@ class FakeUnitOfWork:
 
     def __enter__(self) -> Self:
         self.data = copy.deepcopy(self.stored)
-        self.work, self.payments = FakeWork(self.data), FakePayments(self.data)
+        self.inbox, self.payments = FakeWork(self.data), FakePayments(self.data)
         self.transitions, self.discrepancies = FakeTransitions(self.data), FakeDiscrepancies(self.data)
         self.windows, self.waiting = FakeWindows(self.data), FakeWaiting(self.data)
         return self

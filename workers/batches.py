@@ -35,11 +35,11 @@ def store_batch(
         pairs = [(items[i], payment) for i, payment in matched.payment_ids.items() if items[i].event.id in whole]
         unmatched = [item for item in lost if item.event.id not in waiting]
         results = [*finished, *_finish(pairs, unmatched)]
-        work.work.finish(results, token, now)  # first, so that who lost the lease touches no payment
-        work.work.postpone(list(waiting.values()), token)
+        work.inbox.finish(results, token, now)  # first, so that who lost the lease touches no payment
+        work.inbox.postpone(list(waiting.values()), token)
         transitions = apply_items(work, pairs, matched.adopted, now)
         work.payments.add_references(matched.references)
-        work.work.replay(work.waiting.take(matched.references), now)  # events that came before their payment
+        work.inbox.replay(work.waiting.take(matched.references), now)  # events that came before their payment
         work.transitions.add([_record_unmatched(item, now) for item in unmatched])
         work.waiting.add([w for item in unmatched for w in _wait_for(item)])
         work.commit()

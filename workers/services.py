@@ -2,16 +2,16 @@
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 import structlog
 
 from models.states import InboxStatus
 from models.unit_of_work import Contention, DatabaseUnavailable
-from models.work import ClaimedEvent, Finished, LeaseLost, Postponed
+from models.work import ClaimedEvent, Finished, LeaseLost, Postponed, WorkRepository
 from workers.batches import count_batch, store_batch
 from workers.dependencies import WorkerDeps
 from workers.reading import read_event
@@ -24,6 +24,9 @@ RETRY_AFTER = (timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2)
 GIVEN_BACK_FOR = timedelta(seconds=5)
 
 
+Claim = Callable[[WorkRepository, datetime, datetime], list[int]]  # from now until when; the ids that it got
+
+
 def process_events(deps: WorkerDeps, ids: Sequence[int]) -> None:
     """Process those of these inbox events that are unfinished and free, and some that wait to be rung for.
 
@@ -31,37 +34,34 @@ def process_events(deps: WorkerDeps, ids: Sequence[int]) -> None:
     its own, so that an event which kills its worker spends nobody's attempts but its own.
     """
     token = uuid4()
-    fresh = _claim(deps, ids, token, BATCH_SIZE)
+    fresh = _claim(deps, token, lambda inbox, now, until: inbox.claim_fresh(ids, token, now, until, BATCH_SIZE))
     if fresh:
         _process_batch(deps, fresh, token)
     if len(fresh) < len(ids) or not {event.id for event in fresh}.issuperset(ids):
         with deps.unit_of_work() as work:
-            tried = work.work.list_tried(ids, deps.clock())
+            tried = work.inbox.list_tried(ids, deps.clock())
         for event_id in tried:
             _process_tried(deps, event_id, token)
 
 
-def _claim(deps: WorkerDeps, ids: Sequence[int], token: UUID, size: int) -> list[ClaimedEvent]:
-    """Claim fresh events, or with `size` 0 one that was tried; what the claim got."""
+def _claim(deps: WorkerDeps, token: UUID, take: Claim) -> list[ClaimedEvent]:
+    """Take leases, count the attempts, and load what was taken."""
     now = deps.clock()
     with deps.unit_of_work() as work:
-        if size:
-            taken = work.work.claim_fresh(ids, token, now, now + deps.lease, size)
-        else:
-            taken = work.work.claim_tried(ids[0], token, now, now + deps.lease)
+        taken = take(work.inbox, now, now + deps.lease)
         work.commit_lazily()  # the attempt counts even if this process dies on the event
-        claimed = work.work.list_claimed(taken, token) if taken else []
+        claimed = work.inbox.list_claimed(taken, token) if taken else []
         gone = set(taken) - {event.id for event in claimed}
         if gone:
             lost = [Finished(i, InboxStatus.PARKED, "its payload is gone") for i in gone]
-            work.work.finish(lost, token, now)
+            work.inbox.finish(lost, token, now)
             work.commit()
             log.error("payloads_gone", event_ids=sorted(gone))
         return claimed
 
 
 def _process_tried(deps: WorkerDeps, event_id: int, token: UUID) -> None:
-    for event in _claim(deps, [event_id], token, size=0):
+    for event in _claim(deps, token, lambda inbox, now, until: inbox.claim_tried(event_id, token, now, until)):
         if event.attempts > deps.max_attempts:
             _park(deps, event, token, f"gave up after {deps.max_attempts} attempts")
         else:
@@ -109,13 +109,13 @@ def _give_back(deps: WorkerDeps, events: Sequence[ClaimedEvent], token: UUID, at
     reason = "the database was busy" if not attempts_spent else "ran out of time"
     given = [Postponed(e.id, later, e.attempts - 1 + attempts_spent, reason) for e in events]
     with suppress(LeaseLost, Contention, DatabaseUnavailable), deps.unit_of_work() as work:
-        work.work.postpone(given, token)
+        work.inbox.postpone(given, token)
         work.commit()
 
 
 def _park(deps: WorkerDeps, event: ClaimedEvent, token: UUID, reason: str) -> None:
     with suppress(LeaseLost, Contention, DatabaseUnavailable), deps.unit_of_work() as work:
-        work.work.finish([Finished(event.id, InboxStatus.PARKED, reason)], token, deps.clock())
+        work.inbox.finish([Finished(event.id, InboxStatus.PARKED, reason)], token, deps.clock())
         work.commit()
     log.error("event_parked", event_id=event.id, psp=event.psp, reason=reason)
 
@@ -131,7 +131,7 @@ def _record_failure(deps: WorkerDeps, event: ClaimedEvent, token: UUID, error: E
     pause = RETRY_AFTER[min(event.attempts, len(RETRY_AFTER)) - 1]
     with suppress(LeaseLost, Contention, DatabaseUnavailable), deps.unit_of_work() as work:
         again = Postponed(event.id, deps.clock() + pause, event.attempts, f"failed with {name}")
-        work.work.postpone([again], token)
+        work.inbox.postpone([again], token)
         work.commit()
 
 

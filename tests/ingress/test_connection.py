@@ -151,6 +151,18 @@ def test_a_thousand_quick_requests_behind_a_slow_one_are_all_answered_in_order(e
     assert edge.count() == 1
 
 
+def test_what_follows_a_last_request_is_not_taken(edge: Served) -> None:
+    quick = request("/healthz", {}, method="GET", length=False)
+    last = request("/healthz", {"connection": "close"}, method="GET", length=False)
+    with socket.create_connection(("127.0.0.1", edge.port), timeout=5) as connection:
+        connection.sendall(request("/readyz", {}, method="GET", length=False) + last + quick * 40)
+        data = b""
+        while part := connection.recv(65536):
+            data += part
+    assert data.count(b"HTTP/1.1 200") == 2
+    assert exchange(edge.port, quick).status == 200
+
+
 def test_a_refused_head_gets_no_body(edge: Served) -> None:
     sent = raw(b"HEAD /webhooks/stripe HTTP/1.1", b"host: x", b"content-length: x")
     with socket.create_connection(("127.0.0.1", edge.port), timeout=5) as connection:

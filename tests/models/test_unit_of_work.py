@@ -41,11 +41,11 @@ def side(request: pytest.FixtureRequest) -> Side:
 
 def claim(side: Side, ids: list[int], token: UUID, now: Any = NOON) -> list[int]:
     with side.begin() as work:
-        taken = work.work.claim_fresh(ids, token, now, now + MINUTE, len(ids))
-        for tried in work.work.list_tried(ids, now):
-            taken += work.work.claim_tried(tried, token, now, now + MINUTE)
+        taken = work.inbox.claim_fresh(ids, token, now, now + MINUTE, len(ids))
+        for tried in work.inbox.list_tried(ids, now):
+            taken += work.inbox.claim_tried(tried, token, now, now + MINUTE)
         work.commit()
-        return [event.id for event in work.work.list_claimed(taken, token)]
+        return [event.id for event in work.inbox.list_claimed(taken, token)]
 
 
 def add_payment(side: Side, psp_payment_id: str) -> UUID:
@@ -96,10 +96,10 @@ def test_a_small_ring_takes_fresh_events_along_but_none_that_was_tried(side: Sid
     token = uuid4()
     claim(side, [tried], token)
     with side.begin() as work:
-        work.work.postpone([Postponed(tried, NOON - MINUTE, 1, "failed")], token)
+        work.inbox.postpone([Postponed(tried, NOON - MINUTE, 1, "failed")], token)
         work.commit()
     with side.begin() as work:
-        taken = work.work.claim_fresh([fresh[3]], uuid4(), NOON, NOON + MINUTE, size=3)
+        taken = work.inbox.claim_fresh([fresh[3]], uuid4(), NOON, NOON + MINUTE, size=3)
     assert sorted(taken) == [fresh[0], fresh[1], fresh[3]]
 
 
@@ -109,7 +109,7 @@ def test_every_claim_counts_an_attempt(side: Side) -> None:
         token = uuid4()
         claim(side, [event_id], token, NOON + attempt * 2 * MINUTE)
         with side.begin() as work:
-            assert [e.attempts for e in work.work.list_claimed([event_id], token)] == [attempt]
+            assert [e.attempts for e in work.inbox.list_claimed([event_id], token)] == [attempt]
 
 
 def test_who_lost_the_lease_cannot_finish(side: Side) -> None:
@@ -119,9 +119,9 @@ def test_who_lost_the_lease_cannot_finish(side: Side) -> None:
     claim(side, [event_id], new, NOON + 2 * MINUTE)
     done = Finished(event_id, InboxStatus.PROCESSED, None)
     with pytest.raises(LeaseLost), side.begin() as work:
-        work.work.finish([done], old, NOON)
+        work.inbox.finish([done], old, NOON)
     with side.begin() as work:
-        work.work.finish([done], new, NOON)
+        work.inbox.finish([done], new, NOON)
         work.commit()
     assert claim(side, [event_id], uuid4(), NOON + 9 * MINUTE) == []
 
@@ -130,25 +130,25 @@ def test_a_postponed_event_is_due_at_its_time_and_keeps_its_attempts(side: Side)
     event_id, token = side.put(write_delivery(kind="completed")), uuid4()
     claim(side, [event_id], token)
     with side.begin() as work:
-        work.work.postpone([Postponed(event_id, NOON + 9 * MINUTE, 0, "waiting")], token)
+        work.inbox.postpone([Postponed(event_id, NOON + 9 * MINUTE, 0, "waiting")], token)
         work.commit()
-        assert work.work.list_due(NOON + 8 * MINUTE, 10) == []
-        assert work.work.list_due(NOON + 9 * MINUTE, 10) == [event_id]
+        assert work.inbox.list_due(NOON + 8 * MINUTE, 10) == []
+        assert work.inbox.list_due(NOON + 9 * MINUTE, 10) == [event_id]
     token = uuid4()
     claim(side, [event_id], token, NOON + 9 * MINUTE)
     with side.begin() as work:
-        assert [e.attempts for e in work.work.list_claimed([event_id], token)] == [1]
+        assert [e.attempts for e in work.inbox.list_claimed([event_id], token)] == [1]
 
 
 def test_what_was_rung_is_not_due_for_a_while(side: Side) -> None:
     event_id = side.put(write_delivery(kind="completed"))
     with side.begin() as work:
-        assert work.work.list_due(NOON, 10) == [], "the doorbell comes first"
-        assert work.work.list_due(NOON + MINUTE, 10) == [event_id]
-        work.work.ring_later([event_id], NOON + MINUTE, NOON + 2 * MINUTE)
+        assert work.inbox.list_due(NOON, 10) == [], "the doorbell comes first"
+        assert work.inbox.list_due(NOON + MINUTE, 10) == [event_id]
+        work.inbox.ring_later([event_id], NOON + MINUTE, NOON + 2 * MINUTE)
         work.commit()
-        assert work.work.list_due(NOON + MINUTE, 10) == []
-        assert work.work.list_due(NOON + 2 * MINUTE, 10) == [event_id]
+        assert work.inbox.list_due(NOON + MINUTE, 10) == []
+        assert work.inbox.list_due(NOON + 2 * MINUTE, 10) == [event_id]
 
 
 def test_only_what_was_set_aside_can_be_replayed(side: Side) -> None:
@@ -157,8 +157,8 @@ def test_only_what_was_set_aside_can_be_replayed(side: Side) -> None:
     claim(side, ids, token)
     with side.begin() as work:
         statuses = (InboxStatus.PROCESSED, InboxStatus.PARKED, InboxStatus.IGNORED)
-        work.work.finish([Finished(i, status, "x") for i, status in zip(ids, statuses, strict=True)], token, NOON)
-        assert work.work.replay(ids, NOON) == ids[1:]
+        work.inbox.finish([Finished(i, status, "x") for i, status in zip(ids, statuses, strict=True)], token, NOON)
+        assert work.inbox.replay(ids, NOON) == ids[1:]
         work.commit()
     assert claim(side, ids, uuid4()) == ids[1:]
 

@@ -5,8 +5,7 @@ import signal
 import stat
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from embedded import RunningEngine, remove_data, start_postgres, start_redis
 from engines import cluster
 from engines.launch import AS_CALLER, can_use, launch, named_id
 from engines.place import OTHER_ID, EngineError
+from tests.stack.processes import is_alive, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMELESS_ID = 64_950
@@ -31,22 +31,6 @@ def ask(engine: RunningEngine, question: str, **connection: Any) -> Any:
     with closing(psycopg2.connect(engine.url, **connection)) as link, link, link.cursor() as cursor:
         cursor.execute(question)
         return cursor.fetchone()[0] if cursor.description else None
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def modes(folder: Path) -> list[tuple[Path, int, int]]:
@@ -213,7 +197,7 @@ def test_engines_end_with_a_parent_that_is_killed(folder: Path, tmp_path: Path) 
         assert len(pids) == 2
         assert all(is_alive(pid) for pid in pids)
         parent.kill()
-    assert wait_for(lambda: not any(is_alive(pid) for pid in pids))
+    assert wait_for(lambda: not any(is_alive(pid) for pid in pids), 10.0)
     left = Path((folder / "sockets").read_text())
     with start_postgres(folder) as second:  # clears up after the first
         assert second.socket_folder != left

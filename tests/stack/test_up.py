@@ -10,9 +10,8 @@ import stat
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from typing import Any
 import pytest
 
 from embedded import free_port, remove_data
+from tests.stack.processes import is_alive, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("ACUSE_")}
@@ -31,22 +31,6 @@ def acuse(*arguments: str, **environment: str) -> subprocess.CompletedProcess[st
     return subprocess.run(
         argv, cwd=ROOT, env=ENVIRONMENT | environment, capture_output=True, text=True, timeout=60, check=False
     )
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 @dataclass
@@ -82,7 +66,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     running = Stack(process, data_dir, port)
     threading.Thread(target=running.listen, daemon=True).start()
     try:
-        assert wait_for(lambda: running.said("is ready in") or process.poll() is not None), running.lines
+        assert wait_for(lambda: running.said("is ready in") or process.poll() is not None, 30.0), running.lines
         assert process.poll() is None, running.lines
         yield running
     finally:
@@ -142,8 +126,8 @@ def test_killed_processes_come_back_at_their_addresses(stack: Stack) -> None:
     killed = ("postgres", "redis", "worker", "web")
     for name in killed:
         os.kill(before[name]["pid"], signal.SIGKILL)
-    assert wait_for(lambda: all(stack.said(rf"{name} stopped \(exit -9\)") for name in killed))
-    assert wait_for(lambda: all(stack.said(f"{name} runs again") for name in killed))
+    assert wait_for(lambda: all(stack.said(rf"{name} stopped \(exit -9\)") for name in killed), 30.0)
+    assert wait_for(lambda: all(stack.said(f"{name} runs again") for name in killed), 30.0)
     after = stack.status()["processes"]
     assert {name for name, child in after.items() if child["restarts"]} == set(killed)
     assert stack.environment() == environment
