@@ -1,6 +1,5 @@
 """The composition root: the one place where parts are put together. Nothing is built before somebody asks."""
 
-import logging
 import os
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -8,12 +7,11 @@ from functools import partial
 from operator import attrgetter
 from typing import Any, TypeVar
 
-import structlog
 from celery import Celery
 from celery.exceptions import SoftTimeLimitExceeded
 from celery.signals import beat_init, worker_init
 from prometheus_client import CollectorRegistry
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine
 
 from config import Config, load_config
 from ingress.app import ApiDeps, ReceiverDeps
@@ -21,35 +19,25 @@ from ingress.doorbell import Doorbell
 from ingress.framing import Limits
 from ingress.inbox_writer import InboxWriter
 from ingress.metrics import ReceiverMetrics, share_through
+from logs import configure_logging
 from migrations.run import find_head
+from models.engine import Role, open_engine
 from models.inbox import InboxStore
 from models.schema import NotReady, check_durability, check_schema
 from models.unit_of_work import UnitOfWork
+from psps.gate import CallLimits
 from psps.registry import PSPS
 from schedules.beat import TIMETABLE
 from schedules.services import ScheduleDeps
 from schedules.tasks import register_tasks as register_schedule_tasks
 from workers.app import create_celery
+from workers.clients import build_clients
 from workers.dependencies import WorkerDeps
 from workers.metrics import WorkerMetrics
-from workers.tasks import PROCESS_EVENTS
+from workers.tasks import PROCESS_EVENTS, SERVE_ACCOUNT
 from workers.tasks import register_tasks as register_worker_tasks
 
 T = TypeVar("T")
-
-# What one statement may take in a process of this role, and how many connections it holds at most.
-STATEMENT_SECONDS = {"receiver": 5, "api": 5, "worker": 30, "cli": 600}
-CONNECTIONS = {"receiver": 2, "api": 4, "worker": 2, "cli": 2}
-
-# Receiver and workers only ever look up rows by index. The table of events is a queue: its statistics are from some
-# other minute, and a plan that was right for an empty queue reads all of a long one.
-PLANNER = {
-    "enable_seqscan": "off",
-    "enable_bitmapscan": "off",
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
-    "jit": "off",
-}
 
 # The producer of the doorbell must give up at once: the sweep rings again for what it drops.
 PRODUCER_SETTINGS: dict[str, Any] = {
@@ -72,67 +60,26 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def configure_logging(config: Config) -> None:
-    """Ids and event names, as JSON lines or for a console."""
-    last = structlog.processors.JSONRenderer() if config.log_format == "json" else structlog.dev.ConsoleRenderer()
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            last,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(),
-        cache_logger_on_first_use=True,
-    )
-
-
-def build_engine(config: Config, role: str) -> Engine:
+def build_engine(config: Config, role: Role) -> Engine:
     """A pool for one process. Nothing connects before the first use, so it may be built before a fork."""
-    options = {
-        "statement_timeout": f"{STATEMENT_SECONDS[role]}s",
-        "lock_timeout": "2s",
-        "idle_in_transaction_session_timeout": "10s",
-        "synchronous_commit": "on",
-        "timezone": "UTC",
-    }
-    if role in ("receiver", "worker"):
-        options |= PLANNER
-    return create_engine(
-        config.database_url,
-        pool_size=CONNECTIONS[role],
-        max_overflow=0,
-        isolation_level="AUTOCOMMIT" if role == "receiver" else None,
-        hide_parameters=True,  # what a statement carries must not show in an error
-        pool_timeout=2,
-        pool_pre_ping=role != "receiver",  # the receiver's writer answers 503 on a dead connection and takes a new one
-        pool_recycle=1800,
-        connect_args={
-            "application_name": f"acuse-{role}",
-            "connect_timeout": 3,
-            "keepalives_idle": 5,
-            "keepalives_interval": 2,
-            "keepalives_count": 3,
-            "tcp_user_timeout": 5000,
-            "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
-        },
-    )
+    return open_engine(config.database_url, role)
 
 
 def build_celery(config: Config | None = None) -> Celery:
     """The application of workers and beat, with every task. Dependencies are made in the process that runs them."""
     config = config or load_config()
-    configure_logging(config)
+    configure_logging(config.log_format)
     if config.metrics_dir:
         share_through(config.metrics_dir)
     app = create_celery(config.broker_url)
     app.conf.beat_schedule = TIMETABLE
     for starting in (worker_init, beat_init):
         starting.connect(partial(_refuse_start, config), weak=False, dispatch_uid="acuse.check_start")
-    worker_deps = _once_per_process(partial(_build_worker_deps, config, app))
+    worker_deps = _once_per_process(partial(build_worker_deps, config, app))
     register_worker_tasks(app, worker_deps)
-    register_schedule_tasks(app, lambda: ScheduleDeps(*attrgetter("unit_of_work", "enqueue", "clock")(worker_deps())))
+    register_schedule_tasks(
+        app, lambda: ScheduleDeps(*attrgetter("unit_of_work", "enqueue", "ring_account", "clock")(worker_deps()))
+    )
     return app
 
 
@@ -158,6 +105,7 @@ def build_receiver(config: Config) -> ReceiverDeps:
         metrics=metrics,
         checks=build_checks(config, engine),
         limits=limits,
+        trusted_proxies=config.trusted_proxies,
     )
 
 
@@ -175,10 +123,19 @@ def build_api(config: Config) -> ApiDeps:
 
 def build_publish(config: Config) -> Callable[[Sequence[int]], None]:
     """A function that rings `process_events` for some ids, in about a second at most, or raises."""
+    return partial(_publish, _create_producer(config))
+
+
+def build_ring_account(config: Config) -> Callable[[str, str], None]:
+    """The same for `serve_account` and a PSP with an account of it."""
+    return partial(_ring_account, _create_producer(config))
+
+
+def _create_producer(config: Config) -> Celery:
     app = create_celery(config.broker_url)
     app.conf.update(PRODUCER_SETTINGS)
     app.conf.broker_transport_options = app.conf.broker_transport_options | PRODUCER_TRANSPORT
-    return partial(_publish, app)
+    return app
 
 
 def check_start(config: Config) -> None:
@@ -193,6 +150,10 @@ def check_start(config: Config) -> None:
 
 def _publish(app: Celery, ids: Sequence[int]) -> None:
     app.send_task(PROCESS_EVENTS, args=[list(ids)], ignore_result=True)
+
+
+def _ring_account(app: Celery, psp: str, account: str) -> None:
+    app.send_task(SERVE_ACCOUNT, args=[psp, account], ignore_result=True)
 
 
 def _limits(config: Config) -> Limits:
@@ -216,23 +177,33 @@ def _check_broker(app: Celery) -> None:
 
 def _count_inbox(engine: Engine) -> list[tuple[str, str, int, float]]:
     with UnitOfWork(engine) as work:
-        unfinished = [(psp, "received", count, age) for psp, count, age in work.inbox.count_unfinished(utc_now())]
+        unfinished = work.inbox.count_unfinished(utc_now())
         return unfinished + [(psp, status, count, 0.0) for psp, status, count in work.inbox.count_set_aside()]
 
 
-def _build_worker_deps(config: Config, app: Celery) -> WorkerDeps:
+def build_worker_deps(config: Config, app: Celery) -> WorkerDeps:
+    """What the tasks of one worker process need. It opens a pool of its own, so it is built after the fork."""
+    unit_of_work = partial(UnitOfWork, build_engine(config, "worker"))
     return WorkerDeps(
-        unit_of_work=partial(UnitOfWork, build_engine(config, "worker")),
+        unit_of_work=unit_of_work,
         readers={name: psp.events for name, psp in PSPS.items()},
         accounts=config.accounts,
         enqueue=partial(_publish, app),
+        ring_account=partial(_ring_account, app),
+        find_client=build_clients(config.accounts, _call_limits(config), unit_of_work),
         clock=utc_now,
         metrics=WorkerMetrics(CollectorRegistry()),
         interruption=SoftTimeLimitExceeded,
         lease=timedelta(seconds=config.lease_seconds),
         max_attempts=config.max_attempts,
         unmatched_wait=timedelta(seconds=config.unmatched_wait_seconds),
+        longest_call=timedelta(seconds=_call_limits(config).longest),
+        query_after=timedelta(seconds=config.query_after_seconds),
     )
+
+
+def _call_limits(config: Config) -> CallLimits:
+    return CallLimits(deadline=config.call_seconds, tries_deadline=config.call_seconds * 0.8)
 
 
 def _once_per_process(build: Callable[[], T]) -> Callable[[], T]:

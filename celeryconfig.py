@@ -7,7 +7,11 @@ QUEUES = ("events", "psp_calls", "notifications", "reconcile", "maintenance")
 # Each with an exchange and a key of its own: without them all would share the default one and get every message.
 task_queues = [Queue(name, Exchange(name, type="direct"), routing_key=name) for name in QUEUES]
 task_default_queue = "maintenance"
-task_routes = {"workers.process_events": {"queue": "events"}, "schedules.*": {"queue": "maintenance"}}
+task_routes = {
+    "workers.process_events": {"queue": "events"},
+    "workers.serve_account": {"queue": "psp_calls"},
+    "schedules.*": {"queue": "maintenance"},
+}
 task_create_missing_queues = False
 
 # Only JSON, and only ids in it: whoever can write to the broker must not be able to run code here.

@@ -2,7 +2,7 @@
 
 import click
 
-from commands import inspect, release, sandbox, stack, stack_status
+from commands import asking, inspect, release, sandbox, stack, stack_status
 from commands.terms import find_version
 
 
@@ -20,7 +20,7 @@ main.add_command(release.doctor)
 main.add_command(release.clabes)
 main.add_command(inspect.audit)
 main.add_command(inspect.events)
-main.add_command(inspect.payments)
+main.add_command(asking.payments)
 main.add_command(sandbox.sandbox)
 main.add_command(sandbox.demo)
 

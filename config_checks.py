@@ -3,7 +3,7 @@
 import re
 from urllib.parse import SplitResult, urlsplit
 
-from psps.credentials import LEAST_KEY_BITS, load_rsa_key
+from psps.credentials import LEAST_KEY_BITS, load_der_key, load_private_key, load_rsa_key
 
 LEAST_HMAC_LENGTH, LEAST_HMAC_VARIETY = 24, 8
 LEAST_PASSWORD_LENGTH, LEAST_PASSWORD_VARIETY = 8, 5
@@ -41,6 +41,7 @@ COMMON_PASSWORDS = (
     "letmein1",
     "welcome1",
 )
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 REDIS_SCHEMES = ("redis", "rediss")
 BROKER_SCHEMES = (*REDIS_SCHEMES, "amqp", "amqps")
 DATABASE_SCHEMES = ("postgres", "postgresql", "postgresql+psycopg2")
@@ -80,6 +81,40 @@ def find_key_flaw(pem: str) -> str | None:
     if "-----BEGIN PUBLIC KEY-----" in pem and load_rsa_key(pem) is not None:
         return None
     return f"must hold RSA public keys of at least {LEAST_KEY_BITS} bits as PEM (BEGIN PUBLIC KEY)"
+
+
+def find_named_key_flaw(named: str) -> str | None:
+    """A public key under the PSP's own name for it."""
+    name, separator, encoded = named.partition("=")
+    if name.strip() and separator and load_der_key(encoded) is not None:
+        return None
+    return f"must hold key_id=<key> with RSA keys of at least {LEAST_KEY_BITS} bits as base64 of their X.509 DER"
+
+
+def find_private_key_flaw(pem: str) -> str | None:
+    """A private key to sign with; one under a passphrase is only looked at when it is used."""
+    if "ENCRYPTED" in pem or load_private_key(pem) is not None:
+        return None
+    return f"must hold an RSA private key of at least {LEAST_KEY_BITS} bits as PEM"
+
+
+def find_token_flaw(token: str) -> str | None:
+    """A token that the PSP issued and signs with."""
+    if len(token) < LEAST_HMAC_LENGTH or len(set(token)) < LEAST_HMAC_VARIETY:
+        return f"holds a token shorter than {LEAST_HMAC_LENGTH} characters or of too few different ones"
+    return None
+
+
+def find_api_url_flaw(url: str) -> str | None:
+    """The address of a PSP's API: TLS, except on this machine."""
+    parts = _split(url)
+    if parts is None or parts.scheme not in ("https", "http") or not parts.hostname or not _has_port(parts):
+        return "must be an address that starts with https://"
+    if parts.username or parts.query or parts.fragment:
+        return "must be a plain address: no user, query or fragment"
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS:
+        return "must start with https://; http:// is for this machine alone"
+    return None
 
 
 def find_database_flaw(url: str) -> str | None:

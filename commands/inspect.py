@@ -16,6 +16,7 @@ from workers.state_machine import MOVES
 
 EVENT_COLUMNS = ("id", "psp", "event_key", "status", "reason", "received_at")
 PAYMENT_COLUMNS = ("psp", "psp_payment_id", "method", "state", "amount_minor", "received_minor", "refunded_minor")
+ATTEMPT_COLUMNS = ("created_at", "operation", "status", "amount_minor", "sends", "queries", "error_code", "psp_ref")
 DECISION_COLUMNS = ("occurred_at", "event_id", "kind", "from_state", "to_state", "outcome", "reason")
 
 
@@ -134,6 +135,9 @@ def _show(get: Any, story: str, as_json: bool) -> None:
             click.echo(f"{name:<20}{value}")
     click.echo()
     show_rows(found[story], DECISION_COLUMNS, "no decisions yet")
+    if found.get("attempts"):
+        click.echo()
+        show_rows(found["attempts"], ATTEMPT_COLUMNS, "")
     for one in found.get("discrepancies", []):
         state = f"closed: {one['closed_reason']}" if one["closed_at"] else "open"
         click.echo(f"discrepancy {one['id']} ({one['kind']}, {state}), event {one['event_id']}")

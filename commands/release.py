@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from models.schema import check_connections, check_durability, check_partitions
 from psps.clabe import is_clabe
 from psps.credentials import LABELS
 from psps.registry import PSPS
+
+KeyUses = dict[tuple[str, str, str], datetime]  # psp, account, label -> when it last verified a delivery
 
 
 @click.command()
@@ -50,18 +53,34 @@ def doctor(data_dir: Path, as_json: bool) -> None:
         "partitions": partial(check_partitions, engine, utc_now()),
     }
     report = {name: _complaint(check) for name, check in checks.items()}
+    accounts = _describe_accounts(config, {} if report["database"] else _find_key_uses(config))
     engine.dispose()
     if as_json:
-        show_json({"ok": not any(report.values()), "checks": report, "accounts": _describe_accounts(config)})
+        show_json({"ok": not any(report.values()), "checks": report, "accounts": accounts})
     else:
         for name, complaint in report.items():
             click.echo(f"{name:<14}{click.style(complaint, fg='red') if complaint else click.style('ok', fg='green')}")
-        for account in _describe_accounts(config):
-            mode = "live" if account["livemode"] else "test"
-            click.echo(
-                f"{account['psp']}/{account['account']}: {mode} mode, verifies with {', '.join(account['keys'])}"
-            )
+        for account in accounts:
+            _show_account(account)
     sys.exit(1 if any(report.values()) else 0)
+
+
+def _find_key_uses(config: Config) -> KeyUses:
+    with open_work(config) as work:
+        uses = work.calls.count_key_uses()
+        work.commit()
+    return uses
+
+
+def _show_account(account: dict[str, Any]) -> None:
+    mode = "live" if account["livemode"] else "test"
+    calls = "calls its API" if account["can_call"] else "does not call its API"
+    click.echo(f"{account['psp']}/{account['account']}: {mode} mode, {calls}")
+    for key in account["keys"]:
+        used = key["last_used_at"]
+        click.echo(f"    verifies with {key['label']}, {f'last used {used:%Y-%m-%d %H:%M:%S}' if used else 'never used'}")
+    for key in account["former_keys"]:
+        click.echo(f"    {key['label']} is not configured any more, last used {key['last_used_at']:%Y-%m-%d %H:%M:%S}")
 
 
 @click.group()
@@ -98,19 +117,21 @@ def _complaint(check: Callable[[], None]) -> str | None:
     return None
 
 
-def _describe_accounts(config: Config) -> list[dict[str, Any]]:
-    return [
-        {
-            "psp": one.psp,
-            "account": one.account,
-            "livemode": one.livemode,
-            "keys": _label_keys(one),
-        }
-        for one in config.accounts.values()
-    ]
+def _describe_accounts(config: Config, uses: KeyUses) -> list[dict[str, Any]]:
+    return [_describe_account(one, uses) for one in config.accounts.values()]
 
 
-def _label_keys(account: PspAccount) -> list[str]:
-    """As the deliveries that they verify are labelled."""
+def _describe_account(account: PspAccount, uses: KeyUses) -> dict[str, Any]:
+    """Keys are labelled as the deliveries that they verify."""
     label = LABELS[PSPS[account.psp].credential]
-    return [label(secret) for secret in account.secrets]
+    labels = [label(secret) for secret in account.secrets]
+    own = {name: at for (psp, of, name), at in uses.items() if (psp, of) == (account.psp, account.account)}
+    return {
+        "psp": account.psp,
+        "account": account.account,
+        "livemode": account.livemode,
+        "can_call": account.can_call,
+        "sources": [str(network) for network in account.sources],
+        "keys": [{"label": name, "last_used_at": own.get(name)} for name in labels],
+        "former_keys": [{"label": name, "last_used_at": at} for name, at in sorted(own.items()) if name not in labels],
+    }

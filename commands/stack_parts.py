@@ -14,19 +14,17 @@ from redis.exceptions import RedisError
 
 from commands.stack_state import write_json
 from embedded import LOOPBACK, RunningEngine, free_port, launch_postgres, launch_redis
-from sandbox.keys import FILE_NAME, Keys, ensure_keys
+from sandbox.keys import ENVIRONMENTS, FILE_NAME, Keys, ensure_keys
 from supervisor import Child, Command, launch_command
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("receiver", "api", "worker", "beat", "sandbox")
-QUEUES = "events,psp_calls,notifications,reconcile,maintenance"
 CELERY = ("celery", "-q", "-A", "workers.app:celery")
 ROOT_WARNING = (
     "ignore:You're running the worker with superuser privileges"  # on purpose here: the machine is a developer's
 )
-CONEKTA_KEYS = "ACUSE_CONEKTA_WEBHOOK_PUBLIC_KEYS"
-STRIPE_SECRETS = "ACUSE_STRIPE_WEBHOOK_SECRETS"
-STP_USER, STP_PASSWORD = "ACUSE_STP_WEBHOOK_USER", "ACUSE_STP_WEBHOOK_PASSWORD"
+LISTS = ("_WEBHOOK_SECRETS", "_WEBHOOK_PUBLIC_KEYS", "_ACCESS_TOKENS")
+EVENT_QUEUES, CALL_QUEUES = "events,notifications,reconcile,maintenance", "psp_calls"
 
 Show = Callable[[str, str], None]
 
@@ -47,8 +45,13 @@ class Plan:
         return f"http://{LOOPBACK}:{self.port}"
 
     @property
+    def sandbox_address(self) -> str:
+        """Where the sandbox is, or would be."""
+        return f"http://{LOOPBACK}:{self.sandbox_port}"
+
+    @property
     def sandbox_url(self) -> str | None:
-        return f"http://{LOOPBACK}:{self.sandbox_port}" if "sandbox" in self.parts else None
+        return self.sandbox_address if "sandbox" in self.parts else None
 
     def urls(self) -> dict[str, str]:
         """What a person may open, by name."""
@@ -82,31 +85,44 @@ def build_environment(caller: Mapping[str, str], plan: Plan, database_url: str, 
         **({"ACUSE_SANDBOX_URL": plan.sandbox_url} if plan.sandbox_url else {}),
     }
     others = {"ACUSE_METRICS_DIR": str(plan.data_dir / "metrics"), "ACUSE_LOG_FORMAT": plan.log_format}
-    secrets = sandbox_secrets(own, sandbox_credentials(plan.data_dir / "sandbox", own)) if plan.sandbox_secrets else {}
+    secrets = {}
+    if plan.sandbox_secrets:
+        secrets = sandbox_secrets(own, sandbox_credentials(plan.data_dir / "sandbox", own), plan.sandbox_address)
     return {**addresses, **others, **own, **addresses, **secrets}
 
 
 def sandbox_credentials(folder: Path, caller: Mapping[str, str]) -> Keys:
-    """The sandbox's keys in `folder`, made once. STP has one user only, so the caller's own is given to the sandbox."""
+    """The sandbox's keys in `folder`, made once. A PSP with a password has one user only, so the caller's own is given
+    to the sandbox."""
     keys = ensure_keys(folder)
-    if caller.get(STP_USER) and caller.get(STP_PASSWORD):
-        wanted = {"user": caller[STP_USER], "password": caller[STP_PASSWORD]}
-        if not wanted.items() <= keys["stp"].items():
-            keys["stp"] |= wanted
-            write_json(folder / FILE_NAME, keys)
+    own = {
+        psp: wanted for psp in keys if (wanted := _own_login(psp, caller)) and not wanted.items() <= keys[psp].items()
+    }
+    if own:
+        keys = {psp: {**kept, **own.get(psp, {})} for psp, kept in keys.items()}
+        write_json(folder / FILE_NAME, keys)
     return keys
 
 
-def sandbox_secrets(caller: Mapping[str, str], keys: Keys) -> dict[str, str]:
-    """The variables that make Acuse accept what the sandbox signs, beside what the caller's environment has."""
-    public_key = keys["conekta"]["public_key_pem"].replace("\n", "\\n")
-    return {
-        "ACUSE_PSPS": caller.get("ACUSE_PSPS") or ",".join(keys),
-        STRIPE_SECRETS: _joined(caller.get(STRIPE_SECRETS), keys["stripe"]["webhook_secret"]),
-        CONEKTA_KEYS: _joined(caller.get(CONEKTA_KEYS), public_key),
-        STP_USER: keys["stp"]["user"],
-        STP_PASSWORD: keys["stp"]["password"],
-    }
+def _own_login(psp: str, caller: Mapping[str, str]) -> dict[str, str]:
+    user, password = (caller.get(f"ACUSE_{psp.upper()}_WEBHOOK_{name}") for name in ("USER", "PASSWORD"))
+    return {"user": user, "password": password} if user and password else {}
+
+
+def sandbox_secrets(caller: Mapping[str, str], keys: Keys, sandbox_address: str) -> dict[str, str]:
+    """The variables that let Acuse and the sandbox understand each other, beside what the caller's environment has.
+
+    Both the caller's webhook secrets and the sandbox's are accepted. An API that the caller names is called, and not the
+    sandbox's.
+    """
+    variables = {"ACUSE_PSPS": caller.get("ACUSE_PSPS") or ",".join(keys)}
+    for psp, own in keys.items():
+        prefix = f"ACUSE_{psp.upper()}_"
+        asked = {prefix + name: value for name, value in ENVIRONMENTS[psp](own).items()}
+        asked[prefix + "API_URL"] = f"{sandbox_address}/{psp}"
+        for name, value in asked.items():
+            variables[name] = _joined(caller.get(name), value) if name.endswith(LISTS) else caller.get(name) or value
+    return variables
 
 
 def program_children(plan: Plan, environment: Mapping[str, str], show: Show) -> list[Child]:
@@ -115,7 +131,13 @@ def program_children(plan: Plan, environment: Mapping[str, str], show: Show) -> 
     wanted = {
         "web": (plan.serves, _web_arguments(plan), lambda: _answers_ok(f"{plan.receiver_url}/readyz")),
         "sandbox": ("sandbox" in plan.parts, _sandbox_arguments(plan), lambda: _listens(plan.sandbox_port)),
-        "worker": ("worker" in plan.parts, _worker_arguments(), lambda: _worker_waits(broker)),
+        "worker": ("worker" in plan.parts, _worker_arguments("worker", EVENT_QUEUES), lambda: _worker_waits(broker, 1)),
+        # Apart from the others, so that a PSP which hangs holds up nobody but those who call.
+        "worker_psp": (
+            "worker" in plan.parts,
+            _worker_arguments("worker_psp", CALL_QUEUES),
+            lambda: _worker_waits(broker, 2),
+        ),
         "beat": ("beat" in plan.parts, _beat_arguments(plan), lambda: any(plan.data_dir.glob("beat-schedule*"))),
     }
     return [
@@ -170,9 +192,9 @@ def _sandbox_arguments(plan: Plan) -> tuple[str, ...]:
     return ("sandbox.serve", *place, "--target", plan.receiver_url)
 
 
-def _worker_arguments() -> tuple[str, ...]:
+def _worker_arguments(name: str, queues: str) -> tuple[str, ...]:
     quiet = ("--without-gossip", "--without-mingle", "-l", "WARNING")
-    return (*CELERY, "worker", "-Q", QUEUES, "-c", "2", *quiet, "-n", "worker@%h")
+    return (*CELERY, "worker", "-Q", queues, "-c", "2", *quiet, "-n", f"{name}@%h")
 
 
 def _beat_arguments(plan: Plan) -> tuple[str, ...]:
@@ -199,10 +221,10 @@ def _listens(port: int) -> bool:
     return True
 
 
-def _worker_waits(broker_url: str) -> bool:
-    """A worker that takes messages stands in Redis as a client that waits for a list."""
+def _worker_waits(broker_url: str, workers: int) -> bool:
+    """Workers that take messages stand in Redis as clients that wait for a list."""
     try:
         with Redis.from_url(broker_url, socket_timeout=1) as redis:
-            return any(client["cmd"] == "brpop" for client in redis.client_list())
+            return sum(client["cmd"] == "brpop" for client in redis.client_list()) >= workers
     except RedisError:
         return False

@@ -38,6 +38,7 @@ class ReceiverDeps:
     metrics: ReceiverMetrics
     checks: Mapping[str, Check]  # for /readyz
     limits: Limits
+    trusted_proxies: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,9 @@ def create_receiver(deps: ReceiverDeps) -> Flask:
     app = LeanFlask("acuse")
     app.url_map.merge_slashes = False  # a redirect counts as a failure with every PSP
     app.register_blueprint(
-        build_blueprint(deps.accounts, deps.writer, deps.clock, deps.metrics, deps.limits.max_body_bytes)
+        build_blueprint(
+            deps.accounts, deps.writer, deps.clock, deps.metrics, deps.limits.max_body_bytes, deps.trusted_proxies
+        )
     )
     app.register_blueprint(build_health(deps.checks))
 

@@ -65,7 +65,7 @@ class Edge:
         environ = receiver_environ(request.method, request.path, request.query)
         if request.method != "POST":
             return call_wsgi(self._receiver, environ)
-        hold = environ[HOLD] = Hold(Arrival(request.headers, request.body, request.at), self._loop)
+        hold = environ[HOLD] = Hold(Arrival(request.headers, request.body, request.at, request.client), self._loop)
         answer = call_wsgi(self._receiver, environ)
         if hold.pending is None:
             return answer

@@ -24,6 +24,7 @@ class Arrival:
     headers: Mapping[str, str]
     body: bytes
     at: float = field(default_factory=perf_counter)
+    client: str = ""  # the address of who sent it
 
 
 @dataclass(slots=True)
@@ -73,7 +74,7 @@ def read_wsgi(environ: Mapping[str, Any], limit: int) -> Arrival:
         raise Refusal(Refused.TOO_LARGE)
     if length is not None and len(body) != length:
         raise Refusal(Refused.SHORT_BODY)
-    return Arrival(headers, body)
+    return Arrival(headers, body, client=environ.get("REMOTE_ADDR", ""))
 
 
 def wsgi_headers(environ: Mapping[str, Any]) -> dict[str, str]:

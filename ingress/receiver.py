@@ -7,7 +7,6 @@ from datetime import datetime
 from functools import partial
 from hashlib import sha256
 from time import perf_counter
-from typing import Any
 from urllib.parse import parse_qsl
 
 from flask import Blueprint, Response, request
@@ -18,12 +17,14 @@ from ingress.framing import Arrival, read_wsgi
 from ingress.inbox_writer import InboxWriter, Ticket, WriterBusy
 from ingress.lean import Held
 from ingress.metrics import ReceiverMetrics
+from ingress.sources import find_source, is_allowed
 from models.inbox import Delivery
 from psps.base import InvalidSignature, Reply
 from psps.card_data import redact
 from psps.registry import PSPS, Psp
 
 HOLD = "acuse.hold"  # the environ entry by which the edge asks to be left the ticket instead of waiting for it
+QUERY = ":query"  # what a PSP signs of the address is kept under a name that no sender can use
 NEVER_STORED = frozenset({"authorization", "cookie", "proxy-authorization"})
 MOST_HEADERS = 64
 LONGEST_HEADER = 4096
@@ -47,20 +48,25 @@ class Door:
     psp: Psp
     account: PspAccount
     verify: Callable[[Mapping[str, str], Mapping[str, str], bytes, Sequence[str], datetime], str]
+    trusted_proxies: int
 
     @classmethod
-    def of(cls, account: PspAccount) -> "Door":
+    def of(cls, account: PspAccount, trusted_proxies: int) -> "Door":
         psp = PSPS[account.psp]
         verify = psp.signature.verify
         if psp.tolerates_time:
             verify = partial(verify, past_seconds=account.past_seconds, future_seconds=account.future_seconds)
-        return cls(psp, account, verify)
+        return cls(psp, account, verify, trusted_proxies)
 
-    def admit(self, arrival: Arrival, query: Mapping[str, str], now: datetime) -> Delivery:
-        """The delivery that is to be stored. Raises InvalidSignature."""
+    def admit(self, arrival: Arrival, query: str, now: datetime) -> Delivery:
+        """The delivery that is to be stored; `query` is that of its address. Raises InvalidSignature."""
         headers, body, events = arrival.headers, arrival.body, self.psp.events
-        key_label = self.verify(headers, query, body, self.account.secrets, now)
-        kept, redacted = redact(body)
+        if self.account.sources and not self._is_from_the_psp(arrival):
+            raise InvalidSignature("the sender's address is not one of the account's sources")
+        key_label = self.verify(headers, _parse_query(query), body, self.account.secrets, now)
+        kept, redacted = self._redact(body)
+        if self.psp.signs_query:
+            headers = {QUERY: query, **headers}
         return Delivery(
             psp=self.psp.name,
             account=self.account.account,
@@ -74,6 +80,18 @@ class Door:
             received_at=now,
             clabe=events.deposit_clabe(body) if self.account.unknown_clabe == "return" else None,
         )
+
+    def _is_from_the_psp(self, arrival: Arrival) -> bool:
+        return is_allowed(find_source(arrival.client, arrival.headers, self.trusted_proxies), self.account.sources)
+
+    def _redact(self, body: bytes) -> tuple[bytes, bool]:
+        """The body to store. What a token wraps is looked at too, and stored bare where it holds card data."""
+        wrapped = self.psp.unwrap(body) if self.psp.unwrap else None
+        if wrapped is not None:
+            kept, redacted = redact(wrapped)
+            if redacted:
+                return kept, True
+        return redact(body)
 
 
 @dataclass(slots=True)
@@ -105,7 +123,7 @@ class Desk:
     def accept(self, door: Door, arrival: Arrival, loop: asyncio.AbstractEventLoop | None) -> Pending:
         """Verify a delivery and queue it. Raises Refusal."""
         try:
-            delivery = door.admit(arrival, _query(request.environ), self.clock())
+            delivery = door.admit(arrival, request.environ.get("QUERY_STRING", ""), self.clock())
             return Pending(door, arrival, self.writer.put(delivery, loop), self.metrics)
         except InvalidSignature as error:
             self.metrics.count_invalid_signature(door.psp.name, str(error))
@@ -120,9 +138,10 @@ def build_blueprint(
     clock: Callable[[], datetime],
     metrics: ReceiverMetrics,
     max_body_bytes: int,
+    trusted_proxies: int = 0,
 ) -> Blueprint:
     """The webhook routes of these accounts."""
-    doors = {key: Door.of(account) for key, account in accounts.items()}
+    doors = {key: Door.of(account, trusted_proxies) for key, account in accounts.items()}
     blueprint = Blueprint("receiver", __name__)
     desk, held = Desk(writer, clock, metrics), Held()
 
@@ -159,6 +178,5 @@ def storable_headers(headers: Mapping[str, str]) -> list[tuple[str, str]]:
     return [(name, value[:LONGEST_HEADER].replace("\0", "")) for name, value in kept]
 
 
-def _query(environ: Mapping[str, Any]) -> dict[str, str]:
-    query = environ.get("QUERY_STRING")
+def _parse_query(query: str) -> dict[str, str]:
     return dict(parse_qsl(query, keep_blank_values=True)) if query else {}

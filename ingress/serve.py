@@ -19,6 +19,7 @@ from ingress.connection import Connection
 from ingress.edge import Edge
 from ingress.metrics import share_through
 from ingress.wire import Budget, Patience, Refuser
+from logs import configure_logging
 from models.schema import NotReady
 
 BACKLOG = 2048
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = load_config()
         if config.metrics_dir:
             share_through(config.metrics_dir)
-        bootstrap.configure_logging(config)
+        configure_logging(config.log_format)
         bootstrap.check_start(config)
         uvloop.run(run(config, options.host, options.port, options.only))
     except (ConfigError, NotReady, CannotServe) as error:

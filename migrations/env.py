@@ -2,7 +2,8 @@
 
 from alembic import context
 
-import models.tables  # noqa: F401 - tells the metadata of them
+import models.tables
+import models.tables_beside  # noqa: F401
 from models.table_base import Table
 
 connection = context.config.attributes["connection"]

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, text
 
 OVERDUE_AFTER = timedelta(minutes=5)
+UNSETTLED_AFTER = timedelta(days=7)
 EXAMPLES = 5
 
 
@@ -26,18 +27,20 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
         "I2",
         "every unfinished event is being worked on or has its time still to come",
         """select 'event ' || id from inbox_events where status = 'received' and next_attempt_at < :overdue
+           and (lease_until is null or lease_until < :now)
+           union all select 'event ' || id from inbox_events where status = 'hint' and next_attempt_at < :overdue
            and (lease_until is null or lease_until < :now)""",
     ),
     (
         "I2",
         "every processed event has a decision",
-        """select 'event ' || e.id from inbox_events e where e.status = 'processed'
+        """select 'event ' || e.id from inbox_events e where e.status = 'processed' and e.reason is null
            and not exists (select from transitions t where t.event_id = e.id)""",
     ),
     (
         "I2",
         "every stored event has its payload",
-        """select 'event ' || e.id from inbox_events e where e.status = 'received'
+        """select 'event ' || e.id from inbox_events e where e.processed_at is null
            and not exists (select from inbox_payloads p where p.event_id = e.id and p.received_at = e.received_at)""",
     ),
     (
@@ -78,7 +81,7 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
         "I4",
         "only applied decisions changed a state, and only by a legal or a named move",
         """select 'transition ' || id from transitions where payment_id is not null and from_state <> to_state
-           and (outcome <> 'APPLIED' or (coalesce(reason, '') not in ('implied', 'reordered')
+           and (outcome <> 'APPLIED' or (coalesce(reason, '') not in ('implied', 'reordered', 'dispute_over')
            and (from_state, kind, to_state) not in (select * from unnest(
                cast(:from_states as text[]), cast(:kinds as text[]), cast(:to_states as text[])))))""",
     ),
@@ -86,6 +89,46 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
         "I5",
         "no more was refunded than received",
         "select 'payment ' || id from payments where refunded_minor > received_minor",
+    ),
+    (
+        "I5",
+        "our refunds together are no more than was received",
+        """select 'payment ' || a.payment_id from attempts a join payments p on p.id = a.payment_id
+           where a.operation = 'refund' and a.status = 'done'
+           group by a.payment_id, p.received_minor having sum(a.amount_minor) > p.received_minor""",
+    ),
+    (
+        "I6",
+        "every attempt that is not settled is being worked on or has its time still to come",
+        """select 'attempt ' || id from attempts where settled_at is null and next_attempt_at < :overdue
+           and (lease_until is null or lease_until < :now)""",
+    ),
+    (
+        "I6",
+        "no attempt's outcome has been unknown for more than 7 days",
+        """select 'attempt ' || id from attempts where settled_at is null and status <> 'ready'
+           and first_sent_at < :unsettled""",
+    ),
+    (
+        "I6",
+        "no answer to a call of ours was set aside",
+        """select 'event ' || id from inbox_events where status in ('parked', 'conflict') and source = 'submission'""",
+    ),
+    (
+        "I6",
+        "no second payment at a PSP carries the reference of one of ours",
+        """select 'payment ' || p.id from payments p
+           join payment_references r on (r.psp, r.account, r.psp_ref) = (p.psp, p.account, 'own:' || p.merchant_reference)
+           join payments own on own.id = r.payment_id
+           where own.id <> p.id
+           -- A payer may come back to the page of an on-ramp: what counts there is that nobody pays twice.
+           and (own.method <> 'crypto_onramp' or (own.received_minor > 0 and p.received_minor > 0))""",
+    ),
+    (
+        "I7",
+        "what only hinted at a payment has decided nothing",
+        """select 'event ' || e.id from inbox_events e join transitions t on t.event_id = e.id
+           where e.status = 'hint' or (e.status = 'processed' and e.reason is not null)""",
     ),
     (
         "I7",
@@ -110,6 +153,7 @@ def run_audit(connection: Connection, now: datetime, legal_moves: Iterable[tuple
     values = {
         "now": now,
         "overdue": now - OVERDUE_AFTER,
+        "unsettled": now - UNSETTLED_AFTER,
         "from_states": from_states,
         "kinds": kinds,
         "to_states": to_states,

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from models.states import Decision, InboxStatus
+from models.states import Decision, InboxStatus, Source
 
 SWEEP_GRACE = timedelta(seconds=5)  # what the doorbell announced is left to it for this long
 REASON_CONFLICT = "same key as an earlier delivery, other content"
@@ -25,7 +25,7 @@ class DeliveryRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One verified HTTP POST, ready to be stored."""
+    """One verified HTTP POST, or an answer to a call of ours, ready to be stored."""
 
     psp: str
     account: str
@@ -34,10 +34,11 @@ class Delivery:
     body_sha256: bytes  # of the body as it arrived
     headers: list[tuple[str, str]]
     body: bytes  # after card data was redacted
-    verified_with: str  # label of the key that matched
+    verified_with: str | None  # label of the key that matched; an answer has none
     redacted: bool
     received_at: datetime
     clabe: str | None = None  # set only where an unknown CLABE means that the money goes back
+    source: Source = Source.WEBHOOK
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +56,15 @@ with input as (
     select * from unnest(
         cast(:psp as text[]), cast(:account as text[]), cast(:event_key as text[]), cast(:digest as bytea[]),
         cast(:sha256 as bytea[]), cast(:headers as jsonb[]), cast(:body as bytea[]), cast(:verified_with as text[]),
-        cast(:redacted as boolean[]), cast(:received_at as timestamptz[]), cast(:clabe as text[])
+        cast(:redacted as boolean[]), cast(:received_at as timestamptz[]), cast(:clabe as text[]), cast(:source as text[])
     ) as t (psp, account, event_key, content_digest, body_sha256, headers, body, verified_with, redacted, received_at,
-            clabe)
+            clabe, source)
 ), stored as (
     insert into inbox_events (psp, account, event_key, content_digest, verified_with, received_at, next_attempt_at,
-                              status, reason, processed_at, decision)
+                              source, status, reason, processed_at, decision)
     select i.psp, i.account, i.event_key, i.content_digest, i.verified_with, i.received_at,
-           i.received_at + cast(:grace as interval), :status, :reason,
-           case when :status <> 'received' then now() end,
+           i.received_at + cast(:grace as interval), i.source, :status, :reason,
+           case when :status not in ('received', 'hint') then now() end,
            case when i.clabe is null then null when d.clabe is null then 'return' else 'accept' end
     from input i
     left join deposit_accounts d on (d.psp, d.account, d.clabe) = (i.psp, i.account, i.clabe)
@@ -110,7 +111,7 @@ class InboxStore:
         """
         try:
             with self.engine.connect() as connection:
-                stored = _put(connection, deliveries)
+                stored = put_all(connection, deliveries)
                 connection.commit()
                 return stored
         except (OperationalError, InterfaceError, PoolTimeout) as error:
@@ -124,7 +125,13 @@ class InboxStore:
             raise DeliveryRefused("ValueError") from error
 
 
-def _put(connection: Connection, deliveries: Sequence[Delivery]) -> list[Stored]:
+def add_hint(connection: Connection, hint: Delivery) -> None:
+    """Store a wish of ours to fetch a payment, once."""
+    _insert(connection, [hint], InboxStatus.HINT)
+
+
+def put_all(connection: Connection, deliveries: Sequence[Delivery]) -> list[Stored]:
+    """Store deliveries in the order given, inside the caller's transaction; see InboxStore.put."""
     firsts: dict[Key, Delivery] = {}
     for delivery in deliveries:
         firsts.setdefault(_key(delivery), delivery)
@@ -159,9 +166,10 @@ def _insert(connection: Connection, deliveries: list[Delivery], status: InboxSta
         "redacted": [d.redacted for d in deliveries],
         "received_at": [d.received_at for d in deliveries],
         "clabe": [d.clabe for d in deliveries],
+        "source": [d.source for d in deliveries],
         "status": status,
         "reason": REASON_CONFLICT if status is InboxStatus.CONFLICT else None,
-        "grace": SWEEP_GRACE,
+        "grace": timedelta(0) if status is InboxStatus.HINT else SWEEP_GRACE,
     }
     is_conflict = status is InboxStatus.CONFLICT
     return {

@@ -52,6 +52,7 @@ class LockedPayment:
     place_key: str | None
     details: dict[str, Any]
     version: int
+    psp_payment_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,15 @@ class MovedPayment:
     details: dict[str, Any]  # method, merchant_reference, expires_at and crypto_*; what is missing is not known
     clabe: str | None
     updated_at: datetime
+    psp_payment_id: str | None = None  # of a payment of ours whose PSP id is learned just now
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPayment:
+    """A payment of ours found by its own reference; its PSP id, once that is known."""
+
+    id: UUID
+    psp_payment_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +113,15 @@ from json_to_recordset(cast(:rows as json)) as k (psp text, account text, value 
 join payment_references r on (r.psp, r.account, r.psp_ref) = (k.psp, k.account, k.value)
 """)
 
+FIND_OWN = text("""
+select k.psp, k.account, k.value, p.id, p.psp_payment_id
+from json_to_recordset(cast(:rows as json)) as k (psp text, account text, value text)
+join payment_references r on (r.psp, r.account, r.psp_ref) = (k.psp, k.account, k.value)
+join payments p on p.id = r.payment_id
+""")
+
+FIND_BY_ID = text("select id, psp_payment_id from payments where id = any(:ids)")
+
 FIND_DEPOSIT_MERCHANT = text("""
 select k.psp, k.account, k.value, d.merchant_id as id
 from json_to_recordset(cast(:rows as json)) as k (psp text, account text, value text)
@@ -122,7 +141,7 @@ on conflict on constraint uq_payments_psp_payment_id do nothing
 
 LOCK = text("""
 select id, state, amount_minor, received_minor, refunded_minor, currency, origin, livemode, place_at, place_rank,
-       place_key, version, json_strip_nulls(json_build_object(
+       place_key, version, psp_payment_id, json_strip_nulls(json_build_object(
            'method', nullif(method, 'unknown'), 'merchant_reference', merchant_reference, 'expires_at', expires_at,
            'crypto_asset', crypto_asset, 'crypto_network', crypto_network, 'crypto_base_units', crypto_base_units::text,
            'crypto_scale', crypto_scale, 'crypto_tx_hash', crypto_tx_hash)) as details
@@ -134,6 +153,7 @@ MOVE = text("""
 update payments p set state = m.state, amount_minor = m.amount_minor, received_minor = m.received_minor,
     refunded_minor = m.refunded_minor, currency = m.currency, place_at = m.place_at, place_rank = m.place_rank,
     place_key = m.place_key, version = p.version + 1, updated_at = m.updated_at, clabe = coalesce(p.clabe, m.clabe),
+    psp_payment_id = coalesce(p.psp_payment_id, m.psp_payment_id),
     method = case when p.origin = 'api' then p.method else coalesce(d.method, 'unknown') end,
     merchant_reference = case when p.origin = 'api' then p.merchant_reference else d.merchant_reference end,
     expires_at = d.expires_at, crypto_asset = d.crypto_asset, crypto_network = d.crypto_network,
@@ -141,7 +161,7 @@ update payments p set state = m.state, amount_minor = m.amount_minor, received_m
 from json_to_recordset(cast(:rows as json)) as m (
     id uuid, version bigint, from_state text, state text, amount_minor bigint, received_minor bigint,
     refunded_minor bigint, currency text, place_at timestamptz, place_rank smallint, place_key text, details json,
-    clabe text, updated_at timestamptz),
+    clabe text, updated_at timestamptz, psp_payment_id text),
 json_to_record(m.details) as d (
     method text, merchant_reference text, expires_at timestamptz, crypto_asset text, crypto_network text,
     crypto_base_units numeric, crypto_scale smallint, crypto_tx_hash text)
@@ -170,6 +190,20 @@ class PaymentRepository:
     def find_ids_by_reference(self, keys: Collection[PspKey]) -> dict[PspKey, UUID]:
         """Our ids by other PSP ids that earlier events tied to a payment."""
         return self._find(FIND_BY_REFERENCE, keys)
+
+    def find_own(self, keys: Collection[PspKey]) -> dict[PspKey, OwnPayment]:
+        """Payments that we made, by (psp, account, OWN + their own reference)."""
+        if not keys:
+            return {}
+        rows = to_json([_Key(*key) for key in keys])
+        found = self.connection.execute(FIND_OWN, {"rows": rows})
+        return {(r.psp, r.account, r.value): OwnPayment(r.id, r.psp_payment_id) for r in found}
+
+    def find_by_id(self, ids: Collection[UUID]) -> dict[UUID, OwnPayment]:
+        """Payments by our own ids."""
+        if not ids:
+            return {}
+        return {row.id: OwnPayment(*row) for row in self.connection.execute(FIND_BY_ID, {"ids": list(ids)})}
 
     def find_deposit_merchants(self, keys: Collection[PspKey]) -> dict[PspKey, UUID]:
         """The merchants to whom these CLABEs were given."""

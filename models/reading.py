@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Connection, text
 
@@ -41,6 +42,12 @@ select id, merchant_id, psp, account, psp_payment_id, method, direction, state, 
 from payments where id::text = :id or psp_payment_id = :id
 """
 
+ATTEMPTS = """
+select id, payment_id, operation, status, amount_minor, sends, queries, error_code, error_message, psp_ref, instructions,
+       event_id, created_at, first_sent_at, last_sent_at, next_attempt_at, settled_at
+from attempts where {condition} order by id
+"""
+
 DISCREPANCIES = """
 select id, event_id, kind, ours, theirs, opened_at, closed_at, closed_reason from discrepancies
 where payment_id = :id order by id
@@ -75,12 +82,17 @@ class Reader:
         return self._rows(PAYMENTS, psp=psp, state=state, limit=limit)
 
     def get_payment(self, payment_id: str) -> Row:
-        """One payment, by our id or the PSP's, with its transitions and discrepancies. Raises NotFound."""
+        """One payment, by our id or the PSP's, with its transitions, attempts and discrepancies. Raises NotFound."""
         payment = self._one(PAYMENT, f"payment {payment_id}", id=payment_id)
         return payment | {
             "transitions": self._rows(DECISIONS.format(condition="t.payment_id = :id"), id=payment["id"]),
+            "attempts": self._rows(ATTEMPTS.format(condition="payment_id = :id"), id=payment["id"]),
             "discrepancies": self._rows(DISCREPANCIES, id=payment["id"]),
         }
+
+    def get_attempt(self, attempt_id: UUID) -> Row:
+        """One attempt. Raises NotFound."""
+        return self._one(ATTEMPTS.format(condition="id = :id"), f"attempt {attempt_id}", id=attempt_id)
 
     def _rows(self, query: str, **values: Any) -> list[Row]:
         return [dict(row) for row in self.connection.execute(text(query), values).mappings()]

@@ -51,9 +51,10 @@ class Outcome(StrEnum):
 
 
 class InboxStatus(StrEnum):
-    """The life of an inbox event. Only RECEIVED is unfinished; PARKED and CONFLICT wait for a person."""
+    """The life of an inbox event. RECEIVED and HINT are unfinished; PARKED and CONFLICT wait for a person."""
 
     RECEIVED = "received"
+    HINT = "hint"  # understood: the payment has to be fetched from the PSP
     PROCESSED = "processed"
     IGNORED = "ignored"
     PARKED = "parked"
@@ -67,6 +68,24 @@ class Source(StrEnum):
     SUBMISSION = "submission"
     FETCH = "fetch"
     RECONCILIATION = "reconciliation"
+
+
+class Operation(StrEnum):
+    """What an attempt asks a PSP to do."""
+
+    CREATE = "create"
+    REFUND = "refund"
+    CANCEL = "cancel"
+
+
+class AttemptStatus(StrEnum):
+    """The life of an attempt. DONE and REFUSED are final."""
+
+    READY = "ready"  # certain not to have been done yet: it may be sent
+    SENDING = "sending"  # written before the call; who finds it so later does not know what became of the call
+    UNKNOWN = "unknown"  # it may have been done: a query settles it
+    DONE = "done"
+    REFUSED = "refused"
 
 
 class Method(StrEnum):

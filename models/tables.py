@@ -59,10 +59,17 @@ class InboxEvent(Table):
         UniqueConstraint("psp", "account", "event_key", name="uq_inbox_events_key"),
         one_of("status", InboxStatus),
         one_of("source", Source),
-        CheckConstraint("(status = 'received') = (processed_at is null)", name="terminal_is_dated"),
+        CheckConstraint("(status in ('received', 'hint')) = (processed_at is null)", name="terminal_is_dated"),
         CheckConstraint("source <> 'webhook' or verified_with is not null", name="webhook_is_verified"),
         CheckConstraint("octet_length(content_digest) = 32", name="digest_size"),
         Index("ix_inbox_events_unfinished", "next_attempt_at", postgresql_where=text("status = 'received'")),
+        Index("ix_inbox_events_hints", "psp", "account", "next_attempt_at", postgresql_where=text("status = 'hint'")),
+        Index(
+            "ix_inbox_events_hints_leased",
+            "psp",
+            "account",
+            postgresql_where=text("status = 'hint' and lease_until is not null"),
+        ),
         Index("ix_inbox_events_set_aside", "id", postgresql_where=text("status in ('parked', 'conflict')")),
         {"postgresql_with": {"fillfactor": "80", "autovacuum_vacuum_scale_factor": "0.02"}},
     )
@@ -203,45 +210,3 @@ class Discrepancy(Table):
         CheckConstraint("(closed_at is null) = (closed_reason is null)", name="closed_with_reason"),
         Index("ix_discrepancies_open", "id", postgresql_where=text("closed_at is null")),
     )
-
-
-class WaitingReference(Table):
-    """A PSP id that would lead a parked event to its payment."""
-
-    __tablename__ = "waiting_references"
-
-    psp: Mapped[str]
-    account: Mapped[str]
-    psp_ref: Mapped[str]
-    event_id: Mapped[int]
-
-    __table_args__ = (PrimaryKeyConstraint("psp", "account", "psp_ref", "event_id", name="pk_waiting_references"),)
-
-
-class DepositAccount(Table):
-    """A CLABE that we gave to someone: deposits to it are known and kept."""
-
-    __tablename__ = "deposit_accounts"
-
-    psp: Mapped[str]
-    account: Mapped[str]
-    clabe: Mapped[str]
-    merchant_id: Mapped[UUID] = mapped_column(ForeignKey("merchants.id", name="fk_deposit_accounts_merchant_id"))
-    created_at: Mapped[datetime]
-
-    __table_args__ = (
-        PrimaryKeyConstraint("psp", "account", "clabe", name="pk_deposit_accounts"),
-        CheckConstraint("clabe ~ '^[0-9]{18}$'", name="clabe"),
-    )
-
-
-class ScheduleWindow(Table):
-    """One row for each window of a periodic job that was done: a second beat finds it taken."""
-
-    __tablename__ = "schedule_windows"
-
-    job: Mapped[str]
-    window_start: Mapped[datetime]
-    done_at: Mapped[datetime] = mapped_column(server_default=func.now())
-
-    __table_args__ = (PrimaryKeyConstraint("job", "window_start", name="pk_schedule_windows"),)

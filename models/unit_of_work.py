@@ -1,6 +1,8 @@
 """One transaction and the repositories that work in it."""
 
-from collections.abc import Iterable
+import threading
+import weakref
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Self
@@ -9,11 +11,16 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from models.attempts import AttemptRepository
 from models.audit import Finding, run_audit
+from models.calls import CallRepository
 from models.discrepancies import DiscrepancyRepository
+from models.hints import HintRepository
+from models.inbox import Delivery, Stored, add_hint, put_all
 from models.merchants import DEFAULT_MERCHANT_ID
 from models.payments import PaymentRepository
 from models.reading import Reader
+from models.requests import RequestRepository
 from models.schema import add_partitions, months_from
 from models.transitions import TransitionRepository
 from models.waiting import WaitingRepository
@@ -27,8 +34,28 @@ class Contention(Exception):
     """Two transactions were in each other's way. Nothing was stored; the whole transaction may be tried again."""
 
 
+class InsideTransaction(Exception):
+    """A PSP was about to be called while this thread holds a transaction open: its locks would last as long as the call."""
+
+
 class DatabaseUnavailable(Exception):
     """The database is down, slow or out of connections. Nothing was stored."""
+
+
+class _Open(threading.local):
+    """The units of work that this thread is inside of."""
+
+    def __init__(self) -> None:
+        self.units: weakref.WeakSet[UnitOfWork] = weakref.WeakSet()
+
+
+_open = _Open()
+
+
+def refuse_inside_transaction() -> None:
+    """Raises InsideTransaction while this thread is inside a unit of work."""
+    if _open.units:
+        raise InsideTransaction("a call to a PSP belongs outside of every unit of work")
 
 
 def _is_too_much(error: Exception) -> bool:
@@ -46,6 +73,10 @@ class UnitOfWork:
     discrepancies: DiscrepancyRepository
     windows: WindowRepository
     waiting: WaitingRepository
+    attempts: AttemptRepository
+    requests: RequestRepository
+    hints: HintRepository
+    calls: CallRepository
     reader: Reader
 
     def __init__(self, engine: Engine) -> None:
@@ -62,17 +93,31 @@ class UnitOfWork:
         self.discrepancies = DiscrepancyRepository(self.connection)
         self.windows = WindowRepository(self.connection)
         self.waiting = WaitingRepository(self.connection)
+        self.attempts = AttemptRepository(self.connection)
+        self.requests = RequestRepository(self.connection)
+        self.hints = HintRepository(self.connection)
+        self.calls = CallRepository(self.connection)
         self.reader = Reader(self.connection)
+        _open.units.add(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        _open.units.discard(self)
         self.connection.close()
         if isinstance(error, DBAPIError) and getattr(error.orig, "pgcode", None) in CONTENTION:
             raise Contention from error
         if isinstance(error, OperationalError | InterfaceError | PoolTimeout) and not _is_too_much(error):
             raise DatabaseUnavailable(type(error).__name__) from error
+
+    def put_answers(self, answers: Sequence[Delivery]) -> list[Stored]:
+        """Store what PSPs answered as inbox events, in this transaction."""
+        return put_all(self.connection, answers)
+
+    def ask(self, hint: Delivery) -> None:
+        """Store a wish to fetch a payment as a hint, once."""
+        add_hint(self.connection, hint)
 
     def add_payload_partitions(self, now: datetime, months: int) -> None:
         """Make the partitions of this month and the following ones, where missing."""
@@ -95,6 +140,10 @@ class UnitOfWork:
     def commit(self) -> None:
         """Make everything since the last commit durable."""
         self.connection.commit()
+
+    def rollback(self) -> None:
+        """Forget everything since the last commit; what is read next is seen anew."""
+        self.connection.rollback()
 
     def commit_lazily(self) -> None:
         """Commit without waiting for the disk: for bookkeeping whose loss costs a repetition and nothing else."""

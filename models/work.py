@@ -51,12 +51,13 @@ class Postponed:
     reason: str
 
 
-# `processed_at is null` is `status = 'received'` by constraint; said so, it keeps the planner from walking the index of
+# `processed_at is null and status <> 'hint'` is `status = 'received'` by constraint; said so, it keeps the planner from walking the index of
 # all that is unfinished in order to find a few ids. A lease token is only ever on an unfinished event.
 CLAIM_FRESH = text("""
 with rung as (
     select id from inbox_events
-    where id = any(:ids) and processed_at is null and attempts = 0 and (lease_until is null or lease_until < :now)
+    where id = any(:ids) and processed_at is null and status <> 'hint' and attempts = 0
+        and (lease_until is null or lease_until < :now)
     order by id for update skip locked
 ), others as (
     select id from inbox_events
@@ -70,14 +71,14 @@ returning e.id
 
 CLAIM_TRIED = text("""
 update inbox_events set attempts = attempts + 1, lease_until = :until, lease_token = :token
-where id = :id and processed_at is null and attempts > 0 and next_attempt_at <= :now
+where id = :id and processed_at is null and status <> 'hint' and attempts > 0 and next_attempt_at <= :now
     and (lease_until is null or lease_until < :now)
 returning id
 """)
 
 TRIED = text("""
 select id from inbox_events
-where id = any(:ids) and processed_at is null and attempts > 0 and next_attempt_at <= :now
+where id = any(:ids) and processed_at is null and status <> 'hint' and attempts > 0 and next_attempt_at <= :now
     and (lease_until is null or lease_until < :now)
 order by id
 """)
@@ -102,6 +103,12 @@ from json_to_recordset(cast(:rows as json)) as f (id bigint, next_attempt_at tim
 where e.id = f.id and e.lease_token = :token
 """)
 
+TURN_INTO_HINTS = text("""
+update inbox_events set status = 'hint', attempts = 0, next_attempt_at = :now, reason = null,
+    lease_until = null, lease_token = null
+where id = any(:ids) and lease_token = :token
+""")
+
 DUE = text("""
 select id from inbox_events
 where status = 'received' and next_attempt_at <= :now and (lease_until is null or lease_until < :now)
@@ -111,7 +118,7 @@ order by next_attempt_at limit :limit
 # One that was tried keeps its time: it is what holds back an attempt that comes too early.
 RING_LATER = text("""
 update inbox_events set next_attempt_at = :at
-where id = any(:ids) and processed_at is null and attempts = 0 and next_attempt_at <= :now
+where id = any(:ids) and processed_at is null and status <> 'hint' and attempts = 0 and next_attempt_at <= :now
     and (lease_until is null or lease_until < :now)
 """)
 
@@ -122,8 +129,11 @@ returning id
 """)
 
 DEPTH = text("""
-select psp, count(*) as unfinished, extract(epoch from :now - min(received_at))::float8 as oldest_seconds
-from inbox_events where status = 'received' group by psp
+select psp, status, count(*) as unfinished, extract(epoch from :now - min(received_at))::float8 as oldest_seconds
+from inbox_events where status = 'received' group by psp, status
+union all
+select psp, status, count(*), extract(epoch from :now - min(received_at))::float8
+from inbox_events where status = 'hint' group by psp, status
 """)
 
 SET_ASIDE = text("""
@@ -184,6 +194,11 @@ class WorkRepository:
         if postponed:
             self._fenced(POSTPONE, {"rows": to_json(postponed), "token": token}, len(postponed))
 
+    def turn_into_hints(self, ids: Sequence[int], token: UUID, now: datetime) -> None:
+        """Hand events over to those who call PSPs: their payments are to be fetched. Raises LeaseLost."""
+        if ids:
+            self._fenced(TURN_INTO_HINTS, {"ids": list(ids), "token": token, "now": now}, len(ids))
+
     def _fenced(self, statement: TextClause, values: dict[str, Any], expected: int) -> None:
         changed = self.connection.execute(statement, values).rowcount
         if changed != expected:
@@ -203,8 +218,8 @@ class WorkRepository:
             return []
         return list(self.connection.scalars(REPLAY, {"ids": list(ids), "now": now}))
 
-    def count_unfinished(self, now: datetime) -> list[tuple[str, int, float]]:
-        """(psp, unfinished events, age of the oldest in seconds) for every PSP that has any."""
+    def count_unfinished(self, now: datetime) -> list[tuple[str, str, int, float]]:
+        """(psp, status, events, age of the oldest in seconds) for every PSP that has any that are received or hints."""
         return [tuple(row) for row in self.connection.execute(DEPTH, {"now": now})]
 
     def count_set_aside(self) -> list[tuple[str, str, int]]:

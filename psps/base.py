@@ -52,6 +52,7 @@ class PaymentEvent:
     livemode: bool | None = None
     merchant_reference: str | None = None
     dispute_ref: str | None = None
+    ends_disputes: bool = False  # the PSP's own status would say so if the money were in dispute
     refund_ref: str | None = None
     refund_minor: int | None = None
     clabe: str | None = None  # the CLABE that a SPEI deposit was sent to
@@ -67,6 +68,14 @@ class Ignored:
     raw_type: str
     reason: str
     known: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """A delivery that is not trusted, or does not say enough: the payment is to be fetched and the PSP's own answer applied."""
+
+    raw_type: str
+    psp_payment_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +108,18 @@ class EventsModule(Protocol):
     def content_digest(self, body: bytes) -> bytes:
         """32 bytes that stay the same when the PSP sends the same event again (retry counters left out). Never raises."""
 
-    def read(self, headers: Mapping[str, str], body: bytes) -> list[PaymentEvent] | Ignored:
-        """The payment events in it, at least one, or why there is none. Raises Unparseable, nothing else."""
+    def read(self, headers: Mapping[str, str], body: bytes) -> list[PaymentEvent] | Ignored | Hint:
+        """The payment events in it, at least one, or why there is none. Raises Unparseable, nothing else.
+
+        A PSP whose signature does not cover the body (registry: `is_hint`) never gives events here, only hints. Where it
+        signs the query (`signs_query`), that is in `headers` under the name ":query", as it was sent.
+        """
+
+    def read_snapshot(self, body: bytes, as_of: datetime) -> list[PaymentEvent] | Ignored:
+        """The same for the PSP's own answer to a call of ours: one payment, as the client gave it in Answer.body.
+
+        `occurred_at` is the object's own time of change where it has one, else `as_of`. Raises Unparseable, nothing else.
+        """
 
     def parse(self, headers: Mapping[str, str], body: bytes) -> list[PaymentEvent]:
         """`read` for callers that want events alone: the list is empty where the message is ignored."""

@@ -7,8 +7,12 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.serialization import (
+    load_der_public_key,
+    load_pem_private_key,
+    load_pem_public_key,
+)
 
 from psps.base import InvalidSignature
 
@@ -34,8 +38,19 @@ def label_login(login: str) -> str:
     return "user:" + fingerprint(login.partition(":")[0])
 
 
+def label_key_id(named_key: str) -> str:
+    """The id in `key_id=<base64 DER>`: the PSP's own name of the key."""
+    return "key:" + named_key.partition("=")[0].strip()
+
+
 # By Psp.credential: what verify() returns when this secret fits.
-LABELS: dict[str, Callable[[str], str]] = {"hmac": fingerprint, "pem": label_key, "basic": label_login}
+LABELS: dict[str, Callable[[str], str]] = {
+    "hmac": fingerprint,
+    "pem": label_key,
+    "basic": label_login,
+    "key_ids": label_key_id,
+    "tokens": fingerprint,
+}
 
 
 @lru_cache(maxsize=256)
@@ -46,6 +61,26 @@ def load_rsa_key(pem: str) -> RSAPublicKey | None:
     except (ValueError, UnsupportedAlgorithm):
         return None
     return key if isinstance(key, RSAPublicKey) and key.key_size >= LEAST_KEY_BITS else None
+
+
+@lru_cache(maxsize=256)
+def load_der_key(encoded: str) -> RSAPublicKey | None:
+    """An RSA key of at least 2048 bits from base64 of its X.509 DER; None for anything else."""
+    try:
+        key = load_der_public_key(base64.b64decode(encoded, validate=True))
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+    return key if isinstance(key, RSAPublicKey) and key.key_size >= LEAST_KEY_BITS else None
+
+
+@lru_cache(maxsize=64)
+def load_private_key(pem: str, passphrase: str | None = None) -> RSAPrivateKey | None:
+    """An RSA key of ours to sign with, of at least 2048 bits; None for anything else, or where the passphrase is wrong."""
+    try:
+        key = load_pem_private_key(_normalise_pem(pem).encode("ascii"), passphrase.encode() if passphrase else None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return None
+    return key if isinstance(key, RSAPrivateKey) and key.key_size >= LEAST_KEY_BITS else None
 
 
 def _normalise_pem(pem: str) -> str:

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
@@ -20,6 +20,7 @@ _STRING = re.compile(rb'"(?:[^"\\]+|\\.)*+"?', re.DOTALL)
 _DECIMAL = re.compile(r"([0-9]{1,40})(?:\.([0-9]{1,40}))?")
 _MILLIS = re.compile(r"[0-9]{1,15}")
 _CURRENCY = re.compile(r"[A-Za-z]{3}")
+_ISO_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:?[0-9]{2})?")
 
 
 def read_json(body: bytes) -> dict[str, Any]:
@@ -28,6 +29,14 @@ def read_json(body: bytes) -> dict[str, Any]:
     Refused: other encodings and a byte order mark, duplicate keys, NaN and Infinity, whole numbers of thousands of
     digits, nesting deeper than 100, NUL and lone surrogates in texts (Postgres text cannot hold them).
     """
+    value = read_any_json(body)
+    if type(value) is not dict:
+        raise Unparseable("the body is not a JSON object")
+    return value
+
+
+def read_any_json(body: bytes) -> Any:
+    """As `read_json`, for a body whose top is no object."""
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
@@ -38,8 +47,6 @@ def read_json(body: bytes) -> dict[str, Any]:
         value = _DECODER.decode(text)
     except (ValueError, InvalidOperation, RecursionError):
         raise Unparseable("the body is not JSON") from None
-    if type(value) is not dict:
-        raise Unparseable("the body is not a JSON object")
     if b"\\u0000" in body or b"\\ud" in body or b"\\uD" in body:
         _refuse_unstorable(value)
     return value
@@ -159,6 +166,13 @@ def decimal_to_minor(value: object, exponent: int, field: str) -> int:
     return minor
 
 
+def split_number(value: object, field: str) -> tuple[int, int]:
+    """As `split_decimal`, also for a JSON number in exponent form, which scripts write for small crypto amounts (1e-7)."""
+    if type(value) is Decimal and value.is_finite() and abs(value.adjusted()) < 40:
+        value = format(value, "f")
+    return split_decimal(value, field)
+
+
 def split_decimal(value: object, field: str) -> tuple[int, int]:
     """(75000000, 6) for "75.000000": the digits as an integer and how many of them stand after the point."""
     if type(value) is Decimal or (type(value) is int and 0 <= value < 10**40):
@@ -190,3 +204,23 @@ def unix_millis(value: object, field: str) -> datetime:
     if type(value) is not int or not 0 < value < _SECONDS_OF_YEAR_9999 * 1000:
         raise Unparseable(f"{field} is not a time in milliseconds")
     return _EPOCH + timedelta(milliseconds=value)
+
+
+def iso_time(value: object, field: str, zone: tzinfo | None = None) -> datetime:
+    """An ISO 8601 time as aware UTC. One without an offset is read in `zone`; where that is None, it is refused."""
+    time = hint_iso_time(value, zone)
+    if time is None:
+        raise Unparseable(f"{field} is not a time with an offset" if zone is None else f"{field} is not a time")
+    return time
+
+
+def hint_iso_time(value: object, zone: tzinfo | None = None) -> datetime | None:
+    """As `iso_time`, for a time that is good to have and never worth parking a payment for."""
+    if type(value) is not str or not _ISO_TIME.fullmatch(value):
+        return None
+    try:
+        time = datetime.fromisoformat(value)
+        time = time.replace(tzinfo=zone) if time.tzinfo is None and zone else time
+        return time.astimezone(UTC) if time.tzinfo else None
+    except (ValueError, OverflowError):
+        return None

@@ -1,36 +1,148 @@
 """The one list of PSPs. Adding one is its folder and one entry here."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from psps.base import EventsModule, SignatureModule
+from psps.conekta import client as conekta_client
 from psps.conekta import events as conekta_events
 from psps.conekta import signature as conekta_signature
+from psps.gate import Gate
+from psps.mercadopago import client as mercadopago_client
+from psps.mercadopago import events as mercadopago_events
+from psps.mercadopago import signature as mercadopago_signature
+from psps.moonpay import client as moonpay_client
+from psps.moonpay import events as moonpay_events
+from psps.moonpay import signature as moonpay_signature
+from psps.openpay import client as openpay_client
+from psps.openpay import events as openpay_events
+from psps.openpay import signature as openpay_signature
+from psps.outbound import Client, ClientSettings
+from psps.stp import client as stp_client
 from psps.stp import events as stp_events
 from psps.stp import signature as stp_signature
+from psps.stripe import client as stripe_client
 from psps.stripe import events as stripe_events
 from psps.stripe import signature as stripe_signature
+from psps.transak import client as transak_client
+from psps.transak import events as transak_events
+from psps.transak import signature as transak_signature
 
-CredentialKind = Literal["hmac", "pem", "basic"]
+CredentialKind = Literal["hmac", "pem", "basic", "key_ids", "tokens"]
+OptionKind = Literal["text", "secret", "private_key", "url"]
 
 
 @dataclass(frozen=True, slots=True)
 class Psp:
-    """One PSP as the rest of Acuse sees it."""
+    """One PSP as the rest of Acuse sees it.
+
+    `needs` are the variables (ACUSE_<PSP>_<NAME>) without which its client cannot be built, `takes` those that it can do
+    without; both with what kind of value they hold.
+    """
 
     name: str
     signature: SignatureModule
     events: EventsModule
     credential: CredentialKind  # which environment variables hold what verify() needs
+    make_client: Callable[[ClientSettings, Gate], Client]
+    api_url: str  # of production
+    needs: dict[str, OptionKind]
+    takes: dict[str, OptionKind]
     tolerates_time: bool = False  # verify() takes past_seconds and future_seconds
+    past_seconds: int | None = 300  # how old a signed time may be, unless the account says otherwise; None: any age
     reply_moves_money: bool = False  # an HTTP 400 tells this PSP to send the payer's money back
+    is_hint: bool = False  # the signature does not cover the body: the payment is fetched before anything is applied
+    signs_query: bool = False
+    calls_per_second: float = 10.0  # of one account, over all processes
+    unwrap: Callable[[bytes], bytes | None] | None = None  # the JSON hidden inside a body
 
+
+API_KEY: dict[str, OptionKind] = {"API_KEY": "secret"}
 
 PSPS: dict[str, Psp] = {
     psp.name: psp
     for psp in (
-        Psp("stripe", stripe_signature, stripe_events, credential="hmac", tolerates_time=True),
-        Psp("conekta", conekta_signature, conekta_events, credential="pem"),
-        Psp("stp", stp_signature, stp_events, credential="basic", reply_moves_money=True),
+        Psp(
+            "stripe",
+            stripe_signature,
+            stripe_events,
+            credential="hmac",
+            make_client=stripe_client.StripeClient,
+            api_url="https://api.stripe.com",
+            needs=API_KEY,
+            takes={},
+            tolerates_time=True,
+            calls_per_second=25,
+        ),
+        Psp(
+            "conekta",
+            conekta_signature,
+            conekta_events,
+            credential="pem",
+            make_client=conekta_client.ConektaClient,
+            api_url="https://api.conekta.io",
+            needs=API_KEY,
+            takes={},
+        ),
+        Psp(
+            "stp",
+            stp_signature,
+            stp_events,
+            credential="basic",
+            make_client=stp_client.StpClient,
+            api_url="https://prod.stpmex.com",
+            needs={"COMPANY": "text", "PRIVATE_KEY": "private_key", "ORDERING_CLABE": "text"},
+            takes={"EFWS_URL": "url", "PRIVATE_KEY_PASSPHRASE": "secret"},
+            reply_moves_money=True,
+        ),
+        Psp(
+            "mercadopago",
+            mercadopago_signature,
+            mercadopago_events,
+            credential="hmac",
+            make_client=mercadopago_client.MercadoPagoClient,
+            api_url="https://api.mercadopago.com",
+            needs=API_KEY,
+            takes={"COLLECTOR_ID": "text"},
+            tolerates_time=True,
+            past_seconds=None,  # whether a delivery that is repeated for days is signed anew is not known
+            is_hint=True,
+            signs_query=True,
+        ),
+        Psp(
+            "openpay",
+            openpay_signature,
+            openpay_events,
+            credential="basic",
+            make_client=openpay_client.OpenpayClient,
+            api_url="https://api.openpay.mx",
+            needs={**API_KEY, "MERCHANT_ID": "text"},
+            takes={},
+            is_hint=True,
+        ),
+        Psp(
+            "moonpay",
+            moonpay_signature,
+            moonpay_events,
+            credential="hmac",
+            make_client=moonpay_client.MoonPayClient,
+            api_url="https://api.moonpay.com",
+            needs={**API_KEY, "PUBLISHABLE_KEY": "text"},
+            takes={"WIDGET_URL": "url"},
+            tolerates_time=True,
+            calls_per_second=20,
+        ),
+        Psp(
+            "transak",
+            transak_signature,
+            transak_events,
+            credential="tokens",
+            make_client=transak_client.TransakClient,
+            api_url="https://api.transak.com",
+            needs={"API_KEY": "text", "API_SECRET": "secret"},
+            takes={"WIDGET_URL": "url"},
+            unwrap=transak_events.unwrap,
+        ),
     )
 }

@@ -5,15 +5,28 @@ from flask import Flask, Response
 from sandbox.answers import answer
 from sandbox.conekta.api import make_api as make_conekta_api
 from sandbox.control import make_control
+from sandbox.mercadopago.api import make_api as make_mercadopago_api
+from sandbox.moonpay.api import make_api as make_moonpay_api
+from sandbox.openpay.api import make_api as make_openpay_api
 from sandbox.state import SandboxState
 from sandbox.stp.api import make_api as make_stp_api
 from sandbox.stripe.api import make_api as make_stripe_api
+from sandbox.transak.api import make_api as make_transak_api
 
 
 def create_sandbox(state: SandboxState) -> Flask:
     """/stripe/v1/..., /conekta/orders..., /stp/speiws/rest/... and /stp/efws/API/..., /sandbox/..., /healthz."""
     app = Flask(__name__)
-    for make in (make_stripe_api, make_conekta_api, make_stp_api, make_control):
+    for make in (
+        make_stripe_api,
+        make_conekta_api,
+        make_stp_api,
+        make_mercadopago_api,
+        make_openpay_api,
+        make_moonpay_api,
+        make_transak_api,
+        make_control,
+    ):
         app.register_blueprint(make(state))
 
     @app.get("/healthz")

@@ -1,12 +1,22 @@
 """Play life cycles: fresh payments, the webhooks of their lives in order, and how each must end."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sandbox.conekta import flows as conekta_flows
 from sandbox.conekta import objects as conekta_objects
 from sandbox.conekta import webhooks as conekta_webhooks
 from sandbox.identity import Identity
+from sandbox.mercadopago import flows as mercadopago_flows
+from sandbox.mercadopago import objects as mercadopago_objects
+from sandbox.mercadopago import webhooks as mercadopago_webhooks
+from sandbox.moonpay import flows as moonpay_flows
+from sandbox.moonpay import objects as moonpay_objects
+from sandbox.moonpay import webhooks as moonpay_webhooks
+from sandbox.openpay import flows as openpay_flows
+from sandbox.openpay import objects as openpay_objects
+from sandbox.openpay import webhooks as openpay_webhooks
 from sandbox.payment import Expected, Flow, Played, Sign, SimulatedPayment, Step, Webhook, apply_step
 from sandbox.stp import flows as stp_flows
 from sandbox.stp import objects as stp_objects
@@ -14,6 +24,17 @@ from sandbox.stp import webhooks as stp_webhooks
 from sandbox.stripe import flows as stripe_flows
 from sandbox.stripe import objects as stripe_objects
 from sandbox.stripe import webhooks as stripe_webhooks
+from sandbox.transak import flows as transak_flows
+from sandbox.transak import objects as transak_objects
+from sandbox.transak import webhooks as transak_webhooks
+
+
+def _no_query(body: bytes) -> str:
+    return ""
+
+
+def _keep(body: bytes, keys: Mapping[str, Any], sent_at: int) -> bytes:
+    return body
 
 
 class UnknownFlow(Exception):
@@ -30,6 +51,8 @@ class Simulator:
     sign: Sign
     send_again: Callable[[bytes, int], bytes]
     spoil: Callable[[dict[str, str], bytes], tuple[dict[str, str], bytes]]
+    make_query: Callable[[bytes], str] = _no_query  # of the address, by the body that is sent to it
+    seal: Callable[[bytes, Mapping[str, Any], int], bytes] = _keep  # what is sent of a body that is signed from inside
 
 
 SIMULATORS: dict[str, Simulator] = {
@@ -56,6 +79,40 @@ SIMULATORS: dict[str, Simulator] = {
         stp_webhooks.sign,
         stp_webhooks.send_again,
         stp_webhooks.spoil,
+    ),
+    "mercadopago": Simulator(
+        mercadopago_flows.FLOWS,
+        mercadopago_objects.new_payment,
+        mercadopago_webhooks.build,
+        mercadopago_webhooks.sign,
+        mercadopago_webhooks.send_again,
+        mercadopago_webhooks.spoil,
+        mercadopago_webhooks.make_query,
+    ),
+    "openpay": Simulator(
+        openpay_flows.FLOWS,
+        openpay_objects.new_payment,
+        openpay_webhooks.build,
+        openpay_webhooks.sign,
+        openpay_webhooks.send_again,
+        openpay_webhooks.spoil,
+    ),
+    "moonpay": Simulator(
+        moonpay_flows.FLOWS,
+        moonpay_objects.new_payment,
+        moonpay_webhooks.build,
+        moonpay_webhooks.sign,
+        moonpay_webhooks.send_again,
+        moonpay_webhooks.spoil,
+    ),
+    "transak": Simulator(
+        transak_flows.FLOWS,
+        transak_objects.new_payment,
+        transak_webhooks.build,
+        transak_webhooks.sign,
+        transak_webhooks.send_again,
+        transak_webhooks.spoil,
+        seal=transak_webhooks.seal,
     ),
 }
 
@@ -96,7 +153,7 @@ def play_flow(
         at += pause
         apply_step(payment, step, at)
         event_key, body = simulator.build(payment, step, at, names)
-        webhooks.append(Webhook(psp, event_key, step.event, payment.id, at, body))
+        webhooks.append(Webhook(psp, event_key, step.event, payment.id, at, body, simulator.make_query(body)))
     return Played(name, payment, tuple(webhooks), _expect(payment, flow))
 
 

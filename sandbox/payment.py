@@ -59,6 +59,7 @@ class Webhook:
     psp_payment_id: str
     occurred_at: int
     body: bytes
+    query: str = ""  # of the address it is sent to, where the PSP puts something there
 
 
 @dataclass(frozen=True, slots=True)

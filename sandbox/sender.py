@@ -14,6 +14,7 @@ import httpx
 from sandbox.ack_log import AckLog
 from sandbox.faults import Delivery
 from sandbox.flows import SIMULATORS
+from sandbox.payment import Webhook
 
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 5.0
@@ -145,11 +146,13 @@ class _Sender:
         body = simulator.send_again(webhook.body, attempt) if attempt > 1 or delivery.duplicate else webhook.body
         client = await self.free.get()
         try:
-            headers = simulator.sign(body, self.route.keys[webhook.psp], int(time.time()))
+            keys, now = self.route.keys[webhook.psp], int(time.time())
+            body = simulator.seal(body, keys, now)
+            headers = simulator.sign(body, keys, now)
             if forged:
                 headers, body = simulator.spoil(headers, body)
             began = time.monotonic()
-            status = await _post(client, f"{self.route.target}/webhooks/{webhook.psp}", headers, body)
+            status = await _post(client, _address_of(webhook, self.route.target), headers, body)
             took = time.monotonic() - began
         finally:
             self.free.put_nowait(client)
@@ -179,6 +182,10 @@ class _Sender:
             latency_ms=round(took * 1000, 2),
             at=time.time(),
         )
+
+
+def _address_of(webhook: Webhook, target: str) -> str:
+    return f"{target}/webhooks/{webhook.psp}" + (f"?{webhook.query}" if webhook.query else "")
 
 
 async def _post(client: httpx.AsyncClient, url: str, headers: dict[str, str], body: bytes) -> int | None:

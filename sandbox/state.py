@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from sandbox.effects import Effect, EffectLog
 from sandbox.identity import Identity
 from sandbox.keys import Keys
 from sandbox.payment import Expected, Played, SimulatedPayment
@@ -29,10 +30,27 @@ class SandboxState:
     payments: dict[str, dict[str, SimulatedPayment]] = field(default_factory=dict)  # psp -> payment id -> payment
     replies: dict[str, StoredReply] = field(default_factory=dict)
     expected: dict[tuple[str, str], Expected] = field(default_factory=dict)
+    effects: EffectLog = field(default_factory=EffectLog)
+    # So many of the next changes at Stripe answer 500, kept under their key: every second one after its effect.
+    stripe_stored_errors: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def add(self, payment: SimulatedPayment) -> None:
         self.payments.setdefault(payment.psp, {})[payment.id] = payment
+
+    def record_effect(
+        self,
+        payment: SimulatedPayment,
+        operation: str,
+        key: str,
+        psp_id: str | None = None,
+        amount_minor: int | None = None,
+        currency: str = "MXN",
+    ) -> None:
+        """Write down that something happened to `payment`: `create`, `refund` (of `amount_minor`) or `cancel`."""
+        amount = payment.amount_minor if amount_minor is None else amount_minor
+        made = psp_id or payment.id
+        self.effects.record(Effect(payment.psp, operation, key, made, payment.id, amount, currency, time.time()))
 
     def find(self, psp: str, payment_id: str) -> SimulatedPayment | None:
         return self.payments.get(psp, {}).get(payment_id)

@@ -24,6 +24,7 @@ class ScheduleDeps:
 
     unit_of_work: Callable[[], UnitOfWork]
     enqueue: Callable[[Sequence[int]], None]
+    ring_account: Callable[[str, str], None]  # for a PSP and an account of it that has calls due
     clock: Callable[[], datetime]
 
 
@@ -33,7 +34,8 @@ def find_window(now: datetime, seconds: float) -> datetime:
 
 
 def sweep(deps: ScheduleDeps) -> int:
-    """Ring for every unfinished event whose time has come and that nobody works on; how many there were.
+    """Ring for every unfinished event whose time has come and that nobody works on, and for every account that has calls
+    due; how many events there were.
 
     The window is half the period, so that the jitter of one beat never skips a period. What was rung is left alone for a few seconds, so a long backlog is not rung again and again.
     """
@@ -43,11 +45,14 @@ def sweep(deps: ScheduleDeps) -> int:
             return 0
         due = work.inbox.list_due(now, SWEEP_LIMIT)
         work.inbox.ring_later(due, now, now + RING_AGAIN_AFTER)
+        accounts = sorted({*work.hints.list_due_accounts(now), *work.attempts.list_due_accounts(now)})
         work.commit_lazily()
     for start in range(0, len(due), RING_SIZE):
         deps.enqueue(due[start : start + RING_SIZE])
-    if due:
-        log.info("swept", events=len(due))
+    for psp, account in accounts:
+        deps.ring_account(psp, account)
+    if due or accounts:
+        log.info("swept", events=len(due), accounts=len(accounts))
     return len(due)
 
 

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from models.discrepancies import NewDiscrepancy
 from models.inbox import SWEEP_GRACE, Delivery
-from models.payments import LockedPayment, LostRace, MovedPayment, NewPayment, PspKey, PspReference
+from models.payments import LockedPayment, LostRace, MovedPayment, NewPayment, OwnPayment, PspKey, PspReference
 from models.states import InboxStatus, Outcome, Source
 from models.transitions import NewTransition
 from models.waiting import WaitingReference
@@ -96,6 +96,13 @@ class FakeWork:
             event.reason, event.next_attempt_at = one.reason, one.next_attempt_at
             event.token, event.lease_until = None, None
 
+    def turn_into_hints(self, ids: Sequence[int], token: UUID, now: datetime) -> None:
+        for i in ids:
+            event = self._fenced(i, token)
+            event.claimed = replace(event.claimed, attempts=0)
+            event.status, event.reason, event.next_attempt_at = InboxStatus.HINT, None, now
+            event.token, event.lease_until = None, None
+
     def list_due(self, now: datetime, limit: int) -> list[int]:
         due = [
             (event.next_attempt_at, i)
@@ -141,6 +148,13 @@ class FakePayments:
     def find_ids_by_reference(self, keys: Collection[PspKey]) -> dict[PspKey, UUID]:
         return {key: self.data.references[key] for key in keys if key in self.data.references}
 
+    def find_own(self, keys: Collection[PspKey]) -> dict[PspKey, OwnPayment]:
+        found = {key: self.data.references[key] for key in keys if key in self.data.references}
+        return {key: OwnPayment(i, self.data.payments[i].psp_payment_id) for key, i in found.items()}
+
+    def find_by_id(self, ids: Collection[UUID]) -> dict[UUID, OwnPayment]:
+        return {i: OwnPayment(i, self.data.payments[i].psp_payment_id) for i in ids if i in self.data.payments}
+
     def find_deposit_merchants(self, keys: Collection[PspKey]) -> dict[PspKey, UUID]:
         return {key: self.data.deposit_accounts[key] for key in keys if key in self.data.deposit_accounts}
 
@@ -150,7 +164,20 @@ class FakePayments:
             if key not in self.data.psp_ids:
                 self.data.psp_ids[key] = new.id
                 self.data.payments[new.id] = LockedPayment(
-                    new.id, new.state, None, 0, 0, None, new.origin, new.livemode, None, None, None, {}, 0
+                    new.id,
+                    new.state,
+                    None,
+                    0,
+                    0,
+                    None,
+                    new.origin,
+                    new.livemode,
+                    None,
+                    None,
+                    None,
+                    {},
+                    0,
+                    new.psp_payment_id,
                 )
 
     def lock(self, ids: Collection[UUID]) -> dict[UUID, LockedPayment]:
@@ -206,6 +233,18 @@ class FakeDiscrepancies:
                 self.data.closed.add((event_id, payment_id, kind))
 
 
+class FakeAttempts:
+    """Nothing is ever asked of a PSP on paper."""
+
+    def find_in_flight(self, accounts: Collection[tuple[str, str]], since: datetime) -> set[tuple[str, str, str]]:
+        return set()
+
+
+class FakeHints:
+    def list_due_accounts(self, now: datetime) -> list[tuple[str, str]]:
+        return []
+
+
 class FakeWaiting:
     def __init__(self, data: Data) -> None:
         self.data = data
@@ -245,6 +284,7 @@ class FakeUnitOfWork:
         self.inbox, self.payments = FakeWork(self.data), FakePayments(self.data)
         self.transitions, self.discrepancies = FakeTransitions(self.data), FakeDiscrepancies(self.data)
         self.windows, self.waiting = FakeWindows(self.data), FakeWaiting(self.data)
+        self.attempts, self.hints = FakeAttempts(), FakeHints()
         return self
 
     def __exit__(

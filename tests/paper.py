@@ -9,7 +9,7 @@ from typing import Any
 
 from models.inbox import Delivery
 from models.states import Decision, EventKind, Method
-from psps.base import Ignored, PaymentEvent, Reply, Unparseable
+from psps.base import Hint, Ignored, PaymentEvent, Reply, Unparseable
 
 _numbers = count(1)
 NOON = datetime(2026, 11, 20, 18, tzinfo=UTC)
@@ -24,7 +24,7 @@ class PaperPsp:
     def content_digest(self, body: bytes) -> bytes:
         return hashlib.sha256(body).digest()
 
-    def read(self, headers: Mapping[str, str], body: bytes) -> list[PaymentEvent] | Ignored:
+    def read(self, headers: Mapping[str, str], body: bytes) -> list[PaymentEvent] | Ignored | Hint:
         try:
             said = json.loads(body)
         except ValueError as error:
@@ -33,7 +33,9 @@ class PaperPsp:
             raise RuntimeError("a bug")
         if "ignored" in said:
             return Ignored("paper", said["ignored"], known=said.get("known", True))
-        said.pop("key")
+        if "hint" in said:
+            return Hint("paper", said["hint"])
+        said.pop("key", None)
         at, expires_at = said.pop("at", None), said.pop("expires_at", None)
         return [
             PaymentEvent(
@@ -48,9 +50,14 @@ class PaperPsp:
             )
         ]
 
+    def read_snapshot(self, body: bytes, as_of: datetime) -> list[PaymentEvent] | Ignored:
+        said = self.read({}, body)
+        assert not isinstance(said, Hint)
+        return said
+
     def parse(self, headers: Mapping[str, str], body: bytes) -> list[PaymentEvent]:
         said = self.read(headers, body)
-        return [] if isinstance(said, Ignored) else said
+        return said if isinstance(said, list) else []
 
     def reply(self, body: bytes, decision: Decision) -> Reply:
         return Reply(200, b"{}")

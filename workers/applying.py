@@ -7,7 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from models.discrepancies import NewDiscrepancy
-from models.payments import LockedPayment, MovedPayment
+from models.payments import LockedPayment, LostRace, MovedPayment
 from models.states import Origin, Outcome
 from models.transitions import NewTransition
 from models.unit_of_work import UnitOfWork
@@ -28,6 +28,7 @@ class _Progress:
     items: list[Item]
     event_ids: dict[str, int] = field(default_factory=dict)  # of every fact in `past`, by its key
     verdicts: dict[str, NewDiscrepancy | None] = field(default_factory=dict)  # the last about a fact; None: it is legal
+    psp_payment_id: str | None = None  # learned just now
 
 
 def apply_items(
@@ -50,6 +51,7 @@ def apply_items(
             one.verdicts |= {found.theirs["key"]: found for found in _open(one, item, decided, now)}
             one.past.append(item.fact)
             one.current, one.place = decided.standing, decided.place
+            _bind(one, item, decided)
         moves.append(_move(one, now))
         discrepancies += [found for found in one.verdicts.values() if found]
         explained += [(one.payment.id, one.event_ids[key]) for key, found in one.verdicts.items() if not found]
@@ -72,6 +74,18 @@ def _lock(work: UnitOfWork, by_payment: dict[UUID, list[Item]]) -> list[_Progres
             one.past.append(Fact.from_json(said))
             one.event_ids[said["key"]] = event_id
     return progress
+
+
+def _bind(one: _Progress, item: Item, decided: Decided) -> None:
+    """Learn the PSP's id of a payment of ours: from the answer to our own call, or from a webhook whose money fits. The
+    reference alone proves nothing: a payer can see it."""
+    psp_id = item.said.psp_payment_id
+    if psp_id is None or one.payment.origin is not Origin.API:
+        return
+    if (one.payment.psp_payment_id or psp_id) != psp_id:
+        raise LostRace("the payment belongs to another one at the PSP by now")
+    if item.own_payment or decided.outcome is not Outcome.FORBIDDEN:
+        one.psp_payment_id = psp_id
 
 
 def _start(payment: LockedPayment, items: list[Item]) -> _Progress:
@@ -156,4 +170,5 @@ def _move(one: _Progress, now: datetime) -> MovedPayment:
         details=one.current.details,
         clabe=next((item.said.clabe for item in one.items if item.said.clabe), None),
         updated_at=now,
+        psp_payment_id=one.psp_payment_id,
     )

@@ -22,20 +22,24 @@ UNMATCHED_PAUSE = (timedelta(seconds=2), timedelta(seconds=60))
 
 
 def store_batch(
-    deps: WorkerDeps, items: Sequence[Item], finished: Sequence[Finished], token: UUID
+    deps: WorkerDeps, items: Sequence[Item], finished: Sequence[Finished], hints: Sequence[int], token: UUID
 ) -> tuple[list[NewTransition], list[Finished]]:
-    """Apply the items, finish or postpone their events, commit. Raises LeaseLost, Contention or DatabaseUnavailable, and
-    whatever a bug raises; then nothing is stored."""
+    """Apply the items, finish, postpone or hand over their events, commit. Raises LeaseLost, Contention or
+    DatabaseUnavailable, and whatever a bug raises; then nothing is stored."""
     now = deps.clock()
     with deps.unit_of_work() as work:
-        matched = match_items(deps, work.payments, items, now)
-        lost = [item for i, item in enumerate(items) if i not in matched.payment_ids]
+        matched = match_items(deps, work, items, now)
+        refused = {items[i].event.id: reason for i, reason in matched.refused.items()}
+        lost = [item for i, item in enumerate(items) if i not in matched.payment_ids and i not in matched.refused]
         waiting = {item.event.id: postponed for item in lost if (postponed := _find_pause(deps, item, now))}
-        whole = {item.event.id for item in items} - {item.event.id for item in lost}  # a delivery goes in one piece
+        # A delivery goes in one piece.
+        whole = {item.event.id for item in items} - {item.event.id for item in lost} - refused.keys()
         pairs = [(items[i], payment) for i, payment in matched.payment_ids.items() if items[i].event.id in whole]
         unmatched = [item for item in lost if item.event.id not in waiting]
-        results = [*finished, *_finish(pairs, unmatched)]
+        parked = [Finished(event_id, InboxStatus.PARKED, reason) for event_id, reason in refused.items()]
+        results = [*finished, *parked, *_finish(pairs, unmatched)]
         work.inbox.finish(results, token, now)  # first, so that who lost the lease touches no payment
+        work.inbox.turn_into_hints(hints, token, now)
         work.inbox.postpone(list(waiting.values()), token)
         transitions = apply_items(work, pairs, matched.adopted, now)
         work.payments.add_references(matched.references)

@@ -16,6 +16,8 @@ from workers.state_machine import NOT_PAID, PROVES_COMPLETION, TELLS_AMOUNT, fin
 TELLS_MONEY = frozenset({K.COMPLETED, K.REFUNDED, K.REFUND_FAILED})
 # Refunds and disputes that end one by one: which of them are left takes all of the history.
 COUNTS_ONE_BY_ONE = frozenset({K.REFUND_FAILED, K.DISPUTE_WON})
+NAMED_MOVES = ("implied", "dispute_over")  # they are told by their reason and not by the table
+NONE: frozenset[str] = frozenset()
 IS_NEWS_ANYWAY = frozenset({K.DISPUTE_INQUIRY, K.DISPUTE_LOST})  # they change no state, but a person must see them
 
 
@@ -108,6 +110,8 @@ def step(before: Standing, fact: Fact) -> Step:
     now = _count_disputes(_count_refunds(arrival.standing, fact), fact)
     if now.refunded > now.received:
         return Step(before, is_forbidden=True, reason="refund_exceeds_received")
+    if now.state is S.DISPUTED and fact.ends_disputes and fact.kind in TELLS_MONEY:
+        return Step(replace(now, state=_by_refunds(now), open_disputes=NONE, lost_disputes=NONE), reason="dispute_over")
     # A completion that took place just now is not asked about again: it is what the event says, or what it supposes.
     kind_is_done = fact.kind is K.COMPLETED and before.state in NOT_PAID
     target = now.state if kind_is_done else _find_target(now, fact.kind)
@@ -172,8 +176,7 @@ def decide(base: Standing, current: Standing, place: Place | None, past: Iterabl
         own, place_now = steps[fact.key], max(place or fact.place, fact.place)
         forbidden = tuple((facts[key], s.reason or "") for key, s in steps.items() if s.is_forbidden)
         allowed = tuple(facts[key] for key, s in steps.items() if not s.is_forbidden)
-    nobody: frozenset[str] = frozenset()
-    standing = replace(standing, failed_refunds=nobody, open_disputes=nobody, lost_disputes=nobody)
+    standing = replace(standing, failed_refunds=NONE, open_disputes=NONE, lost_disputes=NONE)
     outcome, reason = _name_outcome(own, current, standing, fact, place)
     return Decided(outcome, reason, standing, place_now, forbidden, allowed)
 
@@ -187,6 +190,6 @@ def _name_outcome(
         if fact.place < place:
             return Outcome.STALE, None
         return (Outcome.APPLIED, "noted") if fact.kind in IS_NEWS_ANYWAY else (Outcome.DUPLICATE, None)
-    if not is_legal(current.state, fact.kind, standing.state) and own.reason != "implied":
+    if not is_legal(current.state, fact.kind, standing.state) and own.reason not in NAMED_MOVES:
         return Outcome.APPLIED, "reordered"
     return Outcome.APPLIED, own.reason

@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 
 from models.unit_of_work import UnitOfWork
 from psps.base import EventsModule
+from psps.outbound import Client
 from workers.metrics import WorkerMetrics
 
 
@@ -27,9 +28,13 @@ class WorkerDeps:
     readers: Mapping[str, EventsModule]
     accounts: Mapping[tuple[str, str], AccountRules]
     enqueue: Callable[[Sequence[int]], None]  # rings process_events for these ids; raises when the broker is away
+    ring_account: Callable[[str, str], None]  # rings serve_account for a PSP and an account of it; raises likewise
+    find_client: Callable[[str, str], Client | None]  # of a PSP and an account of it; None: calls are not configured
     clock: Callable[[], datetime]
     metrics: WorkerMetrics
     interruption: type[BaseException]  # what the task runner raises when a task takes too long
     lease: timedelta
     max_attempts: int
     unmatched_wait: timedelta
+    longest_call: timedelta  # what a call to a PSP may take at the worst, with all its tries
+    query_after: timedelta  # until the first query about a call whose outcome is unknown

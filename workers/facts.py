@@ -28,6 +28,7 @@ class Fact:
     refund_ref: str | None = None
     refund_minor: int | None = None
     dispute_ref: str | None = None
+    ends_disputes: bool | None = None  # None for no, so that it is not kept
     details: dict[str, Any] | None = None  # what describes the payment; the newest fact that tells a name wins
 
     @property

@@ -1,63 +1,134 @@
-"""Which payment an event is about: by the PSP's payment id, by another PSP id, or a new one that it brings."""
+"""Which payment an event is about: one of ours, by the PSP's payment id, by another PSP id, or a new one that it brings."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
 from models.merchants import DEFAULT_MERCHANT_ID
-from models.payments import NewPayment, PaymentRepository, PspKey, PspReference
+from models.payments import NewPayment, OwnPayment, PspKey, PspReference
+from models.requests import OWN
 from models.states import Origin, PaymentState
+from models.unit_of_work import UnitOfWork
 from workers.dependencies import WorkerDeps
 from workers.reading import Item
 
+BELONGS_TO_ANOTHER = "its PSP payment belongs to another payment"
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Matched:
-    """Items with their payments; `adopted` are those that were made for them just now."""
+    """Items with their payments, by the item's position; `adopted` are those that were made for them just now."""
 
-    payment_ids: dict[int, UUID]  # position of the item -> payment
-    adopted: frozenset[UUID]
-    references: list[PspReference]
+    payment_ids: dict[int, UUID] = field(default_factory=dict)
+    adopted: frozenset[UUID] = frozenset()
+    references: list[PspReference] = field(default_factory=list)
+    refused: dict[int, str] = field(default_factory=dict)  # answers that must not be applied, and why
 
 
-def match_items(deps: WorkerDeps, payments: PaymentRepository, items: Sequence[Item], now: datetime) -> Matched:
+def match_items(deps: WorkerDeps, work: UnitOfWork, items: Sequence[Item], now: datetime) -> Matched:
     """Find or adopt the payment of every item. Items that are not in `payment_ids` have none."""
-    own = {i: _key(item, item.said.psp_payment_id) for i, item in enumerate(items) if item.said.psp_payment_id}
-    found = payments.find_ids(set(own.values()))
-    adopted = _adopt(deps, payments, [items[i] for i, key in own.items() if key not in found], now)
-    found |= payments.find_ids({key for key in own.values() if key not in found})
-    payment_ids = {i: found[key] for i, key in own.items() if key in found}
-    learned = {_key(items[i], ref): payment for i, payment in payment_ids.items() for ref in items[i].said.psp_refs}
-    loose = {i: _reference_keys(item) for i, item in enumerate(items) if i not in payment_ids}
-    known = payments.find_ids_by_reference({key for keys in loose.values() for key in keys if key not in learned})
-    for i, keys in loose.items():
-        leads = [payment for key in keys if (payment := learned.get(key) or known.get(key))]
-        if leads:
-            payment_ids[i] = leads[0]
-    references = [PspReference(*key, payment) for key, payment in learned.items()]
-    return Matched(payment_ids, frozenset(found.values()) & adopted, references)
+    matched = Matched()
+    payments = work.payments
+    keys = {i: _key(item, item.said.psp_payment_id) for i, item in enumerate(items) if item.said.psp_payment_id}
+    found = payments.find_ids(set(keys.values()))
+    _match_own(work, matched, items, keys, found)
+    found |= {keys[i]: payment for i, payment in matched.payment_ids.items() if i in keys}
+    strangers = [i for i, key in keys.items() if key not in found and i not in matched.refused]
+    adopted = _adopt(deps, work, [items[i] for i in strangers], now)
+    found |= payments.find_ids({keys[i] for i in strangers})
+    matched.adopted = frozenset(found.values()) & adopted
+    for i, key in keys.items():
+        if key in found and i not in matched.refused:
+            matched.payment_ids.setdefault(i, found[key])
+    _match_by_reference(work, matched, items)
+    return matched
 
 
 def _key(item: Item, psp_id: str | None) -> PspKey:
     return item.event.psp, item.event.account, psp_id or ""
 
 
-def _reference_keys(item: Item) -> list[PspKey]:
-    return [_key(item, ref) for ref in item.said.psp_refs]
+def _match_own(
+    work: UnitOfWork, matched: Matched, items: Sequence[Item], keys: dict[int, PspKey], found: dict[PspKey, UUID]
+) -> None:
+    """Items of payments that we made and whose PSP id may not be known yet: answers to our calls name the payment, all
+    others carry the reference that we gave it."""
+    answers = {i: item.own_payment for i, item in enumerate(items) if item.own_payment}
+    carried = {
+        i: _key(item, OWN + item.said.merchant_reference)
+        for i, item in enumerate(items)
+        if i not in answers and keys.get(i) not in found and item.said.merchant_reference
+    }
+    own = work.payments.find_by_id(set(answers.values()))
+    referred = work.payments.find_own(set(carried.values()))
+    candidates = {i: own[id] for i, id in answers.items() if id in own}
+    candidates |= {i: referred[key] for i, key in carried.items() if key in referred}
+    claimed: dict[UUID, str] = {}
+    for i, payment in sorted(candidates.items()):
+        psp_id = items[i].said.psp_payment_id
+        if (
+            _may_be(payment, claimed.get(payment.id), psp_id)
+            and found.get(keys.get(i, ("", "", "")), payment.id) == payment.id
+        ):
+            matched.payment_ids[i] = payment.id
+            if psp_id:
+                claimed.setdefault(payment.id, psp_id)
+        elif i in answers:
+            matched.refused[i] = BELONGS_TO_ANOTHER
 
 
-def _adopt(deps: WorkerDeps, payments: PaymentRepository, items: list[Item], now: datetime) -> frozenset[UUID]:
+def _may_be(payment: OwnPayment, claimed: str | None, psp_id: str | None) -> bool:
+    """Whether the PSP's payment is this one: a second one that carries our reference is not."""
+    return psp_id is None or (payment.psp_payment_id or claimed or psp_id) == psp_id
+
+
+def _match_by_reference(work: UnitOfWork, matched: Matched, items: Sequence[Item]) -> None:
+    learned = {
+        _key(items[i], ref): payment for i, payment in matched.payment_ids.items() for ref in items[i].said.psp_refs
+    }
+    loose = {
+        i: [_key(item, ref) for ref in item.said.psp_refs]
+        for i, item in enumerate(items)
+        if i not in matched.payment_ids and i not in matched.refused
+    }
+    known = work.payments.find_ids_by_reference({key for keys in loose.values() for key in keys if key not in learned})
+    for i, keys in loose.items():
+        leads = [payment for key in keys if (payment := learned.get(key) or known.get(key))]
+        if leads:
+            matched.payment_ids[i] = leads[0]
+    matched.references = [PspReference(*key, payment) for key, payment in learned.items()]
+
+
+def _adopt(deps: WorkerDeps, work: UnitOfWork, items: list[Item], now: datetime) -> frozenset[UUID]:
+    """Make the payments of strangers, where the account adopts."""
     willing = [i for i in items if deps.accounts[i.event.psp, i.event.account].unmatched == "adopt"]
-    merchants = payments.find_deposit_merchants({_key(i, i.said.clabe) for i in willing if i.said.clabe})
+    willing = _leave_what_may_be_ours(deps, work, willing, now)
+    merchants = work.payments.find_deposit_merchants({_key(i, i.said.clabe) for i in willing if i.said.clabe})
     new: dict[PspKey, NewPayment] = {}
     for item in willing:
         merchant_id = merchants.get(_key(item, item.said.clabe), DEFAULT_MERCHANT_ID)
         new.setdefault(_key(item, item.said.psp_payment_id), _new_payment(deps, item, merchant_id, now))
-    payments.add_once(list(new.values()))
+    work.payments.add_once(list(new.values()))
     return frozenset(payment.id for payment in new.values())
+
+
+def _leave_what_may_be_ours(deps: WorkerDeps, work: UnitOfWork, items: list[Item], now: datetime) -> list[Item]:
+    """An event without any reference may have overtaken the answer to a create of ours: it waits while one is under way."""
+    since = now - deps.unmatched_wait
+    nameless = {
+        (i.event.psp, i.event.account) for i in items if not i.said.merchant_reference and i.event.received_at > since
+    }
+    in_flight = work.attempts.find_in_flight(nameless, since)
+    return [
+        i
+        for i in items
+        if i.said.merchant_reference
+        or i.event.received_at <= since
+        or (i.event.psp, i.event.account, i.said.direction) not in in_flight
+    ]
 
 
 def _new_payment(deps: WorkerDeps, item: Item, merchant_id: UUID, now: datetime) -> NewPayment:

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from models.states import Decision, InboxStatus, Method
 from models.work import ClaimedEvent, Finished
-from psps.base import Ignored, PaymentEvent, Unparseable
+from psps.base import Hint, Ignored, PaymentEvent, Unparseable
+from workers.answers import find_own_payment, read_any
 from workers.dependencies import WorkerDeps
 from workers.facts import Fact
 
@@ -20,6 +22,7 @@ class Item:
     ordinal: int
     said: PaymentEvent
     fact: Fact
+    own_payment: UUID | None = None  # of the answer to a call of ours
 
 
 def _make_item(event: ClaimedEvent, ordinal: int, said: PaymentEvent) -> Item:
@@ -34,9 +37,10 @@ def _make_item(event: ClaimedEvent, ordinal: int, said: PaymentEvent) -> Item:
         refund_ref=said.refund_ref,
         refund_minor=said.refund_minor,
         dispute_ref=said.dispute_ref,
+        ends_disputes=said.ends_disputes or None,
         details=_describe(said),
     )
-    return Item(event, ordinal, said, fact)
+    return Item(event, ordinal, said, fact, find_own_payment(event))
 
 
 def _describe(said: PaymentEvent) -> dict[str, Any] | None:
@@ -57,8 +61,11 @@ def _describe(said: PaymentEvent) -> dict[str, Any] | None:
     return {name: value for name, value in details.items() if value is not None} or None
 
 
-def read_event(deps: WorkerDeps, event: ClaimedEvent) -> list[Item] | Finished:
-    """The payment events in a delivery, or the status that ends it here. Never raises for what a PSP can send."""
+def read_event(deps: WorkerDeps, event: ClaimedEvent) -> list[Item] | Hint | Finished:
+    """The payment events in a delivery, what to fetch for it, or the status that ends it here.
+
+    Never raises for what a PSP can send.
+    """
     account = deps.accounts.get((event.psp, event.account))
     reader = deps.readers.get(event.psp)
     if account is None or reader is None:
@@ -66,9 +73,11 @@ def read_event(deps: WorkerDeps, event: ClaimedEvent) -> list[Item] | Finished:
     if event.decision is Decision.RETURN:
         return Finished(event.id, InboxStatus.IGNORED, "deposit to an unknown CLABE, sent back")
     try:
-        said = reader.read(event.headers, event.body)
+        said = read_any(reader, event)
     except Unparseable as error:
         return Finished(event.id, InboxStatus.PARKED, f"unparseable: {error}")
+    if isinstance(said, Hint):
+        return said
     if isinstance(said, Ignored):
         if not said.known:
             deps.metrics.unknown_types.labels(event.psp).inc()

@@ -12,9 +12,11 @@ import structlog
 from models.states import InboxStatus
 from models.unit_of_work import Contention, DatabaseUnavailable
 from models.work import ClaimedEvent, Finished, LeaseLost, Postponed, WorkRepository
+from psps.base import Hint
 from workers.batches import count_batch, store_batch
 from workers.dependencies import WorkerDeps
 from workers.reading import read_event
+from workers.ringing import ring_quietly
 
 log = structlog.get_logger(__name__)
 
@@ -91,16 +93,18 @@ def _process_batch(deps: WorkerDeps, events: Sequence[ClaimedEvent], token: UUID
 def _try_batch(deps: WorkerDeps, events: Sequence[ClaimedEvent], token: UUID) -> None:
     read = [read_event(deps, event) for event in events]
     finished = [result for result in read if isinstance(result, Finished)]
-    items = [item for result in read if not isinstance(result, Finished) for item in result]
+    items = [item for result in read if isinstance(result, list) for item in result]
+    hints = [event for event, result in zip(events, read, strict=True) if isinstance(result, Hint)]
     for tries_left in reversed(range(CONTENTION_TRIES)):
         try:
-            transitions, results = store_batch(deps, items, finished, token)
+            transitions, results = store_batch(deps, items, finished, [event.id for event in hints], token)
             break
         except Contention:
             if not tries_left:
                 raise
             time.sleep(random.uniform(0.01, 0.1))
     count_batch(deps, events, transitions, results)
+    ring_quietly(deps, accounts={(event.psp, event.account) for event in hints})
 
 
 def _give_back(deps: WorkerDeps, events: Sequence[ClaimedEvent], token: UUID, attempts_spent: int) -> None:

@@ -19,6 +19,8 @@ Beyond the table:
   they suppose is taken as given, with the reason `implied`.
 - **Reordered.** An event that arrives late is put where the PSP's clock has it, and all events are folded again. If that
   takes the payment somewhere by a move that the table lacks, the move is named `reordered`.
+- **Dispute over.** Where the PSP's own status of a payment tells disputes too and now tells of money that is there, a dispute that
+  was open has ended: the payment is as its refunds have it, with the reason `dispute_over`.
 - **Anything else is refused**: outcome `FORBIDDEN`, an open discrepancy, and the state stays as it was.
 
 | from | event | to |

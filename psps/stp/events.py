@@ -22,6 +22,7 @@ from psps.stp.contract import (
     read_code,
     read_text,
 )
+from psps.stp.orders import read_order
 
 # SPEI cause 1, "no such account": the only cause we return a deposit for.
 NO_SUCH_ACCOUNT = 1
@@ -65,6 +66,12 @@ def read(headers: Mapping[str, str], body: bytes) -> list[PaymentEvent] | Ignore
         # names the order. The order's own cambioEstado moves the payment; counting this too would do it twice.
         return Ignored("sendAbono", "return of an outgoing transfer; the order's cambioEstado says which")
     raise Unparseable("neither a deposit nor a change of state")
+
+
+def read_snapshot(body: bytes, as_of: datetime) -> list[PaymentEvent] | Ignored:
+    """A row of a look-up, kept under its `tipoOrden`. Raises Unparseable, nothing else."""
+    outcome = read_order(body, as_of)
+    return outcome if isinstance(outcome, Ignored) else [outcome]
 
 
 def parse(headers: Mapping[str, str], body: bytes) -> list[PaymentEvent]:

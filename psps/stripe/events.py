@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 
 from models.states import Decision
 from psps.base import Ignored, PaymentEvent, Reply, Unparseable
@@ -11,6 +12,7 @@ from psps.stripe.fields import Envelope, Reader
 from psps.stripe.onramp import read_onramp
 from psps.stripe.payments import PAYMENT_INTENT_KINDS, read_payment_intent, read_session
 from psps.stripe.reversals import read_charge_refund, read_dispute, read_refund
+from psps.stripe.snapshots import read_intent_snapshot
 
 RECEIVED = Reply(200, b'{"received":true}')
 # Counts the endpoints that have not answered yet, so it differs between deliveries of one event.
@@ -88,6 +90,11 @@ def parse(headers: Mapping[str, str], body: bytes) -> list[PaymentEvent]:
     """`read` without the ignored ones."""
     outcome = read(headers, body)
     return [] if isinstance(outcome, Ignored) else outcome
+
+
+def read_snapshot(body: bytes, as_of: datetime) -> list[PaymentEvent] | Ignored:
+    """A PaymentIntent as the client gives it. Raises Unparseable, nothing else."""
+    return read_intent_snapshot(read_json(body), as_of)
 
 
 def reply(body: bytes, decision: Decision) -> Reply:

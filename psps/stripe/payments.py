@@ -35,7 +35,11 @@ ATTEMPT_EXPIRED = "payment_intent_payment_attempt_expired"
 
 def read_payment_intent(intent: Fields, envelope: Envelope) -> PaymentEvent | Ignored:
     """payment_intent.*: the only events that say where a payment of card, OXXO or SPEI stands."""
-    kind = PAYMENT_INTENT_KINDS[envelope.raw_type]
+    return tell_payment_intent(intent, envelope, PAYMENT_INTENT_KINDS[envelope.raw_type])
+
+
+def tell_payment_intent(intent: Fields, envelope: Envelope, kind: EventKind) -> PaymentEvent:
+    """A PaymentIntent of which `kind` is known, from an event or from an answer."""
     amount = minor_units(intent.get("amount"), "amount")
     error = find_object(intent, "last_payment_error")
     method = read_method(intent)

@@ -46,10 +46,11 @@ def order(payment: SimulatedPayment) -> dict[str, Any]:
             "name": payment.payer,
             "email": "compras@example.com",
             "phone": "+5215555555555",
-        },
+        }
+        | payment.raw.get("customer_info", {}),
         "is_refundable": payment.status == "paid",
         "livemode": False,
-        "metadata": {"reference_id": payment.reference},
+        "metadata": payment.raw.get("metadata") or {"reference_id": payment.reference},
         "payment_status": payment.status,
         "updated_at": payment.updated,
     }
@@ -85,7 +86,7 @@ def _payment_method(payment: SimulatedPayment) -> dict[str, Any]:
             "type": "spei",
             "bank": "STP",
             "clabe": payment.ids["clabe"],
-            "expires_at": payment.created + 86_400,
+            "expires_at": payment.raw.get("expires_at") or payment.created + 86_400,
             "receiving_account_number": payment.ids["clabe"],
             "receiving_account_bank": "STP",
             "reference_number": None,
@@ -96,7 +97,7 @@ def _payment_method(payment: SimulatedPayment) -> dict[str, Any]:
         "type": "cash",
         "auth_code": None,
         "barcode_url": f"https://barcodes.conekta.com/{payment.ids['voucher']}.png",
-        "expires_at": payment.created + 3 * 86_400,
+        "expires_at": payment.raw.get("expires_at") or payment.created + 3 * 86_400,
         "product_type": "cash_in",
         "reference": payment.ids["voucher"],
         "service_name": "Cash",
@@ -108,15 +109,20 @@ def _refunds(payment: SimulatedPayment) -> dict[str, Any] | None:
     """Conekta writes the amounts of refunds as negative numbers."""
     if not payment.refunded_minor:
         return None
-    refund = {
-        "id": payment.ids["refund"],
+    # Where a life cycle was played, there is one refund of everything so far.
+    made = payment.raw.get("refunds") or [refund(payment.ids["refund"], payment.refunded_minor, payment.updated)]
+    return {"object": "list", "has_more": False, "total": len(made), "data": made}
+
+
+def refund(refund_id: str, amount_minor: int, created: int) -> dict[str, Any]:
+    return {
+        "id": refund_id,
         "object": "refund",
-        "amount": -payment.refunded_minor,
+        "amount": -amount_minor,
         "auth_code": "867372",
-        "created_at": payment.updated,
+        "created_at": created,
         "status": "refunded",
     }
-    return {"object": "list", "has_more": False, "total": 1, "data": [refund]}
 
 
 def chargeback(payment: SimulatedPayment) -> dict[str, Any]:

@@ -114,6 +114,7 @@ def _register(state: SandboxState) -> SimulatedPayment:
         "clabe": str(sent.get("cuentaOrdenante") or payment.ids["clabe"]),
     }
     state.add(payment)
+    state.record_effect(payment, "create", payment.ids["tracking_key"])
     return payment
 
 

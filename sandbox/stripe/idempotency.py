@@ -17,7 +17,7 @@ def answer_once(state: SandboxState, execute: Callable[[], Response]) -> Respons
     """
     key = request.headers.get("Idempotency-Key")
     if key is None:
-        return execute()
+        return _execute(state, execute)
     if len(key) > 255:
         raise StripeError(400, "invalid_request_error", "Idempotency keys may have at most 255 characters.")
     fingerprint = _fingerprint()
@@ -28,7 +28,7 @@ def answer_once(state: SandboxState, execute: Callable[[], Response]) -> Respons
         state.replies[key] = StoredReply(fingerprint)
     kept = None
     try:
-        reply = execute()
+        reply = _execute(state, execute)
         kept = StoredReply(fingerprint, reply.status_code, reply.get_data())
         return reply
     except StripeError as error:
@@ -43,6 +43,18 @@ def answer_once(state: SandboxState, execute: Callable[[], Response]) -> Respons
                 state.replies[key] = kept
 
 
+def _execute(state: SandboxState, execute: Callable[[], Response]) -> Response:
+    """`execute`, unless Stripe is to break down now: before the effect, or after it and before the answer."""
+    with state.lock:
+        left = state.stripe_stored_errors
+        state.stripe_stored_errors = max(0, left - 1)
+    if not left:
+        return execute()
+    if left % 2 == 0:
+        execute()
+    raise StripeError(500, "api_error", "An unknown error occurred.")
+
+
 def _give_again(stored: StoredReply, fingerprint: str) -> Response:
     if stored.fingerprint != fingerprint:
         message = "Keys for idempotent requests can only be used with the parameters of their first use."
@@ -53,6 +65,8 @@ def _give_again(stored: StoredReply, fingerprint: str) -> Response:
         )
     reply = Response(stored.body, stored.status, mimetype="application/json")
     reply.headers["Idempotent-Replayed"] = "true"
+    if stored.status >= 500:
+        reply.headers["Stripe-Should-Retry"] = "false"
     return reply
 
 

@@ -1,11 +1,14 @@
 """Stripe's objects as JSON, for API answers and webhooks alike. Amounts are centavos, times unix seconds."""
 
 from collections.abc import Callable
+from datetime import datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sandbox.identity import Identity
 from sandbox.payment import SimulatedPayment
 
+MEXICO_CITY = ZoneInfo("America/Mexico_City")
 METHOD_TYPES = {"oxxo": "oxxo", "spei": "customer_balance", "card": "card"}
 
 
@@ -55,11 +58,24 @@ def payment_intent(payment: SimulatedPayment) -> dict[str, Any]:
         "last_payment_error": _last_error(payment),
         "latest_charge": payment.ids["charge"] if paid or payment.status == "requires_capture" else None,
         "livemode": False,
-        "metadata": {"order_id": payment.reference},
+        "metadata": _metadata(payment),
         "next_action": _next_action(payment),
         "payment_method_types": [METHOD_TYPES[payment.instrument]],
         "status": payment.status,
     }
+
+
+def _metadata(payment: SimulatedPayment) -> dict[str, str]:
+    """As it was sent; the flows' own payments name their order alone."""
+    return payment.raw.get("metadata") or {"order_id": payment.reference}
+
+
+def expand_charge(payment: SimulatedPayment, expanded: bool) -> dict[str, Any]:
+    """The PaymentIntent, with its latest charge in full where that was asked for."""
+    shown = payment_intent(payment)
+    if expanded and shown["latest_charge"]:
+        shown["latest_charge"] = charge(payment)
+    return shown
 
 
 def _last_error(payment: SimulatedPayment) -> dict[str, Any] | None:
@@ -78,7 +94,7 @@ def _next_action(payment: SimulatedPayment) -> dict[str, Any] | None:
         return None
     if payment.instrument == "oxxo":
         details = {
-            "expires_after": payment.created + 3 * 86_400,
+            "expires_after": _voucher_end(payment),
             "hosted_voucher_url": f"https://payments.stripe.com/oxxo/voucher/test_{payment.ids['voucher']}",
             "number": payment.ids["voucher"],
         }
@@ -88,7 +104,17 @@ def _next_action(payment: SimulatedPayment) -> dict[str, Any] | None:
             "type": "display_bank_transfer_instructions",
             "display_bank_transfer_instructions": _transfer_instructions(payment),
         }
+    if payment.raw.get("return_url"):
+        url = f"https://hooks.stripe.com/redirect/authenticate/{payment.id}"
+        return {"type": "redirect_to_url", "redirect_to_url": {"return_url": payment.raw["return_url"], "url": url}}
     return {"type": "use_stripe_sdk", "use_stripe_sdk": {"type": "three_d_secure_redirect"}}
+
+
+def _voucher_end(payment: SimulatedPayment) -> int:
+    """23:59:59 in Mexico City, some calendar days after the day on which the voucher was made."""
+    made = datetime.fromtimestamp(payment.created, MEXICO_CITY)
+    last_day = made.date() + timedelta(days=payment.raw.get("voucher_days", 3))
+    return int(datetime.combine(last_day, time(23, 59, 59), MEXICO_CITY).timestamp())
 
 
 def _transfer_instructions(payment: SimulatedPayment) -> dict[str, Any]:
@@ -123,7 +149,7 @@ def charge(payment: SimulatedPayment) -> dict[str, Any]:
         "disputed": payment.detail in DISPUTE_STATUSES,
         "failure_code": payment.detail or None if failed else None,
         "livemode": False,
-        "metadata": {"order_id": payment.reference},
+        "metadata": _metadata(payment),
         "paid": not failed,
         "payment_intent": payment.id,
         "payment_method_details": {"type": METHOD_TYPES[payment.instrument]},
@@ -149,6 +175,12 @@ def refund(payment: SimulatedPayment) -> dict[str, Any]:
         "status": status,
     }
     return made | ({"failure_reason": "expired_or_canceled_card"} if status == "failed" else {})
+
+
+def customer(customer_id: str, created: int, fields: dict[str, Any], metadata: dict[str, str]) -> dict[str, Any]:
+    """Somebody who pays by SPEI: the CLABE is theirs."""
+    kept = {"id": customer_id, "object": "customer", "created": created, "livemode": False, "metadata": metadata}
+    return kept | fields
 
 
 def dispute(payment: SimulatedPayment) -> dict[str, Any]:

@@ -145,7 +145,20 @@ def test_the_doctor_labels_a_login_by_its_user_alone(acuse: Acuse) -> None:
         for password in ("throw-away", "thrown-away")
     ]
     assert accounts[0] == accounts[1]
-    assert accounts[0][1]["keys"][0].startswith("user:sha256:")
+    assert accounts[0][1]["keys"][0]["label"].startswith("user:sha256:")
+
+
+def test_the_doctor_tells_when_each_key_was_last_used(acuse: Acuse, desk: Desk) -> None:
+    with desk.engine.begin() as connection:
+        connection.execute(text("update inbox_events set psp = 'stripe', verified_with = 'sha256:0ldk3y00'"))
+    [account] = read(acuse("doctor", "--json"))["accounts"]
+    assert [key["last_used_at"] for key in account["keys"]] == [None]
+    [former] = account["former_keys"]
+    assert former["label"] == "sha256:0ldk3y00"
+    assert former["last_used_at"].startswith("2026-11-20")
+    shown = acuse("doctor").output
+    assert "never used" in shown
+    assert "sha256:0ldk3y00 is not configured any more, last used 2026-11-20" in shown
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Settings that can never work are refused at start, in one line that names the variable and shows no secret."""
 
+import base64
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,17 @@ REFUSED = [
         "ACUSE_CONEKTA_WEBHOOK_PUBLIC_KEYS",
         "-----BEGIN PUBLIC KEY-----\\nMIIBIjANBgkqhkiG9w0BAQEF\\n-----END PUBLIC KEY-----",
     ),
+    ("ACUSE_STRIPE_API_URL", "http://api.stripe.com"),
+    ("ACUSE_STRIPE_API_URL", "https://:443"),
+    ("ACUSE_STRIPE_API_URL", "https://user:Tr0ub4dor@api.stripe.com"),
+    ("ACUSE_STRIPE_API_URL", "ftp://127.0.0.1"),
+    ("ACUSE_STRIPE_SOURCES", "203.0.113.7/40"),
+    ("ACUSE_STRIPE_SOURCES", "stripe.com"),
+    ("ACUSE_STRIPE_SOURCES", "203.0.113.0/24,"),
+    ("ACUSE_STRIPE_CALLS_PER_SECOND", "0"),
+    ("ACUSE_STP_PRIVATE_KEY", "-----BEGIN PRIVATE KEY-----\\nMIIE\\n-----END PRIVATE KEY-----"),
+    ("ACUSE_TRUSTED_PROXIES", "11"),
+    ("ACUSE_QUERY_AFTER_SECONDS", "0"),
     ("ACUSE_LEASE_SECONDS", "4"),
     ("ACUSE_MAX_ATTEMPTS", "0"),
     ("ACUSE_MAX_ATTEMPTS", "1001"),
@@ -106,6 +118,10 @@ ACCEPTED = [
     ("ACUSE_BROKER_URL", "amqp://guest:guest@rabbit:5672//"),
     ("ACUSE_BROKER_URL", "amqps://a:5671/acuse;amqps://b:5671/acuse"),
     ("ACUSE_PSPS", "stripe, conekta,"),
+    ("ACUSE_STRIPE_API_URL", "http://127.0.0.1:8090/stripe"),
+    ("ACUSE_STRIPE_API_URL", "https://proxy.internal:8443/stripe"),
+    ("ACUSE_STRIPE_SOURCES", "203.0.113.0/24, 2001:db8::1"),
+    ("ACUSE_TRUSTED_PROXIES", "2"),
     ("ACUSE_LEASE_SECONDS", "5"),
     ("ACUSE_MAX_ATTEMPTS", "1000"),
     ("ACUSE_STRIPE_WEBHOOK_SECRETS", f"{STRIPE}, {OTHER}"),
@@ -122,6 +138,62 @@ def test_redis_is_the_broker_unless_that_is_no_redis(good: dict[str, str]) -> No
     rabbit = good | {"ACUSE_BROKER_URL": "amqp://rabbit"}
     assert load_config(rabbit).redis_url is None
     assert load_config(rabbit | {"ACUSE_REDIS_URL": "redis://cache/1"}).redis_url == "redis://cache/1"
+
+
+def test_without_a_list_every_psp_that_has_a_variable_is_served(good: dict[str, str]) -> None:
+    assert {psp for psp, _ in load_config(good).accounts} == {"stripe", "conekta", "stp"}
+    bare = {name: value for name, value in good.items() if "URL" in name}
+    assert complaint(bare).startswith("ACUSE_PSPS names no PSP; known are stripe, conekta")
+
+
+def test_an_account_of_its_own_has_its_own_rules(good: dict[str, str]) -> None:
+    shop = {"WEBHOOK_SECRETS": OTHER, "API_KEY": "sk_test_of_the_shop", "SOURCES": "203.0.113.7"}
+    config = load_config(good | {f"ACUSE_STRIPE__SHOP2__{name}": value for name, value in shop.items()})
+    own, default = config.accounts["stripe", "shop2"], config.accounts["stripe", "default"]
+    assert (own.secrets, own.can_call, [str(network) for network in own.sources]) == (
+        (OTHER,),
+        True,
+        ["203.0.113.7/32"],
+    )
+    assert (default.secrets, default.can_call, default.sources) == ((STRIPE,), False, ())
+    assert "sk_test_of_the_shop" not in repr(config)
+
+
+def test_half_of_what_a_client_needs_is_a_mistake(good: dict[str, str]) -> None:
+    said = complaint(good | {"ACUSE_STP_COMPANY": "EMPRESA_PRUEBA"})
+    assert said == "ACUSE_STP_PRIVATE_KEY is not set, but ACUSE_STP_COMPANY is"
+
+
+def test_a_psp_that_only_hints_needs_its_key_for_calls(good: dict[str, str]) -> None:
+    said = complaint(good | {"ACUSE_MERCADOPAGO_WEBHOOK_SECRETS": OTHER})
+    assert said.startswith("ACUSE_MERCADOPAGO_API_KEY is not set: webhooks of mercadopago are hints")
+
+
+def test_a_login_that_changes_is_accepted_beside_the_former_one(good: dict[str, str]) -> None:
+    former = {"ACUSE_STP_WEBHOOK_PREVIOUS_USER": "old", "ACUSE_STP_WEBHOOK_PREVIOUS_PASSWORD": "thrown-away"}
+    assert load_config(good | former).accounts["stp", "default"].secrets == ("stp:throw-away", "old:thrown-away")
+    half = good | {"ACUSE_STP_WEBHOOK_PREVIOUS_USER": "old"}
+    assert complaint(half) == "ACUSE_STP_WEBHOOK_PREVIOUS_PASSWORD is not set"
+
+
+NAMED_KEY = "0d1f-key=" + base64.b64encode(
+    rsa.generate_private_key(65537, 2048).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+).decode("ascii")
+
+
+@pytest.mark.parametrize(
+    "value", [NAMED_KEY.partition("=")[2], "=" + NAMED_KEY, "0d1f-key=", "0d1f-key=QUJD", NAMED_KEY + ","]
+)
+def test_bitsos_keys_need_their_names(good: dict[str, str], value: str) -> None:
+    name = "ACUSE_BITSO_WEBHOOK_PUBLIC_KEYS"
+    assert load_config(good | {name: NAMED_KEY})
+    assert complaint(good | {name: value}).startswith(f"{name} must hold key_id=<key>")
+
+
+def test_transaks_tokens_must_be_tokens(good: dict[str, str]) -> None:
+    name = "ACUSE_TRANSAK_ACCESS_TOKENS"
+    assert load_config(good | {name: f"{OTHER},{STRIPE}"}).accounts["transak", "default"].secrets == (OTHER, STRIPE)
+    assert complaint(good | {name: "a.b.c"}).startswith(f"{name} holds a token shorter than")
 
 
 def test_keys_that_conekta_never_signs_with_are_refused(good: dict[str, str], tmp_path: Path) -> None:

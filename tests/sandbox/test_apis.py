@@ -3,7 +3,9 @@
 import base64
 import json
 import time
+from datetime import datetime, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
@@ -16,6 +18,7 @@ from sandbox.keys import Keys, ensure_keys
 from sandbox.state import SandboxState, new_state
 from sandbox.stp.firma import LIST_FIELDS, LOOKUP_FIELDS, ORDER_FIELDS, join_fields
 
+MEXICO_CITY = ZoneInfo("America/Mexico_City")
 CONEKTA_VERSION = "application/vnd.conekta-v2.3.0+json"
 ORDER = {
     "currency": "MXN",
@@ -180,6 +183,84 @@ def test_stripe_lists_page_by_page_newest_first(client, stripe_key) -> None:
     assert client.get("/stripe/v1/payment_intents?created[gte]=9999999999", headers=stripe_key).json["data"] == []
 
 
+def test_stripe_gives_metadata_back_and_makes_customers(client, stripe_key) -> None:
+    fields = {"name": "José Núñez", "email": "jose@example.com", "metadata[order_id]": "ORD-1"}
+    made = client.post("/stripe/v1/customers", data=fields, headers=stripe_key).json
+    assert (made["object"], made["name"], made["metadata"]) == ("customer", "José Núñez", {"order_id": "ORD-1"})
+    spei = {"payment_method_types[]": "customer_balance", "customer": made["id"], "metadata[colour]": "red"}
+    paid = client.post("/stripe/v1/payment_intents", data=intent(**spei), headers=stripe_key).json
+    assert (paid["customer"], paid["metadata"]) == (made["id"], {"order_id": "ORD-1", "colour": "red"})
+
+
+def test_stripe_lets_a_voucher_run_out_at_the_end_of_a_day_in_mexico_city(client, stripe_key) -> None:
+    days = {"payment_method_options[oxxo][expires_after_days]": "2"}
+    made = client.post("/stripe/v1/payment_intents", data=intent(**days), headers=stripe_key).json
+    ends = datetime.fromtimestamp(made["next_action"]["oxxo_display_details"]["expires_after"], MEXICO_CITY)
+    begun = datetime.fromtimestamp(made["created"], MEXICO_CITY)
+    assert (ends.date() - begun.date(), ends.time().isoformat()) == (timedelta(days=2), "23:59:59")
+    days = {"payment_method_options[oxxo][expires_after_days]": "8"}
+    assert client.post("/stripe/v1/payment_intents", data=intent(**days), headers=stripe_key).status_code == 400
+
+
+def test_stripe_shows_the_payment_of_a_declined_card_in_the_error(client, stripe_key, state: SandboxState) -> None:
+    card = {"payment_method_types[]": "card", "payment_method": "pm_card_chargeDeclined"}
+    shown = client.post("/stripe/v1/payment_intents", data=intent(**card), headers=stripe_key).json["error"]
+    assert shown["payment_intent"]["id"] in state.payments["stripe"]
+    assert shown["payment_intent"]["status"] == "requires_payment_method"
+    without = {"payment_method_types[]": "card"}
+    answer = client.post("/stripe/v1/payment_intents", data=intent(**without), headers=stripe_key)
+    assert (answer.status_code, answer.json["error"]["param"]) == (400, "payment_method")
+
+
+def test_stripe_lists_the_refunds_and_disputes_of_a_payment(client, stripe_key, state: SandboxState) -> None:
+    card = {"payment_method_types[]": "card", "payment_method": "pm_card_visa"}
+    paid = client.post("/stripe/v1/payment_intents", data=intent(**card), headers=stripe_key).json["id"]
+    for number in ("1", "2"):
+        fields = {"payment_intent": paid, "amount": "100", "metadata[order_id]": number}
+        client.post("/stripe/v1/refunds", data=fields, headers=stripe_key)
+    refunds = client.get(f"/stripe/v1/refunds?payment_intent={paid}", headers=stripe_key).json["data"]
+    assert [(one["amount"], one["metadata"]["order_id"]) for one in refunds] == [(100, "2"), (100, "1")]
+    url = f"/stripe/v1/disputes?payment_intent={paid}"
+    assert client.get(url, headers=stripe_key).json["data"] == []
+    state.payments["stripe"][paid].detail = "needs_response"
+    assert client.get(url, headers=stripe_key).json["data"][0]["status"] == "needs_response"
+    assert client.get("/stripe/v1/refunds?payment_intent=pi_3nobody", headers=stripe_key).status_code == 404
+
+
+def test_stripe_breaks_down_on_request_and_keeps_its_error_under_the_key(client, stripe_key, state) -> None:
+    state.stripe_stored_errors = 2
+    for key, made in (("after", 1), ("before", 1)):
+        headers = {**stripe_key, "Idempotency-Key": key}
+        for _ in range(2):
+            answer = client.post("/stripe/v1/payment_intents", data=intent(), headers=headers)
+            assert (answer.status_code, answer.headers["Stripe-Should-Retry"]) == (500, "false")
+        assert answer.headers["Idempotent-Replayed"] == "true"
+        assert len(state.payments["stripe"]) == made
+    assert state.stripe_stored_errors == 0
+    assert client.post("/stripe/v1/payment_intents", data=intent(), headers=stripe_key).status_code == 200
+
+
+def test_stripe_records_each_effect_once_under_its_key(client, stripe_key, state: SandboxState) -> None:
+    card = {"payment_method_types[]": "card", "payment_method": "pm_card_visa"}
+
+    def post(path: str, key: str, **fields: str) -> dict:
+        for _ in range(2):
+            headers = {**stripe_key, "Idempotency-Key": key}
+            answer = client.post(f"/stripe/v1/{path}", data=fields, headers=headers)
+        return answer.json
+
+    paid = post("payment_intents", "c1", **intent(**card))["id"]
+    refund = post("refunds", "r1", payment_intent=paid, amount="100")["id"]
+    voucher = post("payment_intents", "c2", **intent())["id"]
+    post(f"payment_intents/{voucher}/cancel", "x1")
+    assert [(one["operation"], one["key"], one["psp_id"], one["amount_minor"]) for one in state.effects.list_all()] == [
+        ("create", "c1", paid, 150_050),
+        ("refund", "r1", refund, 100),
+        ("create", "c2", voucher, 150_050),
+        ("cancel", "x1", voucher, 150_050),
+    ]
+
+
 # Conekta --------------------------------------------------------------------------------------------------------------
 
 
@@ -217,6 +298,42 @@ def test_conekta_declines_a_card_with_402(client, conekta_headers) -> None:
         "/conekta/orders", json=ORDER | {"charges": [{"payment_method": method}]}, headers=conekta_headers
     )
     assert (answer.status_code, answer.json["type"]) == (402, "processing_error")
+
+
+def test_conekta_shows_the_order_of_a_declined_card_in_the_error(client, conekta_headers, state) -> None:
+    method = {"type": "card", "token_id": "tok_test_card_declined"}
+    shown = client.post(
+        "/conekta/orders", json=ORDER | {"charges": [{"payment_method": method}]}, headers=conekta_headers
+    ).json["data"]
+    assert (shown["object"], shown["payment_status"]) == ("order", "declined")
+    assert shown["id"] in state.payments["conekta"]
+
+
+def test_conekta_gives_metadata_and_deadlines_back(client, conekta_headers) -> None:
+    method = {"type": "cash", "expires_at": 1_995_586_400}
+    asked = ORDER | {"charges": [{"payment_method": method}], "metadata": {"order_id": "ORD-1", "colour": "red"}}
+    made = client.post("/conekta/orders", json=asked, headers=conekta_headers).json
+    assert made["metadata"] == {"order_id": "ORD-1", "colour": "red"}
+    assert made["charges"]["data"][0]["payment_method"]["expires_at"] == 1_995_586_400
+
+
+def test_conekta_records_every_effect_under_our_reference(client, conekta_headers, state: SandboxState) -> None:
+    method = {"type": "card", "token_id": "tok_test_visa_4242"}
+    asked = ORDER | {"charges": [{"payment_method": method}]}
+    paid = client.post("/conekta/orders", json=asked, headers=conekta_headers).json["id"]
+    for amount in (100, 200):
+        sent = {"amount": amount, "reason": "requested_by_client"}
+        shown = client.post(f"/conekta/orders/{paid}/refunds", json=sent, headers=conekta_headers).json
+    refunds = shown["charges"]["data"][0]["refunds"]["data"]
+    voucher = client.post("/conekta/orders", json=ORDER, headers=conekta_headers).json["id"]
+    client.post(f"/conekta/orders/{voucher}/cancel", headers=conekta_headers)
+    assert [(one["operation"], one["key"], one["psp_id"], one["amount_minor"]) for one in state.effects.list_all()] == [
+        ("create", "ORD-1", paid, 30_100),
+        ("refund", "ORD-1", refunds[0]["id"], 100),
+        ("refund", "ORD-1", refunds[1]["id"], 200),
+        ("create", "ORD-1", voucher, 30_100),
+        ("cancel", "ORD-1", voucher, 30_100),
+    ]
 
 
 def test_conekta_wants_its_key_and_its_version(client: FlaskClient, conekta_headers) -> None:

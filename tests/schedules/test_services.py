@@ -22,10 +22,14 @@ class Bell:
     def __init__(self, engine: Engine) -> None:
         self.now = NOON
         self.rung: list[list[int]] = []
-        self.deps = ScheduleDeps(partial(UnitOfWork, engine), self.ring, lambda: self.now)
+        self.accounts: list[tuple[str, str]] = []
+        self.deps = ScheduleDeps(partial(UnitOfWork, engine), self.ring, self.ring_account, lambda: self.now)
 
     def ring(self, ids: Sequence[int]) -> None:
         self.rung.append(list(ids))
+
+    def ring_account(self, psp: str, account: str) -> None:
+        self.accounts.append((psp, account))
 
     def sweep_after(self, **time: float) -> list[int]:
         """Let time pass, sweep, and tell what was rung."""

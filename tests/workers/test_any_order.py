@@ -31,12 +31,16 @@ def make_deps(data: Data) -> WorkerDeps:
         readers={"paper": PaperPsp()},
         accounts={("paper", "default"): Rules()},  # type: ignore[dict-item]
         enqueue=lambda ids: None,
+        ring_account=lambda psp, account: None,
+        find_client=lambda psp, account: None,
         clock=lambda: NOON,
         metrics=METRICS,
         interruption=TimeoutError,
         lease=timedelta(seconds=60),
         max_attempts=3,
         unmatched_wait=timedelta(minutes=10),
+        longest_call=timedelta(seconds=20),
+        query_after=timedelta(seconds=30),
     )
 
 

@@ -4,75 +4,21 @@ import itertools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine, create_engine, text
 
-from models.inbox import Delivery, InboxStore
 from models.unit_of_work import UnitOfWork
 from schedules.services import ScheduleDeps, keep_house
 from tests.paper import NOON, PaperPsp, write_delivery
-from workers.dependencies import WorkerDeps
-from workers.metrics import WorkerMetrics
+from tests.workers.desk import Desk, Rules
 from workers.services import process_events
 
 PAID = {"kind": "completed", "amount_minor": 1000, "received_minor": 1000, "currency": "MXN"}
-
-
-@dataclass
-class Rules:
-    livemode: bool = False
-    unmatched: str = "adopt"
-
-
-@dataclass
-class Desk:
-    """A worker without Celery, over one database, with a clock that the test moves."""
-
-    engine: Engine
-    now: datetime = NOON
-    deps: WorkerDeps = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.deps = WorkerDeps(
-            unit_of_work=partial(UnitOfWork, self.engine),
-            readers={"paper": PaperPsp()},
-            accounts={("paper", "default"): Rules(), ("paper", "strict"): Rules(unmatched="park")},  # type: ignore[dict-item]
-            enqueue=lambda ids: None,
-            clock=lambda: self.now,
-            metrics=WorkerMetrics(CollectorRegistry()),
-            interruption=TimeoutError,
-            lease=timedelta(seconds=60),
-            max_attempts=3,
-            unmatched_wait=timedelta(minutes=10),
-        )
-
-    def put(self, *deliveries: Delivery) -> list[int]:
-        return [stored.event_id for stored in InboxStore(self.engine).put(deliveries)]
-
-    def receive(self, *deliveries: Delivery) -> list[int]:
-        ids = self.put(*deliveries)
-        process_events(self.deps, ids)
-        return ids
-
-    def rows(self, query: str, **values: Any) -> list[Any]:
-        with self.engine.connect() as connection:
-            return [tuple(row) for row in connection.execute(text(query), values)]
-
-    def payment(self, psp_payment_id: str = "p1") -> Any:
-        query = "select state, amount_minor, received_minor, refunded_minor from payments where psp_payment_id = :id"
-        return self.rows(query, id=psp_payment_id)[0]
-
-    def decisions(self) -> list[Any]:
-        return self.rows("select from_state, to_state, outcome, reason from transitions order by id")
-
-    def statuses(self) -> list[Any]:
-        return self.rows("select status, reason from inbox_events order by id")
 
 
 @pytest.fixture
@@ -267,7 +213,7 @@ def test_what_a_race_left_parked_is_found_by_housekeeping(desk: Desk) -> None:
         connection.execute(text(parked), {"id": event_id})
         waiting = "insert into waiting_references values ('paper', 'default', 'ch_1', :id)"
         connection.execute(text(waiting), {"id": event_id})
-    keep_house(ScheduleDeps(desk.deps.unit_of_work, lambda ids: None, desk.deps.clock))
+    keep_house(ScheduleDeps(desk.deps.unit_of_work, lambda ids: None, lambda psp, account: None, desk.deps.clock))
     process_events(desk.deps, [event_id])
     assert desk.payment()[0] == "disputed"
 

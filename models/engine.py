@@ -1,0 +1,53 @@
+"""The connection pool of one process."""
+
+from typing import Literal
+
+from sqlalchemy import Engine, create_engine
+
+Role = Literal["receiver", "api", "worker", "cli"]
+
+# What one statement may take in a process of this role, and how many connections it holds at most.
+STATEMENT_SECONDS: dict[Role, int] = {"receiver": 5, "api": 5, "worker": 30, "cli": 600}
+CONNECTIONS: dict[Role, int] = {"receiver": 2, "api": 4, "worker": 2, "cli": 2}
+
+# Receiver and workers only ever look up rows by index. The table of events is a queue: its statistics are from some
+# other minute, and a plan that was right for an empty queue reads all of a long one.
+PLANNER = {
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+}
+
+
+def open_engine(database_url: str, role: Role) -> Engine:
+    """A pool for one process. Nothing connects before the first use, so it may be built before a fork."""
+    options = {
+        "statement_timeout": f"{STATEMENT_SECONDS[role]}s",
+        "lock_timeout": "2s",
+        "idle_in_transaction_session_timeout": "10s",
+        "synchronous_commit": "on",
+        "timezone": "UTC",
+    }
+    if role in ("receiver", "worker"):
+        options |= PLANNER
+    return create_engine(
+        database_url,
+        pool_size=CONNECTIONS[role],
+        max_overflow=0,
+        isolation_level="AUTOCOMMIT" if role == "receiver" else None,
+        hide_parameters=True,  # what a statement carries must not show in an error
+        pool_timeout=2,
+        pool_pre_ping=role != "receiver",  # the receiver's writer answers 503 on a dead connection and takes a new one
+        pool_recycle=1800,
+        connect_args={
+            "application_name": f"acuse-{role}",
+            "connect_timeout": 3,
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 5000,
+            "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
+        },
+    )

@@ -1,0 +1,131 @@
+"""What is asked for: a new payment, a refund, a cancelation. Each becomes an attempt that a worker carries out."""
+
+import base64
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError
+
+from models.states import Direction, Method, Operation
+
+OWN = "own:"  # before our own reference in payment_references, where PSP ids stand too
+
+
+class NotPossible(Exception):
+    """What was asked for cannot be done with this payment. The message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewOwnPayment:
+    """A payment that we are going to make at a PSP."""
+
+    id: UUID
+    merchant_id: UUID
+    psp: str
+    account: str
+    method: Method
+    direction: Direction
+    amount_minor: int
+    currency: str
+    livemode: bool
+    merchant_reference: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewAttempt:
+    """One change to ask for. `request` is what psps.outbound reads back."""
+
+    id: UUID
+    payment_id: UUID
+    operation: Operation
+    idempotency_key: str
+    request: dict[str, Any]
+    amount_minor: int | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Askable:
+    """What has to be known of a payment before something is asked of its PSP."""
+
+    id: UUID
+    psp: str
+    account: str
+    psp_payment_id: str | None
+    currency: str | None
+    received_minor: int
+    refundable_minor: int  # what refunds that are done, ours or others', have left
+
+
+def make_reference(id: UUID) -> str:
+    """28 characters of A-Z2-7 that name this id at every PSP."""
+    return "AC" + base64.b32encode(id.bytes).decode("ascii").rstrip("=")
+
+
+ADD_PAYMENT = text("""
+insert into payments (id, merchant_id, psp, account, method, direction, state, amount_minor, currency, livemode, origin,
+                      merchant_reference, created_at, updated_at)
+values (:id, :merchant_id, :psp, :account, :method, :direction, 'pending', :amount_minor, :currency, :livemode, 'api',
+        :merchant_reference, :created_at, :created_at)
+""")
+
+ADD_OWN_REFERENCE = text("""
+insert into payment_references (psp, account, psp_ref, payment_id) values (:psp, :account, :psp_ref, :id)
+""")
+
+ADD_ATTEMPT = text("""
+insert into attempts (id, payment_id, psp, account, operation, idempotency_key, request, amount_minor, next_attempt_at,
+                      created_at)
+select :id, p.id, p.psp, p.account, :operation, :idempotency_key, cast(:request as jsonb), :amount_minor, :created_at,
+       :created_at
+from payments p where p.id = :payment_id
+""")
+
+LOCK = text("""
+select p.id, p.psp, p.account, p.psp_payment_id, p.currency, p.received_minor, p.received_minor - greatest(
+    p.refunded_minor, coalesce((select sum(a.amount_minor) from attempts a
+                                where a.payment_id = p.id and a.operation = 'refund' and a.status = 'done'), 0)
+    )::bigint as refundable_minor
+from payments p where p.id::text = :id or p.psp_payment_id = :id
+for no key update
+""")
+
+
+class RequestRepository:
+    """Writes attempts. Whoever commits rings the account's worker."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def add_payment(self, payment: NewOwnPayment) -> None:
+        """Make the payment, known by its own reference, still without an attempt."""
+        values = {name: getattr(payment, name) for name in payment.__slots__}
+        self.connection.execute(ADD_PAYMENT, values)
+        self.connection.execute(ADD_OWN_REFERENCE, values | {"psp_ref": OWN + make_reference(payment.id)})
+
+    def lock(self, payment_id: str) -> Askable:
+        """The payment by our id or the PSP's, locked until the transaction ends. Raises NotPossible."""
+        rows = self.connection.execute(LOCK, {"id": payment_id}).mappings().all()
+        if len(rows) != 1:
+            raise NotPossible(
+                f"there is no payment {payment_id}" if not rows else f"{payment_id} names several payments"
+            )
+        return Askable(**rows[0])
+
+    def add(self, attempt: NewAttempt) -> None:
+        """Write the attempt. Raises NotPossible while another one of the payment is not settled."""
+        values = {name: getattr(attempt, name) for name in attempt.__slots__}
+        values["request"] = orjson.dumps(attempt.request).decode()
+        try:
+            self.connection.execute(ADD_ATTEMPT, values)
+        except IntegrityError as error:
+            if "uq_attempts_one_open" not in str(error.orig):
+                raise
+            raise NotPossible(
+                "another change of this payment is still under way: try again when it is settled"
+            ) from None

@@ -1,0 +1,1 @@
+"""Mercado Pago: cash vouchers, SPEI and cards in Mexico (site MLM)."""

@@ -1,0 +1,1 @@
+"""MoonPay: the crypto on-ramp by its signed widget address. Source: dev.moonpay.com, widget API v1."""

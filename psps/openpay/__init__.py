@@ -1,0 +1,1 @@
+"""Openpay (BBVA): cash vouchers of Paynet, SPEI, cards."""

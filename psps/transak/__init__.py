@@ -1,0 +1,1 @@
+"""Transak: crypto on-ramp."""

@@ -1,0 +1,1 @@
+"""Mercado Pago as the sandbox plays it."""

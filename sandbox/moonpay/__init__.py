@@ -1,0 +1,1 @@
+"""MoonPay as the sandbox plays it."""

@@ -1,0 +1,1 @@
+"""Openpay as the sandbox plays it."""

@@ -1,0 +1,1 @@
+"""Transak as the sandbox plays it."""

@@ -1,0 +1,142 @@
+"""A worker killed with SIGKILL at each step of a change: at most one effect at the PSP, and the state is right in the end.
+
+Real processes, real Postgres, and the simulated PSP over HTTP, which tells what really happened there.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, create_engine, text
+
+from embedded import RunningEngine
+from sandbox.keys import ENVIRONMENTS
+from tests.psps.conftest import SandboxServer
+from tests.system.dying_worker import STEPS
+from tests.system.stack import wait_until
+
+ROOT = Path(__file__).parents[2]
+PSPS = ("stripe", "conekta", "stp", "mercadopago", "openpay", "bitso")
+REFUNDERS = ("stripe", "conekta", "mercadopago")
+FAULTS = {"during the call": "hang", "after the effect": "timeout_after"}
+
+
+@dataclass
+class Bench:
+    """A database, a simulated PSP, and processes that die over them."""
+
+    engine: Engine
+    sandbox: SandboxServer
+    environment: dict[str, str]
+    psp: str
+
+    def spawn(self, step: str, operation: str, payment: str = "") -> subprocess.Popen[bytes]:
+        arguments = (step, self.psp, operation, payment)
+        command = [sys.executable, "-m", "tests.system.dying_worker", *arguments]
+        return subprocess.Popen(command, cwd=ROOT, env=self.environment)
+
+    def rows(self, query: str) -> list[Any]:
+        with self.engine.connect() as connection:
+            return [tuple(row) for row in connection.execute(text(query))]
+
+    def effects(self, operation: str) -> list[dict[str, Any]]:
+        return [effect for effect in self.sandbox.state.effects.list_all() if effect["operation"] == operation]
+
+    def kill_at(self, step: str, operation: str, payment: str = "") -> None:
+        """Run a worker until the step, where SIGKILL ends it."""
+        before = len(self.effects(operation))
+        if step in FAULTS:
+            self.sandbox.state.api_faults.set_rates(self.psp, {FAULTS[step]: 1.0}, seconds=20)
+        process = self.spawn(step, operation, payment)
+        if step in FAULTS:
+            reached = (
+                (lambda: len(self.effects(operation)) > before)
+                if step == "after the effect"
+                else (lambda: bool(self.sandbox.state.api_faults.counts()))
+            )
+            wait_until(reached, f"the call is at its step {step}", 30)
+            process.send_signal(signal.SIGKILL)
+            self.sandbox.state.api_faults.clear()
+        assert process.wait(60) == -signal.SIGKILL, "the worker was not killed where it should be"
+
+    def settle(self) -> None:
+        """Let workers that live do the rest."""
+        ends = time.monotonic() + 60
+        while self.rows("select 1 from attempts where settled_at is null") or self.rows(
+            "select 1 from inbox_events where processed_at is null"
+        ):
+            assert time.monotonic() < ends, self.rows("select status, error_code, sends, queries from attempts")
+            subprocess.run(
+                [sys.executable, "-m", "tests.system.living_worker", self.psp],
+                cwd=ROOT,
+                env=self.environment,
+                check=True,
+            )
+
+
+@pytest.fixture
+def bench(
+    request: pytest.FixtureRequest, database_url: str, redis_server: RunningEngine, sandbox_server: SandboxServer
+) -> Iterator[Bench]:
+    psp = request.param
+    own = ENVIRONMENTS[psp](sandbox_server.state.keys[psp])
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("ACUSE_")},
+        "ACUSE_DATABASE_URL": database_url.replace("postgresql+psycopg2://", "postgresql://"),
+        "ACUSE_BROKER_URL": redis_server.url,
+        "ACUSE_PSPS": psp,
+        "ACUSE_QUERY_AFTER_SECONDS": "1",
+        "ACUSE_CALL_SECONDS": "2",
+        "ACUSE_LEASE_SECONDS": "5",
+        "ACUSE_LOG_FORMAT": "console",
+        **{f"ACUSE_{psp.upper()}_{name}": value for name, value in own.items()},
+        f"ACUSE_{psp.upper()}_API_URL": f"{sandbox_server.url}/{psp}",
+    }
+    engine = create_engine(database_url)
+    yield Bench(engine, sandbox_server, environment, psp)
+    engine.dispose()
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("bench", PSPS, indirect=True)
+def test_a_payment_is_made_at_most_once(bench: Bench, step: str) -> None:
+    bench.kill_at(step, "create")
+    bench.settle()
+    expected = 0 if step == "before the row" else 1
+    assert len(bench.effects("create")) == expected
+    assert bench.rows("select status from attempts") == [("done",)] * expected
+    payments = bench.rows("select state, origin, psp_payment_id is not null from payments")
+    assert payments == [("pending", "api", True)] * expected
+
+
+@pytest.mark.parametrize("step", STEPS[1:])
+@pytest.mark.parametrize("bench", REFUNDERS, indirect=True)
+def test_a_refund_is_given_at_most_once(bench: Bench, step: str) -> None:
+    payment_id = pay(bench)
+    bench.kill_at(step, "refund", payment_id)
+    bench.settle()
+    assert len(bench.effects("refund")) == 1
+    assert bench.rows("select operation, status from attempts order by id") == [("create", "done"), ("refund", "done")]
+    [(state, received, refunded)] = bench.rows("select state, received_minor, refunded_minor from payments")
+    assert (state, received, refunded) == ("partially_refunded", 15_000, 5_000)
+
+
+def pay(bench: Bench) -> str:
+    """A payment of ours that the payer has paid by card."""
+    subprocess.run(
+        [sys.executable, "-m", "tests.system.living_worker", bench.psp, "card"],
+        cwd=ROOT,
+        env=bench.environment,
+        check=True,
+    )
+    bench.settle()
+    [(payment_id, state)] = bench.rows("select psp_payment_id, state from payments")
+    assert state == "completed"
+    return str(payment_id)

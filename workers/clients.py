@@ -1,0 +1,50 @@
+"""The clients of the configured accounts, each behind its gate."""
+
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from config import PspAccount
+from models.unit_of_work import Contention, DatabaseUnavailable, UnitOfWork, refuse_inside_transaction
+from psps.gate import CallLimits, Gate
+from psps.outbound import Client, ClientSettings, NotNow
+from psps.registry import PSPS
+
+TURN_TRIES = 3
+
+
+def build_clients(
+    accounts: Mapping[tuple[str, str], PspAccount], limits: CallLimits, unit_of_work: Callable[[], UnitOfWork]
+) -> Callable[[str, str], Client | None]:
+    """A function that gives the client of a PSP's account, made once, or None where its calls are not configured."""
+    made: dict[tuple[str, str], Client | None] = {}
+
+    def find(psp: str, account: str) -> Client | None:
+        if (psp, account) not in made:
+            one = accounts[psp, account]
+            made[psp, account] = _make_client(one, limits, unit_of_work) if one.can_call else None
+        return made[psp, account]
+
+    return find
+
+
+def _make_client(account: PspAccount, limits: CallLimits, unit_of_work: Callable[[], UnitOfWork]) -> Client:
+    settings = ClientSettings(account.account, account.api_url, account.livemode, account.options, account.secrets)
+    gate = Gate(limits, check=refuse_inside_transaction, take_turn=partial(_take_turn, account, unit_of_work))
+    return PSPS[account.psp].make_client(settings, gate)
+
+
+def _take_turn(account: PspAccount, unit_of_work: Callable[[], UnitOfWork]) -> None:
+    """Wait a moment for the account's turn, which all processes share. Raises NotNow where it does not come."""
+    rate = float(account.calls_per_second)
+    try:
+        for _ in range(TURN_TRIES):
+            with unit_of_work() as work:
+                is_ours = work.calls.take_turn(account.psp, account.account, rate, burst=max(rate, 1.0))
+                work.commit_lazily()
+            if is_ours:
+                return
+            time.sleep(1 / rate)
+    except (Contention, DatabaseUnavailable) as error:
+        raise NotNow("no_turn", type(error).__name__, retry_after=2.0, is_held_back=True) from error
+    raise NotNow("no_turn", "too many calls of this account", retry_after=1.0, is_held_back=True)
