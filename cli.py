@@ -20,9 +20,12 @@ main.add_command(release.doctor)
 main.add_command(release.clabes)
 main.add_command(inspect.audit)
 main.add_command(inspect.events)
-main.add_command(asking.payments)
+main.add_command(inspect.payments)
 main.add_command(sandbox.sandbox)
 main.add_command(sandbox.demo)
+
+for asking_command in (asking.create_payment, asking.refund_payment, asking.cancel_payment, asking.fetch_payment):
+    inspect.payments.add_command(asking_command)
 
 if __name__ == "__main__":
     main(prog_name="acuse")

@@ -78,7 +78,9 @@ def _show_account(account: dict[str, Any]) -> None:
     click.echo(f"{account['psp']}/{account['account']}: {mode} mode, {calls}")
     for key in account["keys"]:
         used = key["last_used_at"]
-        click.echo(f"    verifies with {key['label']}, {f'last used {used:%Y-%m-%d %H:%M:%S}' if used else 'never used'}")
+        click.echo(
+            f"    verifies with {key['label']}, {f'last used {used:%Y-%m-%d %H:%M:%S}' if used else 'never used'}"
+        )
     for key in account["former_keys"]:
         click.echo(f"    {key['label']} is not configured any more, last used {key['last_used_at']:%Y-%m-%d %H:%M:%S}")
 

@@ -225,6 +225,6 @@ def _worker_waits(broker_url: str, workers: int) -> bool:
     """Workers that take messages stand in Redis as clients that wait for a list."""
     try:
         with Redis.from_url(broker_url, socket_timeout=1) as redis:
-            return sum(client["cmd"] == "brpop" for client in redis.client_list()) >= workers
+            return [client["cmd"] for client in redis.client_list()].count("brpop") >= workers
     except RedisError:
         return False

@@ -33,8 +33,6 @@ from psps.outbound import Answer, NotNow, OutcomeUnknown, PspError, Refused
 
 __all__ = ["Authorize", "Call", "Fault", "HttpAnswer", "PspHttp", "ReadFault", "clean_words"]
 
-LEAST_DEADLINE = 0.1
-
 
 def _be_anonymous(method: str, path: str, body: bytes) -> Mapping[str, str]:
     return {}
@@ -129,16 +127,21 @@ class PspHttp:
         if self._runner is None:
             self._runner = asyncio.Runner()
         sent = _Sent()
-        deadline = max(min(self._gate.limits.deadline, give_up_at - started), LEAST_DEADLINE)
+        deadline = self._find_deadline(call, give_up_at - started)
         try:
             status, headers, body = self._runner.run(self._send(call, sent, deadline))
-        except (httpx.RequestError, httpx.InvalidURL, ssl.SSLError, TimeoutError, _TooLarge) as error:
+        except (httpx.RequestError, httpx.InvalidURL, ssl.SSLError, TimeoutError, UnicodeError, _TooLarge) as error:
             raise lost(call.changes and sent.began, type(error).__name__.strip("_")) from None
         as_of = find_as_of(headers.get("date"), self._gate.monotonic() - started, started_at)
         answer = HttpAnswer(status, headers, body, as_of, call.changes)
         if 200 <= status < 300:
             return answer
         raise self._explain(answer)
+
+    def _find_deadline(self, call: Call, left: float) -> float:
+        """A change that is cut off early leaves an open question, so only reads have less time at the end of all tries."""
+        limits = self._gate.limits
+        return limits.deadline if call.changes else max(min(limits.deadline, left), limits.connect)
 
     async def _send(self, call: Call, sent: "_Sent", deadline: float) -> tuple[int, dict[str, str], bytes]:
         client = self._client = self._client or _open()

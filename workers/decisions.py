@@ -71,7 +71,10 @@ def _count_disputes(standing: Standing, fact: Fact) -> Standing:
     if fact.kind is K.DISPUTED:
         return replace(standing, open_disputes=standing.open_disputes | ref)
     if fact.kind is K.DISPUTE_WON:
-        return replace(standing, open_disputes=standing.open_disputes - ref, lost_disputes=standing.lost_disputes - ref)
+        ended = ref | {""}  # a dispute that was told without its name is the same one
+        return replace(
+            standing, open_disputes=standing.open_disputes - ended, lost_disputes=standing.lost_disputes - ended
+        )
     if fact.kind is K.DISPUTE_LOST:
         lost = standing.lost_disputes | ref
         return replace(standing, open_disputes=standing.open_disputes - ref, lost_disputes=lost)

@@ -4,7 +4,6 @@
 it may have left: a query decides, and only its no, given late enough, lets it be sent again.
 """
 
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
@@ -13,22 +12,20 @@ import structlog
 
 from models.attempts import ClaimedAttempt
 from models.states import AttemptStatus, Operation, Source
-from models.unit_of_work import Contention, DatabaseUnavailable
+from models.unit_of_work import Contention, DatabaseUnavailable, UnitOfWork
 from models.work import LeaseLost
 from psps.outbound import (
     Answer,
-    CancelRequest,
     Client,
-    CreateRequest,
     NotNow,
     NotOffered,
     OutcomeUnknown,
     PspError,
-    RefundRequest,
     Refused,
 )
 from workers.answers import write_answer, write_refusal, write_wish
 from workers.dependencies import WorkerDeps
+from workers.operations import FIND, SEND
 from workers.ringing import ring_quietly
 
 log = structlog.get_logger(__name__)
@@ -192,19 +189,24 @@ class _Submission:
         about = {"payment": str(attempt.payment_id), "operation": attempt.operation.value}
         key = f"submission:{attempt.id}"
         delivery = write_answer(attempt.psp, attempt.account, key, Source.SUBMISSION, answer, now, **about)
-        psp_payment_id = answer.psp_payment_id or attempt.psp_payment_id
         instructions = asdict(answer.instructions) if answer.instructions else None
         with self.deps.unit_of_work() as work:
             event_id = work.put_answers([delivery])[0].event_id
             work.attempts.settle(
                 attempt.id, self.token, now, AttemptStatus.DONE, event_id, answer.psp_ref, instructions
             )
-            if answer.body is None and psp_payment_id:
-                work.ask(write_wish(attempt.psp, attempt.account, f"fetch-after:{attempt.id}", psp_payment_id, now))
+            self._ask_for(work, answer, now)
             work.commit()
         log.info("attempt_done", attempt_id=str(attempt.id), psp=attempt.psp, operation=attempt.operation)
         ring_quietly(self.deps, [event_id])
         return True
+
+    def _ask_for(self, work: UnitOfWork, answer: Answer | None, now: datetime) -> None:
+        """Have the payment fetched, where there is one and the answer does not show it."""
+        attempt = self.attempt
+        psp_payment_id = answer.psp_payment_id or attempt.psp_payment_id if answer and answer.body is None else None
+        if psp_payment_id:
+            work.ask(write_wish(attempt.psp, attempt.account, f"fetch-after:{attempt.id}", psp_payment_id, now))
 
     def _refuse(self, refused: Refused) -> bool:
         """The PSP said no."""
@@ -215,30 +217,8 @@ class _Submission:
         with self.deps.unit_of_work() as work:
             event_id = work.put_answers([delivery])[0].event_id
             work.attempts.settle(attempt.id, self.token, now, AttemptStatus.REFUSED, event_id, error=error)
+            self._ask_for(work, refused.answer, now)
             work.commit()
         log.warning("attempt_refused", attempt_id=str(attempt.id), psp=attempt.psp, code=refused.code)
         ring_quietly(self.deps, [event_id])
         return True
-
-
-def _refund_of(attempt: ClaimedAttempt) -> RefundRequest:
-    return RefundRequest(**{**attempt.request, "refunded_before_minor": attempt.baseline_minor})
-
-
-def _find_canceled(client: Client, attempt: ClaimedAttempt, since: datetime) -> Answer | None:
-    """Canceling twice does no harm, so there is nothing to look up: it is asked for again."""
-    return client.cancel(CancelRequest(**attempt.request))
-
-
-SEND: dict[Operation, Callable[[Client, ClaimedAttempt], Answer]] = {
-    Operation.CREATE: lambda client, attempt: client.create(CreateRequest.from_json(attempt.request)),
-    Operation.REFUND: lambda client, attempt: client.refund(_refund_of(attempt)),
-    Operation.CANCEL: lambda client, attempt: client.cancel(CancelRequest(**attempt.request)),
-}
-FIND: dict[Operation, Callable[[Client, ClaimedAttempt, datetime], Answer | None]] = {
-    Operation.CREATE: lambda client, attempt, since: client.find_created(
-        CreateRequest.from_json(attempt.request), since
-    ),
-    Operation.REFUND: lambda client, attempt, since: client.find_refund(_refund_of(attempt), since),
-    Operation.CANCEL: _find_canceled,
-}

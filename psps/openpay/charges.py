@@ -5,7 +5,6 @@ SimpleRefund), openpay-woocommerce-stores.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -38,7 +37,6 @@ STATUS_KINDS = {
 # What these statuses say about is money that had come.
 IS_PAID = frozenset({EventKind.COMPLETED, EventKind.REFUNDED, EventKind.DISPUTED, EventKind.DISPUTE_LOST})
 LOST_REFUND = frozenset({"failed", "cancelled"})
-NO_CHARGEBACK = "no_open_chargeback"
 
 
 def read_charge(charge: Fields, as_of: datetime) -> list[PaymentEvent] | Ignored:
@@ -71,11 +69,13 @@ def read_charge(charge: Fields, as_of: datetime) -> list[PaymentEvent] | Ignored
         currency=currency_code(charge.get("currency"), "currency"),
         method=method,
         merchant_reference=hint_text(charge.get("order_id")),
+        # A chargeback is a status of its own, so a card that is completed (again) has none that is open.
+        ends_disputes=method is Method.CARD and kind in (EventKind.COMPLETED, EventKind.REFUNDED),
         expires_at=due,
         # The message beside it is for people.
         reason=hint_text(charge.get("error_code")),
     )
-    return [event, *_close_dispute(event)]
+    return [event]
 
 
 def _find_kind(status: str, method: Method, refunded: int, is_overdue: bool) -> EventKind:
@@ -86,18 +86,6 @@ def _find_kind(status: str, method: Method, refunded: int, is_overdue: bool) -> 
     if status == "cancelled" and is_overdue:
         return EventKind.EXPIRED  # a voucher that ran out is cancelled too, and only its deadline tells
     return STATUS_KINDS[status]
-
-
-def _close_dispute(event: PaymentEvent) -> list[PaymentEvent]:
-    """A chargeback is a status of its own, so a card that is completed (again) has none that is open.
-
-    Nothing else tells that the merchant won: the fetched charge then says completed, as it did before, and a completion
-    by itself ends no dispute. Where there was none this is no news. It carries the amount, so that it cannot complete
-    what an amount that differs must not.
-    """
-    if event.method is not Method.CARD or event.kind not in (EventKind.COMPLETED, EventKind.REFUNDED):
-        return []
-    return [replace(event, kind=EventKind.DISPUTE_WON, reason=NO_CHARGEBACK)]
 
 
 def read_refunded(charge: Fields, amount: int) -> int:

@@ -397,6 +397,7 @@ def test_sample(name: str) -> None:
         livemode=None,
         merchant_reference="ORD-1001",
         expires_at=expires_at,
+        ends_disputes=kind in ("completed", "refunded"),
         reason=raw_type.partition("/")[2],
     )
     (event,) = read_payment(sample("mercadopago", name))

@@ -294,10 +294,7 @@ SNAPSHOTS = {
     "charge.cancelled.store": [said(EventKind.CANCELED, "cancelled")],
     "transaction.expired.store": [said(EventKind.CANCELED, "cancelled")],  # fetched before its deadline, see below
     "charge.failed.card": [said(EventKind.FAILED, "failed", method=Method.CARD, reason="3001")],
-    "charge.refunded.card_partial": [
-        said(EventKind.REFUNDED, "completed", **PARTLY_BACK),
-        said(EventKind.DISPUTE_WON, "completed", **PARTLY_BACK, reason="no_open_chargeback"),
-    ],
+    "charge.refunded.card_partial": [said(EventKind.REFUNDED, "completed", **PARTLY_BACK, ends_disputes=True)],
     "chargeback.created.card": [said(EventKind.DISPUTED, "chargeback_pending", **PAID_CARD)],
 }
 
@@ -459,7 +456,16 @@ def test_what_is_only_good_to_have_parks_nothing(due: object) -> None:
 def settle(*snapshots: tuple[str, dict[str, Any], int], amount: int = 150_050) -> tuple[str, int, int]:
     """The end of (sample, changes, hours after NOW) in the given order of arrival."""
     facts = [
-        Fact(e.kind, f"{i}/{j}", e.occurred_at, e.amount_minor, e.received_minor, e.refunded_minor, e.currency)
+        Fact(
+            e.kind,
+            f"{i}/{j}",
+            e.occurred_at,
+            e.amount_minor,
+            e.received_minor,
+            e.refunded_minor,
+            e.currency,
+            ends_disputes=e.ends_disputes or None,
+        )
         for i, (name, changes, hours) in enumerate(snapshots)
         for j, e in enumerate(read(charge(name, **changes), NOW + timedelta(hours=hours)))
     ]

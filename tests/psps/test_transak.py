@@ -269,6 +269,7 @@ def test_unwrap_gives_the_claims_byte_for_byte_and_nothing_for_other_bodies() ->
 def test_card_data_inside_the_jwt_is_found_and_what_is_kept_without_it_reads_the_same() -> None:
     body = sealed(order(note="4242 4242 4242 4242"))
     assert redact(body) == (body, False)
+    assert redact(COMPLETED) == (COMPLETED, False)
     kept, redacted = redact(events.unwrap(body) or b"")
     assert redacted
     assert b"4242 4242 4242 4242" not in kept

@@ -1,5 +1,6 @@
 """A small HTTP receiver for the sandbox's deliveries."""
 
+import base64
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -61,6 +62,8 @@ class _Handler(BaseHTTPRequestHandler):
 def event_of(body: bytes) -> str:
     """What names the event of a body, whatever was done to it on the way."""
     told = json.loads(body)
+    if isinstance(told.get("data"), str):  # a JWT, which is signed anew for each delivery
+        told = json.loads(base64.urlsafe_b64decode(told["data"].split(".")[1] + "==")) | {"iat": None}
     return str(told.get("id") if "type" in told else sorted((name, str(told[name])) for name in told))
 
 

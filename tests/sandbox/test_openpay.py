@@ -106,7 +106,16 @@ def test_the_charges_of_all_its_webhooks_lead_there_too(name: str) -> None:
 
 def ended(*charges: bytes, ats: list[int] | None = None) -> tuple[str, int, int]:
     facts = [
-        Fact(e.kind, f"{i}/{j}", e.occurred_at, e.amount_minor, e.received_minor, e.refunded_minor, e.currency)
+        Fact(
+            e.kind,
+            f"{i}/{j}",
+            e.occurred_at,
+            e.amount_minor,
+            e.received_minor,
+            e.refunded_minor,
+            e.currency,
+            ends_disputes=e.ends_disputes or None,
+        )
         for i, (body, at) in enumerate(zip(charges, ats or [int(time.time())], strict=True))
         for j, e in enumerate(events.read_snapshot(body, datetime.fromtimestamp(at, UTC)))
     ]

@@ -343,3 +343,11 @@ def test_a_repeated_delivery_is_signed_anew_and_is_the_same_event(made_keys: Key
     assert len(seen) == 4
     assert len({events.event_key({}, body) for body in seen}) == 2
     assert len({events.content_digest(body) for body in seen}) == 2
+
+
+def test_a_delivery_that_was_refused_comes_again_until_it_is_taken(made_keys: Keys) -> None:
+    played = [play_flow("crypto.bought", Identity(1, NOW), NOW, "transak")]
+    with receiver(lambda path, body, times: 200 if times >= 2 else 503) as server:
+        finished = run(played, Faults(), 1, Route(server.url, made_keys))
+    assert finished.report.clean
+    assert finished.report.statuses == {"200": 5, "503": 10}
