@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import httpx
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -18,16 +17,16 @@ from rich.table import Table
 from commands.database import explain_database, show_json, stack_config
 from commands.demo import demo
 from commands.sample_flow import play_sample_flow
+from commands.sandbox_calls import ask_sandbox, find_address, find_sandbox, tell_sandbox
 from commands.sandbox_check import NotExpectations, compare, read_expected
+from commands.sandbox_faults import effects, faults
 from commands.stack_payments import StackPayments
-from commands.stack_state import NoStack, running_environment
-from commands.terms import data_dir_option, fail, is_data_dir_given, json_option
+from commands.terms import data_dir_option, fail, json_option
 from sandbox.ack_log import AckLog
 from sandbox.faults import Faults
 from sandbox.flows import SIMULATORS, UnknownFlow, find_flow, list_flows, play_mixture
 from sandbox.identity import Identity
 from sandbox.keys import FILE_NAME, Keys, load_keys
-from sandbox.payment import Played
 from sandbox.runs import Finished, new_seed, run
 from sandbox.sender import Route
 
@@ -38,7 +37,11 @@ RATE = click.FloatRange(0, 1)
 
 @click.group()
 def sandbox() -> None:
-    """Play the PSPs: send signed webhooks of invented payments."""
+    """Play the PSPs: send signed webhooks of invented payments, and let their APIs misbehave."""
+
+
+sandbox.add_command(faults)
+sandbox.add_command(effects)
 
 
 @sandbox.command()
@@ -69,9 +72,8 @@ def send(flow: str, psp: str | None, payment_id: str | None, count: int, data_di
         psp, _ = find_flow(flow, psp)
     except UnknownFlow as error:
         fail(str(error), 2)
-    url = _find_address(data_dir, "ACUSE_SANDBOX_URL", "run `acuse up` with its sandbox")
     asked = {"flow": flow, "psp": psp, "count": count, "payment_id": payment_id}
-    told = _ask_sandbox(url, asked)
+    told = ask_sandbox("POST", find_sandbox(data_dir), "send", asked)
     report = told["report"]
     if as_json:
         show_json(told)
@@ -118,12 +120,12 @@ def flood(
     """Send many life cycles at once, with faults. Exit 1 unless every genuine delivery was acknowledged."""
     seed = new_seed() if seed is None else seed
     is_of_stack = target is None
-    target = target or _find_address(data_dir, "ACUSE_RECEIVER_URL", "give --target and --keys")
+    target = target or find_address(data_dir, "ACUSE_RECEIVER_URL", "give --target and --keys")
     keys = _load_keys(keys_file or data_dir / "sandbox" / FILE_NAME)
     now = int(time.time())
     played = play_mixture(count, _choose_psps(psps), Identity(seed, now), now)
     if is_of_stack:
-        _tell_sandbox(data_dir, played)
+        tell_sandbox(data_dir, played)
     with AckLog(ack_log_file) if ack_log_file else nullcontext() as ack_log, _progress(as_json) as on_start:
         route = Route(target.rstrip("/"), keys, connections, deadline=deadline, ack_log=ack_log)
         finished = run(played, Faults(**faults), seed, route, on_start)
@@ -185,38 +187,6 @@ def _load_keys(path: Path) -> Keys:
         return load_keys(path)
     except (OSError, ValueError):
         fail(f"no sandbox keys in {path}: start `acuse up` with its sandbox, or give --keys", 2)
-
-
-def _running(data_dir: Path) -> dict[str, str]:
-    try:
-        return running_environment(data_dir, is_data_dir_given())
-    except NoStack as error:
-        fail(str(error), 1)
-
-
-def _find_address(data_dir: Path, variable: str, remedy: str) -> str:
-    address = _running(data_dir).get(variable)
-    return address or fail(f"the running stack has no {variable}: {remedy}", 1)
-
-
-def _ask_sandbox(url: str, asked: dict[str, Any]) -> dict[str, Any]:
-    try:
-        answer = httpx.post(f"{url}/sandbox/send", json=asked, timeout=300, trust_env=False)
-    except httpx.TransportError as error:
-        fail(f"the sandbox at {url} does not answer: {error}", 1)
-    told: dict[str, Any] = answer.json()
-    return told if answer.status_code == httpx.codes.OK else fail(told["error"], 1)
-
-
-def _tell_sandbox(data_dir: Path, played: list[Played]) -> None:
-    """Let the simulated APIs know these payments. Without a running sandbox nobody will ask."""
-    url = _running(data_dir).get("ACUSE_SANDBOX_URL")
-    payments = [asdict(life.payment) for life in played]
-    try:
-        if url:
-            httpx.put(f"{url}/sandbox/payments", json=payments, timeout=60, trust_env=False).raise_for_status()
-    except httpx.HTTPError as error:
-        click.echo(f"the sandbox's APIs will not know these payments: {error}", err=True)
 
 
 @contextmanager

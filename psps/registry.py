@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from psps.base import EventsModule, SignatureModule
+from psps.bitso import client as bitso_client
+from psps.bitso import events as bitso_events
+from psps.bitso import signature as bitso_signature
 from psps.conekta import client as conekta_client
 from psps.conekta import events as conekta_events
 from psps.conekta import signature as conekta_signature
@@ -143,6 +146,17 @@ PSPS: dict[str, Psp] = {
             needs={"API_KEY": "text", "API_SECRET": "secret"},
             takes={"WIDGET_URL": "url"},
             unwrap=transak_events.unwrap,
+        ),
+        Psp(
+            "bitso",
+            bitso_signature,
+            bitso_events,
+            credential="key_ids",
+            make_client=bitso_client.BitsoClient,
+            api_url="https://api.bitso.com",
+            needs={**API_KEY, "API_SECRET": "secret"},
+            takes={},
+            calls_per_second=4,  # 300 a minute are allowed, and too many lock the account out
         ),
     )
 }

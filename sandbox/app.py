@@ -3,9 +3,11 @@
 from flask import Flask, Response
 
 from sandbox.answers import answer
+from sandbox.bitso.api import make_api as make_bitso_api
 from sandbox.conekta.api import make_api as make_conekta_api
 from sandbox.control import make_control
 from sandbox.mercadopago.api import make_api as make_mercadopago_api
+from sandbox.misbehaving import Misbehaving
 from sandbox.moonpay.api import make_api as make_moonpay_api
 from sandbox.openpay.api import make_api as make_openpay_api
 from sandbox.state import SandboxState
@@ -25,6 +27,7 @@ def create_sandbox(state: SandboxState) -> Flask:
         make_openpay_api,
         make_moonpay_api,
         make_transak_api,
+        make_bitso_api,
         make_control,
     ):
         app.register_blueprint(make(state))
@@ -33,4 +36,5 @@ def create_sandbox(state: SandboxState) -> Flask:
     def tell_alive() -> Response:
         return answer({"status": "ok"})
 
+    app.wsgi_app = Misbehaving(app.wsgi_app, state)  # type: ignore[method-assign]
     return app

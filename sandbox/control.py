@@ -8,6 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, request
 
 from sandbox.answers import answer
+from sandbox.api_faults import EVERY_PSP
 from sandbox.faults import Faults
 from sandbox.flows import SIMULATORS, UnknownFlow, list_flows, play_flow, play_mixture
 from sandbox.payment import Played, SimulatedPayment
@@ -27,6 +28,7 @@ def make_control(state: SandboxState) -> Blueprint:
 
     _add_records(control, state)
     _add_buttons(control, state)
+    _add_faults(control, state)
     return control
 
 
@@ -39,6 +41,17 @@ def _add_records(control: Blueprint, state: SandboxState) -> None:
     def show_expected() -> Response:
         with state.lock:
             return answer([asdict(expected) for expected in state.expected.values()])
+
+    @control.get("/effects")
+    def show_effects() -> Response:
+        """What really happened at the simulated PSPs, in order: [Effect, ...]"""
+        return answer(state.effects.list_all())
+
+    @control.get("/payments")
+    def show_payments() -> Response:
+        """What every simulated PSP knows of its payments."""
+        with state.lock:
+            return answer([asdict(payment) for payments in state.payments.values() for payment in payments.values()])
 
     @control.put("/payments")
     def take_payments() -> Response:
@@ -77,6 +90,40 @@ def _add_buttons(control: Blueprint, state: SandboxState) -> None:
             played = play_mixture(int(asked.get("count", 100)), psps, state.names, int(time.time()))
             state.remember(played)
         return _run(state, played, asked)
+
+
+def _add_faults(control: Blueprint, state: SandboxState) -> None:
+    faults = state.api_faults
+
+    @control.get("/faults")
+    def show_faults() -> Response:
+        """{rates: {psp: {kind: rate}}, counts: {psp: {kind: count}}, visits: of the address that redirects name}"""
+        return answer({"rates": faults.rates(), "counts": faults.counts(), "visits": faults.visits()})
+
+    @control.put("/faults")
+    def set_faults() -> Response:
+        """{psp?, rates, seconds?, seed?}; without a PSP it is all of them"""
+        asked = _asked()
+        rates = asked.get("rates")
+        if not isinstance(rates, dict):
+            return answer({"error": "rates must be an object: the share of the calls by kind of fault"}, 400)
+        more = {name: asked[name] for name in ("seconds", "seed") if name in asked}
+        try:
+            faults.set_rates(str(asked.get("psp", EVERY_PSP)), rates, **more)
+        except ValueError as error:
+            return answer({"error": str(error)}, 400)
+        return show_faults()
+
+    @control.delete("/faults")
+    def clear_faults() -> Response:
+        faults.clear()
+        return show_faults()
+
+    @control.route("/visited", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
+    def count_visit() -> Response:
+        """Where redirects lead."""
+        faults.note_visit()
+        return answer({})
 
 
 def _asked() -> dict[str, Any]:

@@ -4,6 +4,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sandbox.bitso import flows as bitso_flows
+from sandbox.bitso import objects as bitso_objects
+from sandbox.bitso import webhooks as bitso_webhooks
 from sandbox.conekta import flows as conekta_flows
 from sandbox.conekta import objects as conekta_objects
 from sandbox.conekta import webhooks as conekta_webhooks
@@ -114,6 +117,14 @@ SIMULATORS: dict[str, Simulator] = {
         transak_webhooks.spoil,
         seal=transak_webhooks.seal,
     ),
+    "bitso": Simulator(
+        bitso_flows.FLOWS,
+        bitso_objects.new_payment,
+        bitso_webhooks.build,
+        bitso_webhooks.sign,
+        bitso_webhooks.send_again,
+        bitso_webhooks.spoil,
+    ),
 }
 
 
@@ -139,7 +150,8 @@ def play_flow(
 ) -> Played:
     """The life cycle `name` of a fresh payment (or of `payment`, made before), with its last event at about `now`.
 
-    Events of one payment lie 2 to 30 s apart on the PSP's clock. Raises UnknownFlow.
+    Events of one payment lie 2 to 30 s apart on the PSP's clock, closer where it was made a moment ago: none lies in the
+    future. Raises UnknownFlow.
     """
     psp, flow = find_flow(name, psp)
     if payment is not None and payment.instrument != flow.instrument:
@@ -150,7 +162,7 @@ def play_flow(
     payment = payment or simulator.new_payment(names, flow.instrument, at)
     webhooks = []
     for step, pause in zip(flow.steps, pauses, strict=True):
-        at += pause
+        at = min(at + pause, max(at, now))
         apply_step(payment, step, at)
         event_key, body = simulator.build(payment, step, at, names)
         webhooks.append(Webhook(psp, event_key, step.event, payment.id, at, body, simulator.make_query(body)))

@@ -26,7 +26,8 @@ def ensure_keys(folder: Path) -> Keys:
     Per PSP: stripe {webhook_secret, api_key}; conekta {private_key_pem, public_key_pem, api_key}; stp {user, password,
     company, client_private_key_pem, client_public_key_pem}; mercadopago {webhook_secret, api_key}; openpay {user,
     password, merchant_id, api_key}; moonpay {webhook_secret, api_key, publishable_key}; transak {access_token,
-    previous_access_token, api_key, api_secret}. What an older file lacks is added, what it has is kept.
+    previous_access_token, api_key, api_secret}; bitso {private_key_pem, public_key_der, key_id, api_key, api_secret}.
+    What an older file lacks is added, what it has is kept.
     """
     path = folder / FILE_NAME
     kept: Keys = load_keys(path) if path.exists() else {}
@@ -103,6 +104,17 @@ def _transak_keys() -> dict[str, str]:
     }
 
 
+def _bitso_keys() -> dict[str, str]:
+    private, public = _rsa_pair()
+    return {
+        "private_key_pem": private,
+        "public_key_der": "".join(public.splitlines()[1:-1]),
+        "key_id": str(uuid.uuid4()),
+        "api_key": "bx_" + secrets.token_hex(10),
+        "api_secret": secrets.token_hex(20),
+    }
+
+
 def _rsa_pair() -> tuple[str, str]:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     private = key.private_bytes(
@@ -172,6 +184,14 @@ def _transak_environment(keys: dict[str, str]) -> dict[str, str]:
     }
 
 
+def _bitso_environment(keys: dict[str, str]) -> dict[str, str]:
+    return {
+        "WEBHOOK_PUBLIC_KEYS": f"{keys['key_id']}={keys['public_key_der']}",
+        "API_KEY": keys["api_key"],
+        "API_SECRET": keys["api_secret"],
+    }
+
+
 def _on_one_line(pem: str) -> str:
     return pem.replace("\n", "\\n")
 
@@ -186,6 +206,7 @@ ENVIRONMENTS: dict[str, Callable[[dict[str, str]], dict[str, str]]] = {
     "openpay": _openpay_environment,
     "moonpay": _moonpay_environment,
     "transak": _transak_environment,
+    "bitso": _bitso_environment,
 }
 
 MAKERS: dict[str, tuple[set[str], Callable[[], dict[str, str]]]] = {
@@ -196,4 +217,5 @@ MAKERS: dict[str, tuple[set[str], Callable[[], dict[str, str]]]] = {
     "openpay": ({"user", "password", "merchant_id", "api_key"}, _openpay_keys),
     "moonpay": ({"webhook_secret", "api_key", "publishable_key"}, _moonpay_keys),
     "transak": ({"access_token", "previous_access_token", "api_key", "api_secret"}, _transak_keys),
+    "bitso": ({"private_key_pem", "public_key_der", "key_id", "api_key", "api_secret"}, _bitso_keys),
 }

@@ -4,11 +4,13 @@ import io
 import os
 import socket
 import struct
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
+from werkzeug.exceptions import ClientDisconnected
 from werkzeug.wrappers import Response
 from werkzeug.wsgi import get_input_stream
 
@@ -61,7 +63,10 @@ class Misbehaving:
 
 def _read_request(environ: "WSGIEnvironment") -> None:
     """Take the whole request in before anything happens: what is cut off later is the answer."""
-    body = get_input_stream(environ).read()
+    try:
+        body = get_input_stream(environ).read()
+    except ClientDisconnected:
+        raise ConnectionAbortedError from None
     for name in ("HTTP_TRANSFER_ENCODING", "wsgi.input_terminated"):
         environ.pop(name, None)
     environ |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
@@ -106,7 +111,7 @@ def _keep_silent(call: _Call) -> Response:
     if SOCKET not in call.environ:
         return _tell_no_socket()
     call.fault.ending.wait(call.fault.seconds)
-    _cut(call.environ[SOCKET])
+    raise _cut(call.environ[SOCKET])
 
 
 def _drip(call: _Call) -> Response:
@@ -114,15 +119,12 @@ def _drip(call: _Call) -> Response:
 
 
 def _drip_pieces(call: _Call, body: bytes) -> Iterator[bytes]:
-    pauses = int(call.fault.seconds / DRIP_SECONDS)
-    for place in range(min(len(body), pauses)):
+    """An answer of few bytes comes through before the time is up."""
+    ends = time.monotonic() + call.fault.seconds
+    for place in range(len(body)):
         yield body[place : place + 1]
-        if call.fault.ending.wait(DRIP_SECONDS):
-            break
-    else:
-        if len(body) <= pauses:
-            return
-    _cut(call.environ[SOCKET])
+        if call.fault.ending.wait(DRIP_SECONDS) or time.monotonic() > ends:
+            raise _cut(call.environ[SOCKET])
 
 
 def _reset(call: _Call) -> Response:
@@ -131,7 +133,7 @@ def _reset(call: _Call) -> Response:
 
 def _reset_pieces(call: _Call, body: bytes) -> Iterator[bytes]:
     yield body[: len(body) // 2]
-    _send_reset(call.environ[SOCKET])
+    raise _send_reset(call.environ[SOCKET])
 
 
 def _break_in_body(call: _Call, break_up: Callable[[_Call, bytes], Iterator[bytes]]) -> Response:
@@ -202,14 +204,14 @@ def _tell_no_socket() -> Response:
     return answer({"message": "The sandbox would cut the connection here, but is called without one."}, 502)
 
 
-def _cut(connection: socket.socket) -> NoReturn:
-    """Hang up. What is raised tells the server that this connection is gone."""
+def _cut(connection: socket.socket) -> ConnectionError:
+    """Hang up. What is to be raised then tells the server that this connection is gone."""
     with suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
-    raise ConnectionAbortedError
+    return ConnectionAbortedError()
 
 
-def _send_reset(connection: socket.socket) -> NoReturn:
+def _send_reset(connection: socket.socket) -> ConnectionError:
     """Close with RST. The server, which still holds the socket, finds a line there on which nobody is left."""
     with suppress(OSError):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -217,7 +219,7 @@ def _send_reset(connection: socket.socket) -> NoReturn:
     other.close()
     os.dup2(dead.fileno(), connection.fileno(), inheritable=False)
     dead.close()
-    raise ConnectionResetError
+    return ConnectionResetError()
 
 
 MANNERS: dict[str, Callable[[_Call], Response]] = {

@@ -10,6 +10,7 @@ import click
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from sandbox.app import create_sandbox
+from sandbox.effects import EffectLog
 from sandbox.keys import Keys, ensure_keys
 from sandbox.runs import new_seed
 from sandbox.state import new_state
@@ -30,7 +31,9 @@ def serve(host: str, port: int, data_dir: Path, target: str, api_keys: tuple[str
     """Serve the simulated PSPs until SIGINT or SIGTERM."""
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     keys = _with_api_keys(ensure_keys(data_dir), api_keys)
-    app = create_sandbox(new_state(keys, target.rstrip("/"), new_seed() if seed is None else seed))
+    state = new_state(keys, target.rstrip("/"), new_seed() if seed is None else seed)
+    state.effects = EffectLog(data_dir / "effects.jsonl")
+    app = create_sandbox(state)
     server = make_server(host, port, app, threaded=True, request_handler=_KeepAlive)
 
     def stop(number: int, frame: FrameType | None) -> None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from sandbox.api_faults import ApiFaults
 from sandbox.effects import Effect, EffectLog
 from sandbox.identity import Identity
 from sandbox.keys import Keys
@@ -31,6 +32,7 @@ class SandboxState:
     replies: dict[str, StoredReply] = field(default_factory=dict)
     expected: dict[tuple[str, str], Expected] = field(default_factory=dict)
     effects: EffectLog = field(default_factory=EffectLog)
+    api_faults: ApiFaults = field(default_factory=ApiFaults)
     # So many of the next changes at Stripe answer 500, kept under their key: every second one after its effect.
     stripe_stored_errors: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock)

@@ -76,12 +76,18 @@ def read_id(answer: HttpAnswer, row: Fields) -> str:
     return str(found)
 
 
-def read_pages(answer: HttpAnswer, payload: Fields) -> int:
-    """How many pages there are, written as text."""
-    told = hint_text(payload.get("total_pages")) or ""
-    if not told.isdecimal():
-        raise answer.unexpected("no number of pages")
-    return int(told)
+def read_page(answer: HttpAnswer) -> dict[str, Any]:
+    """One page of the Multi-CLABE API: {"total_items", "total_pages", "current_page", "page_size", "response"}."""
+    payload = read_payload(answer)
+    if type(payload) is not dict:
+        raise answer.unexpected("no page")
+    return payload
+
+
+def find_pages(page: Fields) -> int | None:
+    """How many pages there are; it is written as text."""
+    told = hint_text(page.get("total_pages")) or ""
+    return int(told) if told.isascii() and told.isdecimal() else None
 
 
 def show(answer: HttpAnswer, row: dict[str, Any]) -> Answer:
@@ -97,10 +103,8 @@ def show(answer: HttpAnswer, row: dict[str, Any]) -> Answer:
 
 
 def _read_instructions(row: Fields) -> Instructions | None:
-    """What the payer of an open one-time payment needs, or of an open payment intent."""
-    if fold(row.get("status")) not in ("pending", "created"):
+    """What the payer of an open one-time payment needs."""
+    clabe = hint_text(row.get("clabe"))
+    if clabe is None or fold(row.get("status")) != "pending":
         return None
-    clabe, link = hint_text(row.get("clabe")), find_object(row, "pay_with_bitso").get("universal_link")
-    if clabe:
-        return Instructions(clabe=clabe, bank=BANK, expires_at=find_expiry(row))
-    return Instructions(redirect_url=hint_text(link)) if link else None
+    return Instructions(clabe=clabe, bank=BANK, expires_at=find_expiry(row))

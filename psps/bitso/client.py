@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import quote
 
 from models.states import Direction
-from psps.bitso.answers import read_fault, read_id, read_one, read_pages, read_payload, show
+from psps.bitso.answers import find_pages, read_fault, read_id, read_one, read_page, read_payload, show
 from psps.bitso.authorization import make_authorize
-from psps.bitso.fields import FUNDING, ID_PREFIXES, INTENT, ONE_TIME, WITHDRAWAL, Fields, find_time, fold
+from psps.bitso.fields import FUNDING, ID_PREFIXES, INTENT, ONE_TIME, WITHDRAWAL, Fields, find_time, fold, name_resource
 from psps.bitso.requests import check_offered, write_create
 from psps.bitso.transfers import CLABE_TYPE, MANAGED, find_deposit_clabe, find_origin, find_origin_id
 from psps.gate import Gate
@@ -37,6 +37,7 @@ INTENTS = "/payments/v1alpha/payment_intents"
 PATHS = {FUNDING: FUNDINGS, WITHDRAWAL: WITHDRAWALS, ONE_TIME: ONE_TIME_PAYMENTS, INTENT: INTENTS}
 JSON_TYPE = {"content-type": "application/json"}
 PAGE = 100  # the most that Bitso gives
+WHOLE_PAGE = [("page_size", str(PAGE))]
 CLABES_KEPT = 4096
 UNAUTHORIZED = 401
 ONE_DAY = timedelta(days=1)
@@ -73,20 +74,18 @@ class BitsoClient:
         call = Call("POST", path, headers=JSON_TYPE, content=write_create(request), changes=True)
         try:
             answer = self._http.call(call)
-            return show(answer, read_one(answer))
+            row = read_one(answer)
+            if not _is_asked_for(row, request):
+                raise answer.unexpected("another thing than the one asked for")
+            return show(answer, row)
         except Refused as refusal:
-            if refusal.status != UNAUTHORIZED and self._is_there(request):
+            if refusal.status != UNAUTHORIZED and self._may_be_there(request):
                 raise OutcomeUnknown(refusal.code, refusal.message, refusal.status) from None
             raise
 
     def find_created(self, request: CreateRequest, since: datetime) -> Answer | None:
         """By our own id: payment_id leads to the payment itself, origin_id to the withdrawals that carry it."""
-        if request.direction is Direction.OUT:
-            return self._find_withdrawal(request.reference)
-        try:
-            return self.fetch(ID_PREFIXES[ONE_TIME] + request.reference)
-        except NotThere:
-            return None
+        return self._find(request)
 
     def fetch(self, psp_payment_id: str) -> Answer:
         """One of the four things; a funding with the type of its CLABE, as psps.bitso.events explains."""
@@ -97,7 +96,7 @@ class BitsoClient:
             raise NotThere("malformed_id", "not an id of Bitso's")
         answer = self._http.call(Call("GET", f"{PATHS[resource]}/{quote(own_id, safe='')}"))
         row = read_one(answer)
-        if read_id(answer, row) != own_id:
+        if name_resource(row) != resource or read_id(answer, row) != own_id:
             raise answer.unexpected("another thing than the one asked for")
         return show(answer, self._add_clabe_type(row) if resource == FUNDING else row)
 
@@ -127,6 +126,14 @@ class BitsoClient:
             "Bitso has no cancel: a one-time payment that nobody pays expires, and a payout cannot be stopped"
         )
 
+    def _find(self, request: CreateRequest) -> Answer | None:
+        if request.direction is Direction.OUT:
+            return self._find_withdrawal(request.reference)
+        try:
+            return self.fetch(ID_PREFIXES[ONE_TIME] + request.reference)
+        except NotThere:
+            return None
+
     def _find_withdrawal(self, origin_id: str) -> Answer | None:
         """Where Bitso should not heed the filter, its answer proves nothing, and least of all that there is none."""
         answer = self._http.call(Call("GET", WITHDRAWALS, [("origin_ids", origin_id)]))
@@ -135,11 +142,14 @@ class BitsoClient:
             raise answer.unexpected("withdrawals of another origin")
         return show(answer, max(rows, key=lambda row: fold(row.get("status")) != "failed")) if rows else None
 
-    def _is_there(self, request: CreateRequest) -> bool:
+    def _may_be_there(self, request: CreateRequest) -> bool:
+        """Where it cannot be looked up now, it may be; where Bitso refuses that too, the refusal stands by itself."""
         try:
-            return self.find_created(request, since=datetime.min) is not None
+            return self._find(request) is not None
+        except Refused:
+            return False
         except PspError:
-            return False  # the refusal stands by itself
+            return True
 
     def _add_clabe_type(self, row: dict[str, Any]) -> dict[str, Any]:
         clabe = find_deposit_clabe(row)
@@ -185,19 +195,29 @@ class BitsoClient:
             ("end_date", (end + ONE_DAY).date().isoformat()),
         ]
         seen: set[str] = set()
-        page = pages = 1
-        while page <= pages:
-            params = [*window, ("page", str(page)), ("page_size", str(PAGE))]
-            answer = self._http.call(Call("GET", ONE_TIME_PAYMENTS, params))
-            told = read_payload(answer)
-            if type(told) is not dict:
-                raise answer.unexpected("no page")
-            for row in answer.objects(told.get("response")):
-                created_at, own_id = find_time(row, "created_at"), read_id(answer, row)
-                if own_id not in seen and (created_at is None or start - ZONE_DOUBT <= created_at < end):
+        page = 1
+        while True:
+            answer = self._http.call(Call("GET", ONE_TIME_PAYMENTS, [*window, ("page", str(page)), *WHOLE_PAGE]))
+            told = read_page(answer)
+            rows = {read_id(answer, row): row for row in answer.objects(told.get("response"))}
+            # One that is made meanwhile comes first and moves the others on, so some are seen twice.
+            fresh = [row for own_id, row in rows.items() if own_id not in seen]
+            for row in fresh:
+                created_at = find_time(row, "created_at")
+                if created_at is None or start - ZONE_DOUBT <= created_at < end:
                     yield answer, row
-                seen.add(own_id)  # one that is made meanwhile comes first and moves the others on
-            page, pages = page + 1, read_pages(answer, told)
+            if not rows or page == find_pages(told):
+                return
+            if not fresh:
+                raise answer.unexpected("a page that does not move on")
+            seen.update(rows)
+            page += 1
+
+
+def _is_asked_for(row: Fields, request: CreateRequest) -> bool:
+    if request.direction is Direction.OUT:
+        return name_resource(row) == WITHDRAWAL and find_origin_id(row) in (None, request.reference)
+    return row.get("payment_id") == request.reference
 
 
 def _read_created(answer: HttpAnswer, row: Fields) -> datetime:

@@ -4,6 +4,7 @@ Source: docs.bitso.com, one-time payments of the Multi-CLABE API, withdrawing MX
 """
 
 import re
+import unicodedata
 
 from models.states import Direction, Method
 from psps.clabe import is_clabe
@@ -19,7 +20,7 @@ NOT_OFFERED = {
     Method.CRYPTO_ONRAMP: "Bitso has no purchase of MXNB as one payment: give the payer a CLABE of Juno for good",
     Method.UNKNOWN: "Bitso has no payment without a method: name spei",
 }
-_UNUSUAL = re.compile(r"[^0-9A-Za-z ]+")
+_UNUSUAL = re.compile(r"[^0-9A-Za-z]+")
 
 
 def check_offered(request: CreateRequest) -> None:
@@ -55,12 +56,18 @@ def _write_withdrawal(request: CreateRequest) -> dict[str, str | None]:
         "clabe": clabe,
         "origin_id": request.reference,
     }
-    notes = _UNUSUAL.sub(" ", request.description).strip()[:LONGEST_NOTES]
+    notes = _fold_notes(request.description)
     if clabe.startswith(NVIO):
         return {**usual, "asset": "mxn", "method": "bt", "network": "bt", "protocol": "nvio-clabe", "notes": notes}
     if not (request.beneficiary or "").strip():
         raise Refused("beneficiary_missing", "Bitso must be told whose CLABE a payout goes to")
     return {**usual, "protocol": "clabe", "beneficiary": request.beneficiary, "notes_ref": notes}
+
+
+def _fold_notes(text: str) -> str:
+    """Bitso takes letters and digits alone: "Devolución, gracias" becomes "Devolucion gracias"."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return " ".join(_UNUSUAL.sub(" ", plain).split())[:LONGEST_NOTES]
 
 
 def _write_amount(request: CreateRequest) -> str:

@@ -1,25 +1,27 @@
-"""From a CLABE to the SPEI participant that keeps the account: two digits and the CLABE's first three.
+"""From a CLABE to the SPEI participant that keeps the account: the participant's kind and the CLABE's first three digits.
 
-Source: Banxico's catalogue of SPEI participants as far as payments in Mexico meet it (40 commercial banks, 37 development
-banks, 90 all others); stpmex for the one that STP does not serve.
+The kind cannot be told from the bank code: Nu became a bank and is 40638 among the 90xxx. So the banks are a list. One that
+is missing here is refused before any call, and is added below once it is in Banxico's list.
+Source: Banxico's list of institutions (www.banxico.org.mx/cep-scl/listaInstituciones.do), as clabe 2.1.11 has it.
 """
 
-from psps.clabe import is_clabe
-
 STP = "90646"
-DEVELOPMENT_BANKS = frozenset({"006", "009", "019", "135", "166", "168"})
-FIRST_OF_THE_OTHERS = 600
-NOT_SERVED = frozenset({"90642"})
+_BANK_CODES = {
+    "40": """
+        002 012 014 021 030 036 042 044 058 059 060 062 072 106 108 110 112 113 124 127 128 129 130 132 133 136 137 138 140
+        141 143 145 147 148 150 151 152 154 155 156 157 158 159 160 167 638
+    """,  # commercial banks
+    "37": "006 009 019 135 166 168",  # development banks
+    "90": """
+        600 601 602 605 616 617 620 630 631 634 646 652 653 656 659 661 670 677 680 683 684 685 688 689 699 703 706 710 714
+        715 720 721 722 723 725 727 728 729 730 732 734 738 901 902 903
+    """,  # all others
+}
+# Not in it: 001, Banxico itself (participant 2001), where no customer has an account, and 642, to which STP sends nothing
+# (source: stpmex, BLOCKED_INSTITUTIONS).
+PARTICIPANTS = {bank: kind + bank for kind, banks in _BANK_CODES.items() for bank in banks.split()}
 
 
 def find_participant(clabe: str) -> str | None:
-    """The participant's code, such as 40012; None where this is no CLABE, or STP sends nothing there.
-
-    The code is not looked up in a list: a new bank would be refused until somebody added it, while STP refuses by itself
-    an institution that it does not know.
-    """
-    if not is_clabe(clabe):
-        return None
-    bank = clabe[:3]
-    kind = "37" if bank in DEVELOPMENT_BANKS else "40" if int(bank) < FIRST_OF_THE_OTHERS else "90"
-    return None if kind + bank in NOT_SERVED else kind + bank
+    """The participant's code, such as 40012; None for a bank that is not known. The CLABE itself is not checked."""
+    return PARTICIPANTS.get(clabe[:3])

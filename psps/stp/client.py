@@ -1,16 +1,17 @@
 """STP's API: SPEI orders out (registra), and look-ups of orders and deposits (efws). Each request carries a firma.
 
-Source: stpmex 3.15.1, speid. Errors of both come with HTTP 200: registra tells them by a result id of 0 or less, efws by
-`estado`.
+Source: stpmex 3.15.1, speid, rozert. Errors of registra come with HTTP 200 and a result id of 0 or less.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from models.states import Direction, Method
-from psps.calls import Call, Fault, HttpAnswer
+from psps.calls import Call, HttpAnswer, clean_words
+from psps.clabe import is_clabe
 from psps.credentials import load_private_key
 from psps.gate import Gate
 from psps.http import PspHttp
@@ -27,19 +28,20 @@ from psps.outbound import (
     Refused,
 )
 from psps.stp.banks import STP, find_participant
-from psps.stp.contract import deposit_tuple, read_number, read_text
-from psps.stp.firma import LIST_FIELDS, LOOKUP_FIELDS, ORDER_FIELDS, fold_text, sign
+from psps.stp.firma import JSON_TYPE, LONGEST_TRACKING_KEY, ORDER_FIELDS, fold_text, write_signed
+from psps.stp.lookups import ONE_DAY, Lookups, find_latest_operating_date, list_weekdays, read_wall
 from psps.stp.orders import RECEIVED, SENT
-from psps.writing import major_units, write_json
+from psps.writing import major_units
 
 REGISTER = "/speiws/rest/ordenPago/registra"
-LOOK_UP, LIST_DAY = "/efws/API/consultaOrden", "/efws/API/V2/conciliacion"
-JSON_TYPE = {"content-type": "application/json"}
-OK, NOTHING_FOUND, FUTURE_DATE = 0, 6, 8
 NO_ANSWER, USED_KEY = 0, -1
+# What is said with a result id of 0 where the request itself is wrong. Source: the errors that stpmex tells apart.
+WRONG_REQUEST = ("firma", "obligatorio", "no entity found")
 DAYS_BACK = 7
-ONE_DAY = timedelta(days=1)
+CLOCK_ERROR = timedelta(minutes=15)  # how far our clock may be from STP's when the operating date changes
 CLABE_ACCOUNT = 40
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
+_DEPOSIT_ID = re.compile(r"([0-9]{1,9}):(.+):([0-9]{8})")
 
 
 class StpClient:
@@ -55,8 +57,8 @@ class StpClient:
         if key is None:
             raise ValueError("STP's private key cannot be read: is PRIVATE_KEY_PASSPHRASE right?")
         self._key, self._company, self._ordering = key, options["COMPANY"], options["ORDERING_CLABE"]
-        self._orders = PspHttp(settings.api_url, gate, _read_fault)
-        self._lookups = PspHttp(options.get("EFWS_URL", settings.api_url), gate, _read_fault)
+        self._orders = PspHttp(settings.api_url, gate, read_wall)
+        self._lookups = Lookups(options.get("EFWS_URL", settings.api_url), gate, self._company, key)
         self._clock = gate.clock
 
     def close(self) -> None:
@@ -70,76 +72,79 @@ class StpClient:
             raise NotOffered(
                 "STP makes no payment requests: give the payer a CLABE of yours, known by `acuse clabes add`"
             )
-        sent = self._write_order(request)
-        answer = self._call(self._orders, "PUT", REGISTER, sent, ORDER_FIELDS, changes=True)
+        content = write_signed(self._write_order(request), ORDER_FIELDS, self._key)
+        answer = self._orders.call(Call("PUT", REGISTER, headers=JSON_TYPE, content=content, changes=True))
         number = _read_result(answer)
         try:
-            found = self._look_up(request.reference, SENT, None)
+            found = self._lookups.find(_tracking_key(request), SENT, None)
         except PspError:
             found = None  # the order is made; the caller fetches it
-        return found or Answer(answer.as_of, None, f"order:{number}")
+        return found if found and found.psp_payment_id else Answer(answer.as_of, None, f"order:{number}")
 
     def find_created(self, request: CreateRequest, since: datetime) -> Answer | None:
-        """By the clave de rastreo, on the current operating date and on every other one since it was sent first."""
-        days = _days(since, self._clock())
-        return next((found for day in days if (found := self._look_up(request.reference, SENT, day))), None)
+        """By the clave de rastreo, on the current operating date and on every earlier one since it was sent first.
+
+        A key may be used again on another date, so a date that is left out would let the money leave twice.
+        """
+        first, last = self._day(since - CLOCK_ERROR), self._day(self._clock() + CLOCK_ERROR) - ONE_DAY
+        key = _tracking_key(request)
+        days = [None, *list_weekdays(first, last)]
+        return next((found for day in days if (found := self._lookups.find(key, SENT, day))), None)
 
     def fetch(self, psp_payment_id: str) -> Answer:
         """A deposit by its tuple. An order is known by STP's number, which no look-up takes: it is searched for among the
-        orders of the last days, and is NotThere if it is older."""
-        if not psp_payment_id.startswith("order:"):
-            _, tracking_key, day = psp_payment_id.split(":", 2)
-            found = self._look_up(tracking_key, RECEIVED, day)
-        else:
-            days = [None, *(day for day in _days(self._clock() - DAYS_BACK * ONE_DAY, self._clock()) if day)]
-            rows = (row for day in days for row in self._list_day(SENT, day))
-            found = next((row for row in rows if row.psp_payment_id == psp_payment_id), None)
+        orders of the current operating date and of the week before, and is NotThere if it is older."""
+        is_order = psp_payment_id.startswith("order:")
+        found = self._search_order(psp_payment_id) if is_order else self._find_deposit(psp_payment_id)
         if found is None:
-            raise NotThere("not_found", "STP shows no such order")
+            where = f"among the orders of the last {DAYS_BACK} days" if is_order else "of this bank and date"
+            raise NotThere("not_found", f"STP shows none {where}")
         return found
 
     def list_by_window(self, start: datetime, end: datetime) -> Iterator[Answer]:
         """Orders and deposits of every operating date that the window touches, whole dates: SPEI's day is no calendar day."""
-        last = _operating_limit(end)
-        day = start.astimezone(UTC).date()
-        while day <= last:
-            for direction in (RECEIVED, SENT):
-                yield from self._list_day(direction, f"{day:%Y%m%d}")
+        day, last = self._day(start), find_latest_operating_date(end.astimezone(UTC))
+        while day <= last and day < self._day(self._clock()):
+            for past in list_weekdays(day, day):
+                yield from self._list_both(past)
             day += ONE_DAY
+        if day <= last:  # the current operating date is today or, without a bank open today, a later day
+            yield from self._list_both(None)
 
     def refund(self, request: RefundRequest) -> Answer:
         """Not offered."""
-        raise NotOffered("STP has no refunds: send a payout to the payer's CLABE")
+        raise NotOffered("STP has no refund: send a payout to the payer's CLABE")
 
     def find_refund(self, request: RefundRequest, since: datetime) -> Answer | None:
         """Not offered."""
-        raise NotOffered("STP has no refunds: send a payout to the payer's CLABE")
+        raise NotOffered("STP has no refund: send a payout to the payer's CLABE")
 
     def cancel(self, request: CancelRequest) -> Answer:
         """Not offered."""
         raise NotOffered("STP has no cancelation of an order: if it comes back, cambioEstado says so")
 
     def _write_order(self, request: CreateRequest) -> dict[str, Any]:
-        participant = find_participant(request.clabe or "")
+        clabe = request.clabe or ""
+        if not is_clabe(clabe):
+            raise Refused("invalid_clabe", "a payout needs a CLABE with the right check digit")
+        participant = find_participant(clabe)
         if participant is None:
-            raise Refused(
-                "invalid_clabe", "a payout needs a CLABE with the right check digit, of a bank that STP serves"
-            )
+            raise Refused("unknown_bank", f"no bank that STP pays to has CLABEs that begin with {clabe[:3]}")
         if request.currency != "MXN":
             raise Refused("invalid_currency", "SPEI carries pesos alone")
         return {
             "institucionContraparte": participant,
             "empresa": self._company,
             "folioOrigen": request.reference,
-            "claveRastreo": request.reference,
+            "claveRastreo": _tracking_key(request),
             "institucionOperante": STP,
             "monto": major_units(request.amount_minor),
             "tipoPago": 1,
             "tipoCuentaOrdenante": CLABE_ACCOUNT,
             "cuentaOrdenante": self._ordering,
             "tipoCuentaBeneficiario": CLABE_ACCOUNT,
-            "nombreBeneficiario": fold_text(request.beneficiary or "ND"),
-            "cuentaBeneficiario": request.clabe,
+            "nombreBeneficiario": fold_text(request.beneficiary or "") or "ND",
+            "cuentaBeneficiario": clabe,
             "rfcCurpBeneficiario": "ND",
             "conceptoPago": fold_text(request.description) or "Pago",
             "referenciaNumerica": _make_number(request.reference),
@@ -148,45 +153,31 @@ class StpClient:
             "prioridad": 0,
         }
 
-    def _look_up(self, tracking_key: str, direction: str, day: str | None) -> Answer | None:
-        sent = {"empresa": self._company, "claveRastreo": tracking_key, "tipoOrden": direction, "fechaOperacion": day}
-        answer = self._call(self._lookups, "POST", LOOK_UP, _drop_empty(sent), LOOKUP_FIELDS)
-        told = answer.object()
-        if not _was_found(answer, told):
+    def _search_order(self, psp_payment_id: str) -> Answer | None:
+        today = self._day(self._clock())
+        past = list_weekdays(today - DAYS_BACK * ONE_DAY, today - ONE_DAY)
+        rows = (row for day in [None, *reversed(list(past))] for row in self._lookups.list_day(SENT, day))
+        return next((row for row in rows if row.psp_payment_id == psp_payment_id), None)
+
+    def _find_deposit(self, psp_payment_id: str) -> Answer | None:
+        """The look-up takes no bank, and two banks may use one key on one day: what it finds is compared."""
+        wanted = _DEPOSIT_ID.fullmatch(psp_payment_id)
+        if wanted is None:
             return None
-        row = told.get("respuesta")
-        if type(row) is not dict:
-            raise answer.unexpected("no respuesta")
-        return _show(answer, direction, row)
+        day = wanted[3] if wanted[3] < f"{self._day(self._clock()):%Y%m%d}" else None
+        found = self._lookups.find(wanted[2], RECEIVED, day)
+        return found if found and _name_deposit(found.psp_payment_id) == _name_deposit(psp_payment_id) else None
 
-    def _list_day(self, direction: str, day: str | None) -> Iterator[Answer]:
-        """Page after page, until there are as many rows as `total` says; on the running day there may be more by then."""
-        page = seen = 0
-        while True:
-            sent = _drop_empty({"empresa": self._company, "tipoOrden": direction, "fechaOperacion": day, "page": page})
-            answer = self._call(self._lookups, "POST", LIST_DAY, sent, LIST_FIELDS)
-            told = answer.object()
-            rows = answer.objects(told.get("datos")) if _was_found(answer, told) else []
-            yield from (_show(answer, direction, row) for row in rows)
-            seen, page = seen + len(rows), page + 1
-            if not rows or seen >= (read_number(told.get("total")) or 0):
-                return
+    def _list_both(self, day: str | None) -> Iterator[Answer]:
+        for direction in (RECEIVED, SENT):
+            yield from self._lookups.list_day(direction, day)
 
-    def _call(
-        self,
-        http: PspHttp,
-        method: str,
-        path: str,
-        sent: Mapping[str, Any],
-        fields: Iterable[str],
-        changes: bool = False,
-    ) -> HttpAnswer:
-        content = write_json({**sent, "firma": sign(sent, fields, self._key)})
-        return http.call(Call(method, path, headers=JSON_TYPE, content=content, changes=changes))
+    def _day(self, at: datetime) -> date:
+        return at.astimezone(UTC).date()
 
 
-def _drop_empty(sent: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in sent.items() if value is not None}
+def _tracking_key(request: CreateRequest) -> str:
+    return fold_text(request.reference, LONGEST_TRACKING_KEY)
 
 
 def _make_number(reference: str) -> int:
@@ -194,51 +185,22 @@ def _make_number(reference: str) -> int:
     return int.from_bytes(hashlib.sha256(reference.encode()).digest()[:4]) % 9_999_999 + 1
 
 
+def _name_deposit(psp_payment_id: str | None) -> tuple[int, str, str] | None:
+    """The parts of a deposit's id; a bank may be told as 40012 or as 12."""
+    found = _DEPOSIT_ID.fullmatch(psp_payment_id or "")
+    return (int(found[1]) % 1000, found[2], found[3]) if found else None
+
+
 def _read_result(answer: HttpAnswer) -> int:
     """The number of the order. Raises OutcomeUnknown where it may exist all the same, else Refused."""
     result = answer.object().get("resultado")
-    number = result.get("id") if type(result) is dict else None
-    if type(number) is not int:
+    told = result if type(result) is dict else {}
+    if not _WHOLE.fullmatch(str(told.get("id"))):
         raise answer.unexpected("no result id")
+    number, said = int(told["id"]), clean_words(told.get("descripcionError"))
     if number > 0:
         return number
-    said = str(result.get("descripcionError", "")) if type(result) is dict else ""
-    # 0 is written both for an order that got no answer further on and for one that is wrong.
-    may_exist = number == USED_KEY or (number == NO_ANSWER and "respuesta" in said.casefold())
-    raise (OutcomeUnknown if may_exist else Refused)(f"registra_{number}", said[:200], answer.status)
-
-
-def _was_found(answer: HttpAnswer, told: Mapping[str, Any]) -> bool:
-    code = read_number(told.get("estado"))
-    if code in (NOTHING_FOUND, FUTURE_DATE):
-        return False
-    if code != OK:
-        raise Refused(f"efws_{told.get('estado')}", str(told.get("mensaje", ""))[:200], answer.status)
-    return True
-
-
-def _show(answer: HttpAnswer, direction: str, row: dict[str, Any]) -> Answer:
-    body = answer.write({"tipoOrden": direction, "orden": row})
-    folded = {name.casefold(): value for name, value in row.items()}
-    if direction == SENT:
-        number = read_text(folded.get("idef"))
-        return Answer(answer.as_of, body, f"order:{number}" if number else None)
-    return Answer(
-        answer.as_of, body, deposit_tuple({**folded, "institucionordenante": folded.get("institucioncontraparte")})
-    )
-
-
-def _days(since: datetime, now: datetime) -> list[str | None]:
-    """The current operating date (None), then the calendar dates since then: those that are no banking day have no orders."""
-    first, last = since.astimezone(UTC).date(), _operating_limit(now)
-    return [None, *(f"{first + ONE_DAY * n:%Y%m%d}" for n in range((last - first).days + 1))]
-
-
-def _operating_limit(at: datetime) -> date:
-    """The latest that an operating date can be at that time, a long holiday included. STP says so of one in the future."""
-    return at.astimezone(UTC).date() + 4 * ONE_DAY
-
-
-def _read_fault(status: int, body: bytes) -> Fault:
-    """403 comes from STP's wall: an address that is not on its list, or no VPN."""
-    return Fault("not_allowed" if status == 403 else f"http_{status}")
+    # 0 is written both for an order that got no answer further on and for a request that is wrong.
+    is_wrong = any(word in said.casefold() for word in WRONG_REQUEST)
+    may_exist = number == USED_KEY or (number == NO_ANSWER and not is_wrong)
+    raise (OutcomeUnknown if may_exist else Refused)(f"registra_{number}", said, answer.status)

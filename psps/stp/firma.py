@@ -5,6 +5,7 @@ what is signed is what is sent.
 """
 
 import base64
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -14,6 +15,9 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from psps.writing import write_json
+
+JSON_TYPE = {"content-type": "application/json"}
 LONGEST_NAME = 39
 LONGEST_TRACKING_KEY = 29
 ORDER_FIELDS = (
@@ -55,12 +59,14 @@ ORDER_FIELDS = (
 ACCOUNT_FIELDS = ("empresa", "cuenta", "rfcCurp")
 LOOKUP_FIELDS = ("empresa", "claveRastreo", "tipoOrden", "fechaOperacion")
 LIST_FIELDS = ("empresa", "tipoOrden", "fechaOperacion")  # `page` is sent and not signed
+# Control characters, and the bar that parts the fields of the cadena original.
+_UNFIT = re.compile(r"[^ -{}~]+")
 
 
 def fold_text(text: str, longest: int = LONGEST_NAME) -> str:
     """Plain ASCII without accents, trimmed and cut: STP refuses anything else."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")
-    return plain.strip()[:longest].strip()
+    return _UNFIT.sub(" ", plain).strip()[:longest].strip()
 
 
 def join_fields(sent: Mapping[str, Any], fields: Iterable[str]) -> str:
@@ -78,3 +84,8 @@ def sign(sent: Mapping[str, Any], fields: Iterable[str], key: RSAPrivateKey) -> 
     """The firma of these fields, base64 in one line."""
     signature = key.sign(join_fields(sent, fields).encode("ascii"), PKCS1v15(), SHA256())
     return base64.b64encode(signature).decode("ascii")
+
+
+def write_signed(sent: Mapping[str, Any], fields: Iterable[str], key: RSAPrivateKey) -> bytes:
+    """The JSON of a request with its firma."""
+    return write_json({**sent, "firma": sign(sent, fields, key)})

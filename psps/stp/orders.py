@@ -40,9 +40,10 @@ def read_order(body: bytes, as_of: datetime) -> PaymentEvent | Ignored:
     if estado is None:
         raise Unparseable("estado cannot be read")
     raw_type = f"orden {estado}"[:200]
-    if wrapped.get("tipoOrden") == SENT:
-        return _read_sent(row, estado, raw_type, as_of)
-    return _read_received(row, estado, raw_type, as_of)
+    reader = READERS.get(str(wrapped.get("tipoOrden")))
+    if reader is None:
+        raise Unparseable("tipoOrden is neither E nor R")
+    return reader(row, estado, raw_type, as_of)
 
 
 def _read_sent(row: Mapping[str, Any], estado: str, raw_type: str, as_of: datetime) -> PaymentEvent | Ignored:
@@ -99,3 +100,6 @@ def _find_time(row: Mapping[str, Any], kind: EventKind, as_of: datetime) -> date
     name = {EventKind.COMPLETED: "tsliquidacion", EventKind.PENDING: "tscaptura"}.get(kind)
     value = row.get(name) if name else None
     return as_of if value in UNSETTLED else unix_millis(value, str(name))
+
+
+READERS = {SENT: _read_sent, RECEIVED: _read_received}

@@ -130,6 +130,8 @@ def _check_order(state: SandboxState, sent: dict[str, Any]) -> None:
     account = str(sent["cuentaBeneficiario"])
     if sent.get("tipoCuentaBeneficiario", 40) == 40 and not _is_clabe(account):
         raise Refused(-7, "La cuenta del beneficiario no existe")
+    if _is_clabe(account) and str(sent["institucionContraparte"])[-3:] != account[:3]:
+        raise Refused(-22, "La cuenta del beneficiario no coincide para la institucion operante")
     if account == sent.get("cuentaOrdenante"):
         raise Refused(-24, "La cuenta ordenante y la del beneficiario son la misma")
 

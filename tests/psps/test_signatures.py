@@ -335,7 +335,7 @@ def test_stp_label_tells_the_user_and_nothing_of_the_password() -> None:
     assert verify_stp(basic("other-hook:first-1"), ["other-hook:first-1"]) not in labels
 
 
-@pytest.mark.parametrize("psp", PSPS.values(), ids=PSPS.keys())
+@pytest.mark.parametrize("psp", [PSPS[name] for name in ("stripe", "conekta", "stp")], ids=lambda psp: psp.name)
 def test_a_secret_is_labelled_as_its_deliveries_are(psp: Psp, rsa_key: rsa.RSAPrivateKey) -> None:
     key = pem(rsa_key).replace("\n", "\\n")
     secret, header = {

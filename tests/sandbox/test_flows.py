@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from models.states import PaymentState
-from psps.base import Ignored, PaymentEvent
+from psps.base import Hint, Ignored, PaymentEvent
 from psps.registry import PSPS
 from sandbox.flows import SIMULATORS, UnknownFlow, find_flow, in_order_of_time, list_flows, play_flow, play_mixture
 from sandbox.identity import Identity, complete_clabe
@@ -50,7 +50,8 @@ def _perhaps_a_part_came(expected, payment) -> None:
 
 
 def _all_came(expected, payment) -> None:
-    assert expected.received_minor == (0 if payment.instrument == "payout" else payment.amount_minor)
+    untold = (0,) if payment.instrument in ("payout", "crypto") else ()  # no amount, or none in pesos, is told
+    assert expected.received_minor in (payment.amount_minor, *untold)
     assert expected.refunded_minor == 0
 
 
@@ -78,15 +79,22 @@ EXPECTED_MONEY = {
 @pytest.mark.parametrize(("psp", "name"), ALL_FLOWS)
 def test_acuse_reads_every_flow_to_its_expected_end(psp: str, name: str) -> None:
     played = play_flow(name, Identity(9, NOW), NOW, psp)
-    facts = []
+    facts, hinted = [], []
     for webhook in played.webhooks:
-        said = PSPS[psp].events.read({}, webhook.body)
+        said = PSPS[psp].events.read({":query": webhook.query}, webhook.body)
         if isinstance(said, Ignored):
             assert said.known
+            continue
+        if isinstance(said, Hint):
+            hinted.append(said.psp_payment_id)
             continue
         for event in said:
             assert event.psp_payment_id in (None, played.payment.id)
             facts.append(as_fact(event, webhook.event_key))
+    if hinted:
+        # What is fetched for a hint, and where that ends, is proved in a file of each PSP's own.
+        assert not (PSPS[psp].is_hint and facts)
+        return
     if played.expected is None:
         assert facts == []
         return
@@ -109,6 +117,7 @@ def as_fact(event: PaymentEvent, event_key: str) -> Fact:
         currency=event.currency,
         refund_ref=event.refund_ref,
         refund_minor=event.refund_minor,
+        dispute_ref=event.dispute_ref,
     )
 
 
@@ -128,7 +137,7 @@ def test_ids_have_the_shapes_of_their_psps() -> None:
         "conekta": r"ord_2z[A-Za-z0-9]{15}",
         "stp": r"\d{5}:[A-Z0-9]{1,30}:\d{8}|order:\d+",
     }
-    for played in play_mixture(300, list(SIMULATORS), Identity(2, NOW), NOW):
+    for played in play_mixture(300, list(shapes), Identity(2, NOW), NOW):
         assert re.fullmatch(shapes[played.payment.psp], played.payment.id)
 
 
@@ -165,8 +174,8 @@ def test_a_large_mixture_plays_every_flow() -> None:
 
 def test_the_flows_of_the_first_day_are_there() -> None:
     flows = list_flows()
-    assert flows["oxxo.paid"] == flows["card.refunded"] == ["stripe", "conekta"]
-    assert flows["spei.deposit"] == ["stp"]
+    assert {"stripe", "conekta"} <= set(flows["oxxo.paid"]) & set(flows["card.refunded"])
+    assert flows["spei.deposit"][0] == "stp"
     assert find_flow("spei.deposit")[0] == "stp"
 
 

@@ -64,5 +64,10 @@ def test_a_flow_is_sent_remembered_and_fetched_and_the_process_ends_on_a_signal(
         payment_id = expected[0]["psp_payment_id"]
         fetched = client.get(f"/stripe/v1/payment_intents/{payment_id}", auth=(keys["stripe"]["api_key"], ""))
         assert fetched.json()["amount_received"] == expected[0]["received_minor"]
+        fields = {"amount": "1500", "currency": "mxn", "payment_method_types[]": "oxxo", "confirm": "true"}
+        client.post("/stripe/v1/payment_intents", data=fields, auth=(keys["stripe"]["api_key"], ""))
+        effects = client.get("/sandbox/effects").json()
+        assert [json.loads(line) for line in (tmp_path / "effects.jsonl").read_text().splitlines()] == effects
+        assert [(one["operation"], one["amount_minor"]) for one in effects] == [("create", 1_500)]
     os.kill(process.pid, signal.SIGTERM)
     assert process.wait(10) == 0

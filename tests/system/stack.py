@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,13 +83,13 @@ def wait_until(holds: Any, what: str, seconds: float) -> None:
 
 
 @contextmanager
-def run_stack(parent: Path, *arguments: str) -> Iterator[RunningStack]:
+def run_stack(parent: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[RunningStack]:
     """Start a stack, wait until it is ready, stop it at the end."""
     parent.mkdir(parents=True, exist_ok=True)
     folder, log = parent / "data", parent / "up.log"
     command = [sys.executable, "-m", "cli", "up", "--port", str(free_port()), "--data-dir", str(folder), *arguments]
     with log.open("wb") as out:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=out, start_new_session=True)
+        process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=out, env=environment, start_new_session=True)
     try:
         wait_until(lambda: process.poll() is not None or b"is ready in" in log.read_bytes(), "ready", 60)
         assert process.poll() is None, log.read_text(errors="replace")

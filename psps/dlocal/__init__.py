@@ -1,0 +1,1 @@
+"""dLocal: who sent a payin notification. Source: docs.dlocal.com."""

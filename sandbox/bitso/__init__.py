@@ -1,0 +1,1 @@
+"""Bitso Business as the sandbox plays it."""

@@ -1,0 +1,63 @@
+"""Bitso's webhooks: {"event", "payload"}, of which the payload alone is signed."""
+
+import base64
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from sandbox.bitso.objects import funding, intent, one_time, return_funding, withdrawal
+from sandbox.identity import Identity
+from sandbox.payment import SimulatedPayment, Step
+
+BETWEEN = b',"payload":'
+IDS = {"funding": "fid", "withdrawal": "wid", "spei_payment": "payment_id", "payment_intent": "id"}
+
+
+def build(payment: SimulatedPayment, step: Step, at: int, names: Identity) -> tuple[str, bytes]:
+    """What stands for an event id, written as the inbox writes it, and the body. Bitso itself sends no event id."""
+    event, payload = _tell(payment, step, at)
+    key = f"{event}:{payload[IDS[event]]}:{payload['status'].lower()}"
+    return key, orjson.dumps({"event": event, "payload": payload})
+
+
+def _tell(payment: SimulatedPayment, step: Step, at: int) -> tuple[str, dict[str, Any]]:
+    if step.event == "return":
+        named = {"origin_wid": payment.ids["wid"], "origin_client_id": payment.reference}
+        payment.raw |= {"returned_at": at, "return_details": {} if step.detail == "nameless" else named}
+        return "funding", return_funding(payment)
+    if step.event == "funding" and payment.instrument == "spei":
+        payment.raw.setdefault("funded_at", at)
+        return "funding", funding(payment, step.detail)
+    if step.event == "funding":
+        return "funding", funding(payment, payment.status)
+    write = {"withdrawal": withdrawal, "spei_payment": one_time, "payment_intent": intent}[step.event]
+    return step.event, write(payment)
+
+
+def sign(body: bytes, keys: Mapping[str, Any], sent_at: int) -> dict[str, str]:
+    """SHA256withRSA over the compact payload, which is how it stands in the body."""
+    key = serialization.load_pem_private_key(keys["private_key_pem"].encode(), None)
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise TypeError("bitso.private_key_pem in keys.json must be an RSA key")
+    payload = body.partition(BETWEEN)[2][:-1]
+    signature = key.sign(payload, padding.PKCS1v15(), SHA256())
+    return {
+        "Content-Type": "application/json",
+        "x-bitso-webhook-event-signature": base64.b64encode(signature).decode(),
+        "x-bitso-key-id": keys["key_id"],
+    }
+
+
+def send_again(body: bytes, times_failed: int) -> bytes:
+    """Bitso repeats a message as it was."""
+    return body
+
+
+def spoil(headers: dict[str, str], body: bytes) -> tuple[dict[str, str], bytes]:
+    """A forged delivery: the amount is raised after the signature was made."""
+    return headers, re.sub(rb'("amount":"?)(\d)', rb"\g<1>9\2", body, count=1)
