@@ -44,6 +44,7 @@ class _Plan:
     rates: dict[str, float]
     seconds: float
     chance: random.Random
+    spares_reads: bool
 
 
 class ApiFaults:
@@ -56,10 +57,12 @@ class ApiFaults:
         self._visits = 0
         self._ending = threading.Event()
 
-    def set_rates(self, psp: str, rates: dict[str, float], seconds: float = 3.0, seed: int = 0) -> None:
+    def set_rates(
+        self, psp: str, rates: dict[str, float], seconds: float = 3.0, seed: int = 0, spares_reads: bool = False
+    ) -> None:
         """From now on these shares of the calls to `psp` go wrong, 0 to 1 by kind; `*` is every PSP.
 
-        `seconds` is how long a call hangs or drips. The same calls in the same order and the same seed give the same
+        `seconds` is how long a call hangs or drips; with `spares_reads` all that is asked by GET goes well. The same calls in the same order and the same seed give the same
         faults. Raises ValueError.
         """
         if psp != EVERY_PSP and psp not in MAKERS:
@@ -72,7 +75,8 @@ class ApiFaults:
                 own = {kind: float(rates[kind]) for kind in list_kinds(name) if rates.get(kind)}
                 self._plans.pop(name, None)
                 if own:
-                    self._plans[name] = _Plan(own, float(seconds), random.Random(f"api-faults/{name}/{seed}"))
+                    chance = random.Random(f"api-faults/{name}/{seed}")
+                    self._plans[name] = _Plan(own, float(seconds), chance, spares_reads)
 
     def clear(self) -> None:
         """No more faults; the calls that hang or drip are cut off now. The counts stay."""
@@ -96,11 +100,11 @@ class ApiFaults:
         with self._lock:
             return self._visits
 
-    def choose(self, psp: str) -> ApiFault | None:
+    def choose(self, psp: str, is_read: bool = False) -> ApiFault | None:
         """What happens to the next call to `psp`; None if it goes well."""
         with self._lock:
             plan = self._plans.get(psp)
-            if plan is None:
+            if plan is None or (is_read and plan.spares_reads):
                 return None
             drawn, is_late = plan.chance.random(), plan.chance.random() < 0.5
             for kind, rate in plan.rates.items():

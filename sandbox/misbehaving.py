@@ -53,7 +53,7 @@ class Misbehaving:
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         psp = environ.get("PATH_INFO", "").lstrip("/").partition("/")[0]
-        fault = self._state.api_faults.choose(psp)
+        fault = self._state.api_faults.choose(psp, is_read=environ["REQUEST_METHOD"] == "GET")
         if fault is None:
             return self._app(environ, start_response)
         _read_request(environ)

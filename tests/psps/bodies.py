@@ -3,7 +3,7 @@
 import importlib
 import json
 import pkgutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -53,16 +53,15 @@ class Body:
     def replace(self, changes: dict[JsonPath, Any]) -> bytes:
         return write_json(_replaced(self.value, changes))
 
-    def leaves(self) -> Iterator[tuple[JsonPath, Any]]:
-        """Every value that is no object and no list, and every empty one of these."""
+    def places(self) -> Iterator[tuple[JsonPath, Any]]:
+        """Every value in the top-level object, whole objects and lists before what is in them."""
         return _walk((), self.value)
 
 
 def _walk(path: JsonPath, value: Any) -> Iterator[tuple[JsonPath, Any]]:
     inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    if not inside:
-        yield path, value
     for name, item in inside:
+        yield (*path, name), item
         yield from _walk((*path, name), item)
 
 
@@ -91,7 +90,7 @@ class Table:
     def find_places(self, body: Body) -> list[tuple[JsonPath, ...]]:
         """Where words of this table stand in the body: for each word of an entry one path."""
         alternatives = [{entry[place] for entry in self.words} for place in range(len(self.words[0]))]
-        texts = [(path, value.casefold()) for path, value in body.leaves() if isinstance(value, str)]
+        texts = [(path, value.casefold()) for path, value in body.places() if isinstance(value, str)]
         found = [
             [path for path, text in texts if text in {word.casefold() for word in words}] for words in alternatives
         ]
@@ -117,9 +116,9 @@ def list_tables(psp: str) -> list[Table]:
 
 def _tables_of(module: ModuleType) -> Iterator[tuple[str, dict[Any, EventKind]]]:
     for name, value in vars(module).items():
-        if not name.startswith("_") and isinstance(value, dict) and value:
-            if all(isinstance(kind, EventKind) for kind in value.values()):
-                yield name, value
+        is_public_table = not name.startswith("_") and isinstance(value, dict) and bool(value)
+        if is_public_table and all(isinstance(kind, EventKind) for kind in value.values()):
+            yield name, value
 
 
 def _list_words(table: dict[Any, EventKind]) -> tuple[tuple[str, ...], ...]:

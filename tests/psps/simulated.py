@@ -6,8 +6,8 @@ Nothing here knows any one PSP. The sandbox does not import psps, so what both a
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl
 

@@ -6,16 +6,17 @@ The deliveries are signed by the sandbox's simulators, which know nothing of the
 import json
 import random
 import re
+import time
 from collections.abc import Callable, Iterator
 from configparser import ConfigParser
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from models.states import Decision, EventKind, Method, PaymentState
+from models.states import Decision, EventKind
 from psps.base import CryptoLeg, Hint, Ignored, InvalidSignature, PaymentEvent, Unparseable
 from psps.credentials import LABELS
 from psps.gate import Gate
@@ -33,8 +34,7 @@ from workers.decisions import fold
 from workers.facts import Fact, Standing
 
 ROOT = Path(__file__).resolve().parents[2]
-SHORT_BODY = 1_500  # bytes; up to here every bit is flipped, beyond it a sample of them
-SAMPLED_BITS = 3_000
+MOST_FLIPS = 500  # of a long body; of the shortest one every byte is tried
 YEARS = 10 * 365 * 86_400
 NEVER_SEEN = "acuse_never_saw_this"
 Ask = Callable[[Hint, SimulatedPayment], Answer]
@@ -70,6 +70,11 @@ def refuses(delivery: Delivery, secrets: tuple[str, ...], now: float = NOW, **to
         assert not any(part in str(error) for secret in secrets for part in secret.split(":") if len(part) > 10)
         return True
     return False
+
+
+def spoil(delivery: Delivery) -> Delivery:
+    headers, body = SIMULATORS[delivery.psp.name].spoil(dict(delivery.headers), delivery.body)
+    return replace(delivery, headers={name.lower(): value for name, value in headers.items()}, body=body)
 
 
 # Whole ----------------------------------------------------------------------------------------------------------------
@@ -111,8 +116,7 @@ def test_a_label_tells_nothing_of_a_secret(psp: str, sandbox_keys: Keys) -> None
     for secret in read_secrets(psp, sandbox_keys):
         label = LABELS[PSPS[psp].credential](secret)
         assert is_storable_key(label)
-        told = label.removeprefix("user:").removeprefix("sha256:").removeprefix("key:")
-        assert len(told) == 8 or not secret.removeprefix(f"{told}=").startswith(told)
+        assert secret.rpartition(":")[2] not in label
 
 
 @every_psp
@@ -124,11 +128,9 @@ def test_another_secret_is_refused(psp: str, sandbox_keys: Keys, former_keys: Ke
 @every_psp
 def test_what_the_simulator_spoils_is_refused(psp: str, sandbox_keys: Keys) -> None:
     secrets = read_secrets(psp, sandbox_keys)
-    for delivery in deliver(psp, sandbox_keys):
-        headers, body = SIMULATORS[psp].spoil(dict(delivery.headers), delivery.body)
-        lower = {name.lower(): value for name, value in headers.items()}
-        spoiled = replace(delivery, headers={**delivery.headers, **lower}, body=body)
-        assert spoiled == delivery or refuses(spoiled, secrets)
+    spoiled = [pair for delivery in deliver(psp, sandbox_keys) if (pair := (delivery, spoil(delivery)))[0] != pair[1]]
+    assert spoiled
+    assert all(refuses(forged, secrets) for _, forged in spoiled)
 
 
 @every_psp
@@ -225,12 +227,11 @@ def test_a_signed_time_has_the_bound_of_the_registry(psp: str, sandbox_keys: Key
 
 
 @pytest.mark.parametrize("psp", TIME_IS_NOT_SIGNED)
-def test_where_no_time_is_signed_a_replay_is_known_by_its_event_key_alone(psp: str, sandbox_keys: Keys) -> None:
+def test_where_no_time_is_signed_a_delivery_is_good_for_ever(psp: str, sandbox_keys: Keys) -> None:
+    """A replay is caught by its event key alone, which is tried below."""
     secrets = read_secrets(psp, sandbox_keys)
     for delivery in deliver(psp, sandbox_keys):
-        for now in (NOW - YEARS, NOW + YEARS):
-            assert not refuses(delivery, secrets, now)
-        assert delivery.event_key == replace(delivery).event_key
+        assert not any(refuses(delivery, secrets, now) for now in (NOW - YEARS, NOW + YEARS))
 
 
 # What was signed ------------------------------------------------------------------------------------------------------
@@ -239,19 +240,22 @@ def test_where_no_time_is_signed_a_replay_is_known_by_its_event_key_alone(psp: s
 @pytest.mark.parametrize("psp", BODY_IS_SIGNED)
 def test_one_bit_of_a_body_is_refused_or_changes_nothing(psp: str, sandbox_keys: Keys) -> None:
     """Around what is signed there may be an envelope that says nothing: Transak's token, Bitso's payload."""
-    secrets, chance = read_secrets(psp, sandbox_keys), random.Random("bits")
-    bodies = list(deliver(psp, sandbox_keys))
-    for delivery in (bodies[0], bodies[len(bodies) // 2], bodies[-1]):
-        bits = range(8 * len(delivery.body))
-        chosen = bits if len(delivery.body) <= SHORT_BODY else chance.sample(bits, min(SAMPLED_BITS, len(bits)))
-        refused = sum(_is_refused_or_the_same(delivery, _flip(delivery.body, bit), secrets) for bit in chosen)
-        assert refused > len(chosen) / 2
+    secrets, bodies = read_secrets(psp, sandbox_keys), list(deliver(psp, sandbox_keys))
+    for delivery, most in ((bodies[0], len(bodies[0].body)), (bodies[-1], MOST_FLIPS)):
+        flipped = _flip_bits(delivery.body, most)
+        refused = sum(_is_refused_or_the_same(delivery, body, secrets) for body in flipped)
+        assert refused > len(flipped) / 2
 
 
-def _flip(body: bytes, bit: int) -> bytes:
-    flipped = bytearray(body)
-    flipped[bit // 8] ^= 1 << bit % 8
-    return bytes(flipped)
+def _flip_bits(body: bytes, most: int) -> list[bytes]:
+    """The body with one bit flipped, at every place or at `most` of them; the same ones in every run."""
+    chance = random.Random("bits")
+    places = sorted(chance.sample(range(len(body)), min(most, len(body))))
+    return [_flip(body, place, chance.randrange(8)) for place in places]
+
+
+def _flip(body: bytes, place: int, bit: int) -> bytes:
+    return body[:place] + bytes([body[place] ^ 1 << bit]) + body[place + 1 :]
 
 
 def _is_refused_or_the_same(delivery: Delivery, body: bytes, secrets: tuple[str, ...]) -> bool:
@@ -284,7 +288,7 @@ def test_no_value_that_means_something_can_be_changed(psp: str, sandbox_keys: Ke
     secrets = read_secrets(psp, sandbox_keys)
     for delivery in deliver(psp, sandbox_keys):
         body = Body(PSPS[psp], "", delivery.body)
-        for path, value in body.leaves():
+        for path, value in body.places():
             for other in (None, "x", 1, f"{value}0", [], {}):
                 _is_refused_or_the_same(delivery, body.replace({path: other}), secrets)
 
@@ -294,17 +298,12 @@ def test_where_the_body_is_not_signed_any_body_is_verified_so_nothing_in_it_may_
     psp: str, sandbox_keys: Keys
 ) -> None:
     """But for STP, which has nothing to be asked: its account takes only what comes from STP's addresses, over TLS."""
-    secrets, chance = read_secrets(psp, sandbox_keys), random.Random("bits")
+    secrets = read_secrets(psp, sandbox_keys)
     for delivery in deliver(psp, sandbox_keys):
-        flipped = (_flip(delivery.body, bit) for bit in chance.sample(range(8 * len(delivery.body)), 200))
-        for body in (*_rewrite(delivery.body), *flipped):
+        for body in (*_rewrite(delivery.body), *_flip_bits(delivery.body, 200)):
             changed = replace(delivery, body=body)
             assert not refuses(changed, secrets)
-            assert not PSPS[psp].is_hint or not isinstance(_read_or_none(changed), list)
-
-
-def _read_or_none(delivery: Delivery) -> Outcome | None:
-    return delivery.meaning()[1]
+            assert not PSPS[psp].is_hint or not isinstance(changed.meaning()[1], list)
 
 
 @pytest.mark.parametrize("psp", [name for name, psp in PSPS.items() if psp.is_hint])
@@ -321,8 +320,8 @@ def check_event(event: PaymentEvent) -> None:
     """The promises of PaymentEvent that do not depend on what it is about."""
     assert isinstance(event.kind, EventKind)
     assert event.psp_payment_id or event.psp_refs, "nothing leads to the payment"
-    for time in (event.occurred_at, event.expires_at):
-        assert time is None or time.utcoffset() == timedelta(0)
+    for moment in (event.occurred_at, event.expires_at):
+        assert moment is None or moment.utcoffset() == timedelta(0)
     for amount in (event.amount_minor, event.received_minor, event.refunded_minor, event.refund_minor):
         assert amount is None or (type(amount) is int and 0 <= amount < 2**63)
     assert event.currency is None or re.fullmatch(r"[A-Z]{3}", event.currency)
@@ -367,7 +366,7 @@ def fetch_all(psp: str, server: SandboxServer) -> Iterator[Body]:
     client = PSPS[psp].make_client(server.settings(psp), Gate())
     seen = set()
     for flow in SIMULATORS[psp].flows:
-        start = int(datetime.now().timestamp()) - 600
+        start = int(time.time()) - 600
         for told in live(psp, flow, start):
             with server.state.lock:
                 server.state.add(told.payment)
@@ -440,7 +439,7 @@ def _find_words(body: Body) -> set[JsonPath]:
             if sum(map(is_understood, others)) > 1:
                 found |= set(paths)
     events = {step.event for flow in SIMULATORS[body.psp.name].flows.values() for step in flow.steps}
-    return found | {path for path, value in body.leaves() if isinstance(value, str) and value in events}
+    return found | {path for path, value in body.places() if isinstance(value, str) and value in events}
 
 
 @every_psp
@@ -452,32 +451,23 @@ def test_a_member_that_nobody_knows_changes_nothing(psp: str, known_bodies: list
                 assert body.read(body.replace({place: value})) == body.read()
 
 
-ODD_VALUES = (
-    None,
-    True,
-    -1,
-    0,
-    2**63,
-    Decimal(10**40),
-    Decimal("1e-7"),
-    "",
-    " ",
-    "x" * 500,
-    "\0",
-    "a\nb",
-    [],
-    {},
-    [None],
-    {"a": None},
-    "1e9",
-    "-1",
-)
+def one_of_each(bodies: list[Body]) -> list[Body]:
+    """Of those that have the same members and say the same kinds of things, one."""
+    return list({(tuple(path for path, _ in body.places()), _name_kinds(body)): body for body in bodies}.values())
+
+
+def _name_kinds(body: Body) -> str:
+    outcome = body.read()
+    return " ".join(event.kind for event in outcome) if isinstance(outcome, list) else outcome.raw_type
+
+
+ODD_VALUES = (None, True, -1, 2**63, Decimal(10**40), "", "\0", "x" * 500, "1e9", [], {}, [None])
 
 
 @every_psp
 def test_no_odd_value_anywhere_does_worse_than_park_the_delivery(psp: str, known_bodies: list[Body]) -> None:
-    for body in known_bodies:
-        for path, _ in list(body.leaves()):
+    for body in one_of_each(known_bodies):
+        for path, _ in body.places():
             for odd in ODD_VALUES:
                 text = body.replace({path: odd})
                 outcome = body.try_read(text)
@@ -560,7 +550,7 @@ def test_a_delivery_that_comes_again_is_the_same_event(psp: str, flow: str, sand
     for told in tell_all(psp, flow):
         first = sign(psp, told.body, sandbox_keys)
         assert first.event_key == told.event_key
-        for times in (1, 2, 7):
+        for times in (1, 7):
             again = sign(psp, SIMULATORS[psp].send_again(told.body, times), sandbox_keys, NOW + 3_600 * times)
             assert again.event_key == first.event_key
             assert events.content_digest(again.body) == events.content_digest(first.body)

@@ -460,6 +460,7 @@ def test_stp_registers_a_signed_payout_and_finds_it_again(client: FlaskClient, k
         ({"monto": 1.234}, -20),
         ({"claveRastreo": "CR 1"}, -34),
         ({"cuentaBeneficiario": "072691004495711490"}, -7),
+        ({"institucionContraparte": "40012"}, -22),
         ({"cuentaOrdenante": "072691004495711499"}, -24),
     ],
 )
