@@ -34,6 +34,7 @@ COLOURS = {
     "migrate": "cyan",
     "web": "green",
     "worker": "yellow",
+    "worker_psp": "bright_yellow",
     "beat": "magenta",
     "sample": "cyan",
 }

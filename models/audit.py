@@ -111,8 +111,11 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "I6",
-        "no answer to a call of ours was set aside",
-        """select 'event ' || id from inbox_events where status in ('parked', 'conflict') and source = 'submission'""",
+        "what an answer to a call of ours tells is not lost with the answer",
+        """select 'event ' || e.id from inbox_events e join attempts a on a.event_id = e.id
+           join payments p on p.id = a.payment_id
+           where e.status in ('parked', 'conflict') and e.source = 'submission' and a.status = 'done'
+           and p.psp_payment_id is null""",
     ),
     (
         "I6",

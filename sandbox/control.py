@@ -65,17 +65,15 @@ def _add_records(control: Blueprint, state: SandboxState) -> None:
 def _add_buttons(control: Blueprint, state: SandboxState) -> None:
     @control.post("/send")
     def send_flow() -> Response:
-        """{flow, psp?, count?, payment_id?, and the faults} -> {report, expected}"""
+        """{flow, psp?, count?, payment_id? or payment_ids?, and the faults} -> {report, expected}"""
         asked = _asked()
-        psp, payment_id = asked.get("psp"), asked.get("payment_id")
+        psp, name = asked.get("psp"), str(asked.get("flow"))
+        ids = asked.get("payment_ids") or [asked.get("payment_id")] * int(asked.get("count", 1))
         with state.lock:
-            payment = state.find(psp or "", payment_id) if payment_id else None
-            if payment_id and payment is None:
-                return answer({"error": f"the sandbox has no payment {payment_id} of {psp}"}, 404)
-            played = [
-                play_flow(str(asked.get("flow")), state.names, int(time.time()), psp, payment)
-                for _ in range(int(asked.get("count", 1)))
-            ]
+            payments = {payment_id: state.find(psp or "", payment_id) if payment_id else None for payment_id in ids}
+            if unknown := [payment_id for payment_id, found in payments.items() if payment_id and not found]:
+                return answer({"error": f"the sandbox has no payment {unknown[0]} of {psp}"}, 404)
+            played = [play_flow(name, state.names, int(time.time()), psp, payments[payment_id]) for payment_id in ids]
             state.remember(played)
         return _run(state, played, asked)
 

@@ -3,9 +3,10 @@
 One deposit may be told twice, as a `funding` and as the `spei_payment` of a one-time payment, and must be counted once.
 Nothing in the funding says whether it is such a one, but the CLABE that it was sent to is of type MANAGED then, which
 Bitso's API tells. So a funding that names its CLABE is a hint: the client fetches it, asks for the CLABE's type, and one
-of a one-time payment is left to its spei_payment. UNVERIFIED: that the fundings of one-time payments always name their
-CLABE. For an account that parks strangers (ACUSE_BITSO_UNMATCHED=park), the reference `fid:<fid>`, which both events
-carry, joins them in any order even where they do not.
+of a one-time payment is left to its spei_payment. An account whose calls are not configured cannot ask, and a person has
+to look at such a funding. UNVERIFIED: that the fundings of one-time payments always name their CLABE. For an account that
+parks strangers (ACUSE_BITSO_UNMATCHED=park), the reference `fid:<fid>`, which both events carry, joins them in any order
+even where they do not.
 """
 
 import hashlib

@@ -23,7 +23,6 @@ from psps.outbound import (
     NotOffered,
     NotThere,
     OutcomeUnknown,
-    PspError,
     RefundRequest,
     Refused,
 )
@@ -31,7 +30,7 @@ from psps.stp.banks import STP, find_participant
 from psps.stp.firma import JSON_TYPE, LONGEST_TRACKING_KEY, ORDER_FIELDS, fold_text, write_signed
 from psps.stp.lookups import ONE_DAY, Lookups, find_latest_operating_date, list_weekdays, read_wall
 from psps.stp.orders import RECEIVED, SENT
-from psps.writing import major_units
+from psps.writing import major_units, write_json
 
 REGISTER = "/speiws/rest/ordenPago/registra"
 NO_ANSWER, USED_KEY = 0, -1
@@ -40,6 +39,7 @@ WRONG_REQUEST = ("firma", "obligatorio", "no entity found")
 DAYS_BACK = 7
 CLOCK_ERROR = timedelta(minutes=15)  # how far our clock may be from STP's when the operating date changes
 CLABE_ACCOUNT = 40
+CAPTURED = "C"  # stpmex: Estado.capturada
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 _DEPOSIT_ID = re.compile(r"([0-9]{1,9}):(.+):([0-9]{8})")
 
@@ -72,24 +72,27 @@ class StpClient:
             raise NotOffered(
                 "STP makes no payment requests: give the payer a CLABE of yours, known by `acuse clabes add`"
             )
-        content = write_signed(self._write_order(request), ORDER_FIELDS, self._key)
+        order = self._write_order(request)
+        content = write_signed(order, ORDER_FIELDS, self._key)
         answer = self._orders.call(Call("PUT", REGISTER, headers=JSON_TYPE, content=content, changes=True))
         number = _read_result(answer)
-        try:
-            found = self._lookups.find(_tracking_key(request), SENT, None)
-        except PspError:
-            found = None  # the order is made; the caller fetches it
-        return found if found and found.psp_payment_id else Answer(answer.as_of, None, f"order:{number}")
+        # STP answers with its number alone: what it took is the order as it was sent. Look-ups are few in an hour.
+        taken = {"tipoOrden": SENT, "orden": {**order, "idEF": number, "estado": CAPTURED}}
+        return Answer(answer.as_of, write_json(taken), f"order:{number}")
 
     def find_created(self, request: CreateRequest, since: datetime) -> Answer | None:
         """By the clave de rastreo, on the current operating date and on every earlier one since it was sent first.
 
-        A key may be used again on another date, so a date that is left out would let the money leave twice.
+        A key may be used again on another date, so a date that is left out would let the money leave twice. For the same
+        reason a no that comes after the date has changed is not taken for one: OutcomeUnknown, and a person must look.
         """
         first, last = self._day(since - CLOCK_ERROR), self._day(self._clock() + CLOCK_ERROR) - ONE_DAY
         key = _tracking_key(request)
         days = [None, *list_weekdays(first, last)]
-        return next((found for day in days if (found := self._lookups.find(key, SENT, day))), None)
+        found = next((found for day in days if (found := self._lookups.find(key, SENT, day))), None)
+        if found is None and self._day(since) != self._day(self._clock()):
+            raise OutcomeUnknown("date_changed", "STP shows no such order, and would take it again on this date")
+        return found
 
     def fetch(self, psp_payment_id: str) -> Answer:
         """A deposit by its tuple. An order is known by STP's number, which no look-up takes: it is searched for among the

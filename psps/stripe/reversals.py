@@ -48,7 +48,7 @@ def read_charge_refund(charge: Fields, envelope: Envelope) -> PaymentEvent | Ign
 
 def read_refund(refund: Fields, envelope: Envelope) -> PaymentEvent | Ignored:
     """Only a refund that did not reach the payer says something that charge.refunded does not."""
-    status = refund.get("status")
+    status = str(refund.get("status"))
     if envelope.raw_type != "refund.failed" and status not in FAILED_REFUND:
         return Ignored(envelope.raw_type, "charge.refunded carries the cumulative amount", known=status in OPEN_REFUND)
     refund_id = require_text(refund, "id")

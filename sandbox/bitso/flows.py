@@ -26,7 +26,7 @@ FLOWS: dict[str, Flow] = {
     "spei.paid": Flow("spei", PaymentState.COMPLETED, (ASKED, ARRIVING, ARRIVED, PAID)),
     "spei.paid_before_deposit_told": Flow("spei", PaymentState.COMPLETED, (ASKED, PAID, ARRIVED)),
     "spei.expired": Flow("spei", PaymentState.EXPIRED, (ASKED, EXPIRED)),
-    "spei.deposit": Flow("deposit", PaymentState.COMPLETED, (DEPOSIT_SEEN, DEPOSITED)),
+    "spei.deposit_to_main_clabe": Flow("deposit", PaymentState.COMPLETED, (DEPOSIT_SEEN, DEPOSITED)),
     "spei.deposit_rejected": Flow("deposit", PaymentState.FAILED, (DEPOSIT_SEEN, REJECTED)),
     "spei.deposit_to_client_clabe": Flow("clabe", PaymentState.COMPLETED, (DEPOSIT_SEEN, DEPOSITED)),
     "spei.payout_settled": Flow("payout", PaymentState.COMPLETED, (SENT, ON_ITS_WAY, SETTLED)),

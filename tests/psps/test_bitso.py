@@ -272,8 +272,13 @@ def test_no_input_gets_past_or_crashes(body: bytes, header: str, key_id: str) ->
 def test_what_is_cut_out_is_the_compact_payload_whatever_stands_around(value: Any, escaped: bool, indent: Any) -> None:
     payload = {"fid": value}
     expected = json.dumps(payload, separators=(",", ":"), ensure_ascii=escaped).encode()
-    around = {"event": {"payload": value}, "payload": payload, "more": [value, {"payload": {}}]}
-    assert cut_payload(json.dumps(around, ensure_ascii=escaped, indent=indent).encode()) == expected
+    for around in (
+        {"event": {"payload": value}, "payload": payload, "more": [value, {"payload": {}}]},
+        {"event": "funding", "payload": payload},
+        {"payload": payload, "event": "payload"},
+        {"event": "payload", "payload": payload},
+    ):
+        assert cut_payload(json.dumps(around, ensure_ascii=escaped, indent=indent).encode()) == expected
 
 
 @pytest.mark.parametrize(

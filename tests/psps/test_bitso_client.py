@@ -366,7 +366,7 @@ def test_fetch(client: BitsoClient, request_: CreateRequest) -> None:
     [
         ("spei.paid", EventKind.COMPLETED, True),
         ("spei.expired", EventKind.EXPIRED, False),
-        ("spei.deposit", EventKind.COMPLETED, True),
+        ("spei.deposit_to_main_clabe", EventKind.COMPLETED, True),
         ("spei.deposit_rejected", EventKind.FAILED, False),
         ("spei.deposit_to_client_clabe", EventKind.COMPLETED, True),
         ("spei.payout_settled", EventKind.COMPLETED, True),
@@ -457,14 +457,14 @@ def test_deposits_payouts_and_one_time_payments_are_all_listed_and_one_deposit_i
     names, at = sandbox_server.state.names, int(SINCE.timestamp()) + 3_600
     played = {
         name: play_flow(name, names, at, "bitso")
-        for name in ("spei.deposit", "spei.deposit_to_client_clabe", "spei.payout_returned", "spei.paid")
+        for name in ("spei.deposit_to_main_clabe", "spei.deposit_to_client_clabe", "spei.payout_returned", "spei.paid")
     }
     sandbox_server.state.remember(played.values())
     listed = [snapshot(answer) for answer in client.list_by_window(SINCE, SINCE + timedelta(hours=2))]
     ids = {name: life.payment.id for name, life in played.items()}
     assert sorted((said.psp_payment_id or "", said.kind) for said in listed) == sorted(
         [
-            (ids["spei.deposit"], EventKind.COMPLETED),
+            (ids["spei.deposit_to_main_clabe"], EventKind.COMPLETED),
             (ids["spei.deposit_to_client_clabe"], EventKind.COMPLETED),
             (ids["spei.payout_returned"], EventKind.RETURNED),
             (ids["spei.payout_returned"], EventKind.COMPLETED),

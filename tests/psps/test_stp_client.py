@@ -85,7 +85,12 @@ def test_a_used_tracking_key_is_an_unknown_outcome_that_a_look_up_settles(client
 
 
 def test_what_was_never_sent_is_not_found(client: StpClient) -> None:
-    assert client.find_created(ORDER, NOW - timedelta(days=3)) is None
+    assert client.find_created(ORDER, datetime.now(UTC)) is None
+
+
+def test_a_no_that_comes_on_another_date_lets_nothing_be_sent_again(client: StpClient) -> None:
+    with pytest.raises(OutcomeUnknown, match="date_changed"):
+        client.find_created(ORDER, NOW - timedelta(days=3))
 
 
 @pytest.mark.parametrize(
@@ -342,11 +347,12 @@ def test_what_registra_says_decides_whether_the_order_may_exist(
 
 
 @pytest.mark.parametrize("number", [21784919, "21784919"])
-def test_an_order_that_cannot_be_shown_yet_is_fetched_later(ask, number: object) -> None:
-    for lookup in (NOTHING, reply(500, b""), reply(200, {"estado": 0, "respuesta": {"estado": "L"}})):
-        client, _ = ask(result(number), lookup)
-        answer = client.create(ORDER)
-        assert (answer.body, answer.psp_payment_id) == (None, "order:21784919")
+def test_the_answer_shows_the_order_as_it_was_sent_and_costs_no_look_up(ask, number: object) -> None:
+    client, server = ask(result(number))
+    answer = client.create(ORDER)
+    [event] = read_snapshot(answer.body or b"", answer.as_of)
+    assert (event.psp_payment_id, event.amount_minor) == ("order:21784919", 150_025)
+    assert len(server.requests) == 1
 
 
 def test_what_is_refused_here_never_reaches_stp(ask) -> None:
@@ -391,6 +397,7 @@ def test_look_ups_may_have_an_address_of_their_own(ask) -> None:
     _, lookups = ask(NOTHING)
     client, orders = ask(result(7), EFWS_URL=lookups.url)
     client.create(ORDER)
+    assert client.find_created(ORDER, client._clock()) is None
     assert [len(orders.requests), len(lookups.requests)] == [1, 1]
 
 
@@ -410,7 +417,11 @@ def test_an_order_is_looked_for_on_every_date_on_which_it_may_have_been_taken(
     ask, sent_at: datetime, now: datetime, days: list[str | None]
 ) -> None:
     client, server = ask(NOTHING, now=now)
-    assert client.find_created(ORDER, sent_at) is None
+    if now.date() == sent_at.date():
+        assert client.find_created(ORDER, sent_at) is None
+    else:
+        with pytest.raises(OutcomeUnknown):
+            client.find_created(ORDER, sent_at)
     assert days_asked(server) == days
 
 

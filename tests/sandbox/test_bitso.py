@@ -141,9 +141,9 @@ def test_the_webhooks_lead_to_the_expected_end_and_to_one_payment(
         assert event.psp_payment_id == played.payment.id or refs.intersection(event.psp_refs)
     assert played.expected is not None
     assert ended(told) == (played.expected.state, played.expected.received_minor)
-    assert sum(left for _, left in said) == sum(step.event == "funding" for step in FLOWS[name].steps) * (
-        FLOWS[name].instrument == "spei"
-    )
+    is_told_twice = FLOWS[name].instrument == "spei"
+    deposits = sum(step.event == "funding" for step in FLOWS[name].steps)
+    assert sum(left for _, left in said) == (deposits if is_told_twice else 0)
 
 
 def ended(told: list[PaymentEvent]) -> tuple[str, int]:
@@ -168,7 +168,7 @@ def test_a_payment_of_the_api_is_paid_by_a_flow(bitso: Bitso, state: SandboxStat
 
 def test_times_have_an_offset_or_no_zone_as_at_bitso() -> None:
     funding, payment = (
-        json.loads(play(name).webhooks[-1].body)["payload"] for name in ("spei.deposit", "spei.expired")
+        json.loads(play(name).webhooks[-1].body)["payload"] for name in ("spei.deposit_to_main_clabe", "spei.expired")
     )
     assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", funding["created_at"])
     assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d", payment["updated_at"])
@@ -194,7 +194,10 @@ def test_a_one_time_payment_has_the_shape_of_bitsos(bitso: Bitso, state: Sandbox
     assert (made["payment_id"], made["amount"], made["status"]) == ("ord-1", "1500.25", "PENDING")
     assert made["clabe"].startswith("710969") and complete_clabe(made["clabe"][:17]) == made["clabe"]
     fetched = bitso.rows("/spei/v1/payments/ord-1")
-    assert {**made, **fetched, "payer_name": "Lucía Peña"} == {**fetched, "payer_name": "Lucía Peña"}
+    assert set(fetched) == {*made, "created_at", "updated_at"} - {"payer_name"}
+    assert {name: fetched[name] for name in made if name != "payer_name"} == {
+        name: made[name] for name in made if name != "payer_name"
+    }
     (effect,) = state.effects.list_all()
     assert (effect["operation"], effect["key"], effect["amount_minor"]) == ("create", "ord-1", 150_025)
 

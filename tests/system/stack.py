@@ -68,6 +68,10 @@ class RunningStack:
     def is_quiet(self) -> bool:
         return self.query("select count(*) from inbox_events where status = 'received'") == [(0,)]
 
+    def is_done(self) -> bool:
+        """As quiet, and nothing waits for a PSP."""
+        return self.query("select count(*) from inbox_events where processed_at is null") == [(0,)]
+
     def restarts(self) -> int:
         return sum(child["restarts"] for child in self.status()["processes"].values())
 
