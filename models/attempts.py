@@ -71,6 +71,13 @@ update attempts set status = :status, settled_at = :now, psp_ref = :psp_ref, ins
 where id = :id and lease_token = :token and settled_at is null
 """)
 
+# Whether the payment is known by then or its answer cannot even be read: the id must not be lost.
+BIND = text("""
+update payments p set psp_payment_id = :psp_payment_id from attempts a
+where a.id = :id and p.id = a.payment_id and p.psp_payment_id is null
+    and not exists (select from payments q where (q.psp, q.account, q.psp_payment_id) = (a.psp, a.account, :psp_payment_id))
+""")
+
 DUE_ACCOUNTS = text("""
 select psp, account from attempts
 where settled_at is null and next_attempt_at <= :now and (lease_until is null or lease_until < :now)
@@ -127,15 +134,18 @@ class AttemptRepository:
         now: datetime,
         status: AttemptStatus,
         event_id: int | None,
+        psp_payment_id: str | None = None,
         psp_ref: str | None = None,
         instructions: dict[str, Any] | None = None,
         error: tuple[str | None, str | None] = (None, None),
     ) -> None:
-        """Give an attempt its final status. Raises LeaseLost."""
+        """Give an attempt its final status, and its payment the PSP's id. Raises LeaseLost."""
         code, message = error
         written = orjson.dumps(instructions).decode() if instructions else None
         values = {"status": status, "event_id": event_id, "psp_ref": psp_ref, "instructions": written}
         self._fenced(SETTLE, id=attempt_id, token=token, now=now, code=code, message=message, **values)
+        if psp_payment_id:
+            self.connection.execute(BIND, {"id": attempt_id, "psp_payment_id": psp_payment_id})
 
     def _fenced(self, statement: TextClause, **values: Any) -> None:
         if self.connection.execute(statement, values).rowcount != 1:

@@ -192,8 +192,9 @@ class _Submission:
         instructions = asdict(answer.instructions) if answer.instructions else None
         with self.deps.unit_of_work() as work:
             event_id = work.put_answers([delivery])[0].event_id
+            done = AttemptStatus.DONE
             work.attempts.settle(
-                attempt.id, self.token, now, AttemptStatus.DONE, event_id, answer.psp_ref, instructions
+                attempt.id, self.token, now, done, event_id, answer.psp_payment_id, answer.psp_ref, instructions
             )
             self._ask_for(work, answer, now)
             work.commit()
@@ -216,7 +217,8 @@ class _Submission:
         error = (refused.code, refused.message)
         with self.deps.unit_of_work() as work:
             event_id = work.put_answers([delivery])[0].event_id
-            work.attempts.settle(attempt.id, self.token, now, AttemptStatus.REFUSED, event_id, error=error)
+            made = refused.answer.psp_payment_id if refused.answer else None
+            work.attempts.settle(attempt.id, self.token, now, AttemptStatus.REFUSED, event_id, made, error=error)
             self._ask_for(work, refused.answer, now)
             work.commit()
         log.warning("attempt_refused", attempt_id=str(attempt.id), psp=attempt.psp, code=refused.code)

@@ -14,7 +14,7 @@ from ingress.asking import Asked, ask_cancel, ask_payment, ask_refund
 from models.requests import NotPossible
 from models.states import Method
 from models.unit_of_work import InsideTransaction, UnitOfWork, refuse_inside_transaction
-from psps.outbound import CreateRequest, NotNow, NotOffered, OutcomeUnknown, Refused
+from psps.outbound import Answer, CreateRequest, NotNow, NotOffered, OutcomeUnknown, Refused
 from tests.paper import write_delivery
 from tests.workers.desk import Desk
 from tests.workers.paper_client import PaperClient
@@ -396,3 +396,16 @@ def test_two_calls_of_an_account_at_a_time_are_the_most(counter: Counter) -> Non
     assert counter.client.calls == []
     counter.serve(seconds=61)
     assert counter.client.calls == ["create"] * 3
+
+
+def test_an_answer_that_cannot_be_read_still_tells_which_payment_it_is(counter: Counter) -> None:
+    class Garbled(PaperClient):
+        def create(self, request: CreateRequest) -> Answer:
+            return replace(super().create(request), body=b"{not json")
+
+    counter.client = Garbled()
+    counter.create()
+    counter.serve()
+    assert counter.desk.rows("select status, reason from inbox_events") == [("parked", "unparseable: not JSON")]
+    assert counter.attempts()[0][1] == "done"
+    assert counter.payment()[:2] == ("pending", "psp_1")
