@@ -54,7 +54,7 @@ returning {COLUMNS}, p.psp_payment_id
 """)  # noqa: S608 - constants
 
 BEGIN = text("""
-update attempts set status = 'sending', sends = sends + 1, queries = 0, baseline_minor = :baseline,
+update attempts set status = 'sending', sends = least(sends + 1, 30000), queries = 0, baseline_minor = :baseline,
     first_sent_at = coalesce(first_sent_at, :now), last_sent_at = :now
 where id = :id and lease_token = :token and status = 'ready'
 """)

@@ -17,6 +17,7 @@ from psps.base import Hint, Unparseable
 from psps.outbound import Client, NotNow, NotThere, OutcomeUnknown, PspError, Refused
 from workers.answers import read_any, write_answer
 from workers.dependencies import WorkerDeps
+from workers.operations import guard
 from workers.ringing import ring_quietly
 from workers.submitting import find_lease, submit_next
 
@@ -71,7 +72,7 @@ def _follow(deps: WorkerDeps, client: Client | None, event: ClaimedEvent, token:
     if client is None:
         return _finish(deps, event, token, InboxStatus.PARKED, "calls_not_configured")
     try:
-        answer = client.fetch(hint.psp_payment_id)
+        answer = guard(deps, lambda: client.fetch(hint.psp_payment_id), NotNow)
     except NotThere:
         return _look_again(deps, event, token, LOOK_AGAIN, InboxStatus.IGNORED, "the PSP does not know the payment")
     except Refused as error:

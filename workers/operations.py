@@ -2,10 +2,35 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import TypeVar
+
+import structlog
 
 from models.attempts import ClaimedAttempt
 from models.states import Operation
-from psps.outbound import Answer, CancelRequest, Client, CreateRequest, RefundRequest
+from psps.base import Unparseable
+from psps.outbound import Answer, CancelRequest, Client, CreateRequest, NotOffered, PspError, RefundRequest
+from workers.dependencies import WorkerDeps
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+
+def guard(deps: WorkerDeps, call: Callable[[], T], if_broken: type[PspError]) -> T:
+    """What the call gives. Whatever a bug raises in it becomes `if_broken`, so that one odd answer ends no worker.
+
+    Raises PspError, NotOffered, and the task runner's own interruption.
+    """
+    try:
+        return call()
+    except (PspError, NotOffered, deps.interruption):
+        raise
+    except Unparseable as error:
+        raise if_broken("unreadable_answer", str(error)) from error
+    except Exception as error:
+        log.error("call_broken", error=type(error).__name__)
+        raise if_broken(type(error).__name__) from error
 
 
 def _refund_of(attempt: ClaimedAttempt) -> RefundRequest:

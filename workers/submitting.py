@@ -25,7 +25,7 @@ from psps.outbound import (
 )
 from workers.answers import write_answer, write_refusal, write_wish
 from workers.dependencies import WorkerDeps
-from workers.operations import FIND, SEND
+from workers.operations import FIND, SEND, guard
 from workers.ringing import ring_quietly
 
 log = structlog.get_logger(__name__)
@@ -75,7 +75,7 @@ class _Submission:
         if client is None:
             return self._wait(NotNow("calls_not_configured", "set what the client of this PSP needs", retry_after=300))
         try:
-            baseline = self._find_baseline(client)
+            baseline = guard(self.deps, lambda: self._find_baseline(client), NotNow)
         except NotNow as error:
             return self._wait(error)
         except Refused as error:
@@ -84,9 +84,7 @@ class _Submission:
             work.attempts.begin(attempt.id, self.token, self.deps.clock(), baseline)
             work.commit()
         try:
-            answer = SEND[attempt.operation](client, self._keyed(baseline))
-        except self.deps.interruption:
-            raise
+            answer = guard(self.deps, lambda: SEND[attempt.operation](client, self._keyed(baseline)), OutcomeUnknown)
         except NotNow as error:
             return self._wait(error)
         except NotOffered as error:
@@ -95,8 +93,6 @@ class _Submission:
             return self._refuse(error)
         except OutcomeUnknown as error:
             return self._doubt(error)
-        except Exception as error:  # noqa: BLE001 - a bug of ours; the call may have left all the same
-            return self._doubt(OutcomeUnknown(type(error).__name__))
         return self._settle(answer)
 
     def query(self) -> bool | None:
@@ -106,21 +102,24 @@ class _Submission:
         try:
             if client is None:
                 raise NotNow("calls_not_configured", "set what the client of this PSP needs")
-            found = FIND[attempt.operation](
-                client, self._keyed(attempt.baseline_minor), attempt.first_sent_at or sent_at
-            )
+            found = guard(self.deps, lambda: self._look_up(client, attempt.first_sent_at or sent_at), NotNow)
         except Refused as error:
             return self._refuse(error) if attempt.operation is Operation.CANCEL else self._ask_later(error)
         except (NotNow, OutcomeUnknown) as error:
             return self._ask_later(error)
-        except NotOffered as error:
-            return self._ask_later(Refused("not_offered", str(error)))
         if found is not None:
             return self._settle(found)
         if self.deps.clock() - sent_at < self._certain_after(client):
             return self._ask_later(OutcomeUnknown("not_found_yet", "the PSP does not show it so far"))
         log.info("attempt_not_made", attempt_id=str(attempt.id), psp=attempt.psp, operation=attempt.operation)
         return self._put_off(AttemptStatus.READY, self.deps.clock(), 0, OutcomeUnknown("not_made", "it is sent again"))
+
+    def _look_up(self, client: Client, since: datetime) -> Answer | None:
+        attempt = self.attempt
+        try:
+            return FIND[attempt.operation](client, self._keyed(attempt.baseline_minor), since)
+        except NotOffered as error:
+            raise Refused("not_offered", str(error)) from error
 
     def _certain_after(self, client: Client) -> timedelta:
         """When a no of the PSP counts; sooner in the same measure as the first query is, but never while the call may
@@ -137,7 +136,9 @@ class _Submission:
             return attempt.baseline_minor
         answer = client.fetch(attempt.request["psp_payment_id"])
         said = self.deps.readers[attempt.psp].read_snapshot(answer.body or b"", answer.as_of)
-        return max((event.refunded_minor or 0 for event in said), default=0) if isinstance(said, list) else 0
+        if not isinstance(said, list):
+            raise NotNow("unreadable_payment", said.reason)
+        return max(event.refunded_minor or 0 for event in said)
 
     def _keyed(self, baseline: int | None) -> ClaimedAttempt:
         """With the idempotency key of this send: a new one only where the PSP would replay an error of its own."""

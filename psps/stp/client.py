@@ -6,7 +6,7 @@ Source: stpmex 3.15.1, speid, rozert. Errors of registra come with HTTP 200 and 
 import hashlib
 import re
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from models.states import Direction, Method
@@ -39,6 +39,7 @@ WRONG_REQUEST = ("firma", "obligatorio", "no entity found")
 DAYS_BACK = 7
 CLOCK_ERROR = timedelta(minutes=15)  # how far our clock may be from STP's when the operating date changes
 CLABE_ACCOUNT = 40
+LATE_ROWS = timedelta(hours=1)
 CAPTURED = "C"  # stpmex: Estado.capturada
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 _DEPOSIT_ID = re.compile(r"([0-9]{1,9}):(.+):([0-9]{8})")
@@ -84,14 +85,15 @@ class StpClient:
         """By the clave de rastreo, on the current operating date and on every earlier one since it was sent first.
 
         A key may be used again on another date, so a date that is left out would let the money leave twice. For the same
-        reason a no that comes after the date has changed is not taken for one: OutcomeUnknown, and a person must look.
+        reason a no is not taken for one in the first hour after the date has changed: rows of the closed date may be late.
         """
         first, last = self._day(since - CLOCK_ERROR), self._day(self._clock() + CLOCK_ERROR) - ONE_DAY
         key = _tracking_key(request)
         days = [None, *list_weekdays(first, last)]
         found = next((found for day in days if (found := self._lookups.find(key, SENT, day))), None)
-        if found is None and self._day(since) != self._day(self._clock()):
-            raise OutcomeUnknown("date_changed", "STP shows no such order, and would take it again on this date")
+        closed_at = datetime.combine(self._day(since) + ONE_DAY, time.min, UTC) + LATE_ROWS
+        if found is None and self._day(since) < self._day(self._clock()) and self._clock() < closed_at:
+            raise OutcomeUnknown("date_changed", "STP shows no such order so far, and would take it again on this date")
         return found
 
     def fetch(self, psp_payment_id: str) -> Answer:

@@ -409,3 +409,45 @@ def test_an_answer_that_cannot_be_read_still_tells_which_payment_it_is(counter: 
     assert counter.desk.rows("select status, reason from inbox_events") == [("parked", "unparseable: not JSON")]
     assert counter.attempts()[0][1] == "done"
     assert counter.payment()[:2] == ("pending", "psp_1")
+
+
+def test_a_cancel_that_turns_out_not_to_be_offered_ends(counter: Counter) -> None:
+    counter.create()
+    counter.serve()
+    counter.client.before = fail_once(OutcomeUnknown("ReadTimeout"))
+    counter.ask(lambda work: ask_cancel(work, "psp_1", counter.desk.now))
+    counter.serve(seconds=1)
+    counter.client.before = fail_once(NotOffered("let it expire"))
+    counter.serve(seconds=31)
+    assert counter.attempts()[1][1:] == ("refused", 1, "not_offered")
+
+
+def test_a_refund_waits_while_the_psp_does_not_tell_what_was_refunded_before(counter: Counter) -> None:
+    counter.client.needs_refund_baseline = True
+    counter.paid()
+    paid = dict(counter.client.payments["psp_1"])
+    counter.ask(lambda work: ask_refund(work, "psp_1", 5_000, counter.desk.now))
+    counter.client.payments["psp_1"] = {"ignored": "a status that is not known"}
+    counter.serve()
+    assert counter.attempts()[1] == ("refund", "ready", 0, "unreadable_payment")
+    counter.client.payments["psp_1"] = paid
+    counter.serve(seconds=10)
+    assert counter.attempts()[1][:2] == ("refund", "done")
+
+
+@pytest.mark.parametrize("broken", ["find_created", "create"])
+def test_a_bug_in_a_client_ends_no_worker(counter: Counter, broken: str) -> None:
+    def trip(*_: object) -> None:
+        raise TypeError("unhashable")
+
+    counter.client.after = fail_once(OutcomeUnknown("ReadTimeout"))
+    setattr(counter.client, broken, trip)
+    counter.create()
+    counter.serve()
+    counter.serve(seconds=31)
+    assert counter.attempts()[0][1] == "unknown"
+    delattr(counter.client, broken)
+    counter.serve(minutes=5)
+    counter.serve(minutes=5)
+    assert counter.attempts()[0][1] == "done"
+    assert len(counter.client.payments) == 1
