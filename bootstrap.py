@@ -27,7 +27,7 @@ from models.schema import NotReady, check_durability, check_schema
 from models.unit_of_work import UnitOfWork
 from psps.gate import CallLimits
 from psps.registry import PSPS
-from schedules.beat import TIMETABLE
+from schedules.beat import SWEEP_SECONDS, TIMETABLE
 from schedules.services import ScheduleDeps
 from schedules.tasks import register_tasks as register_schedule_tasks
 from workers.app import create_celery
@@ -153,7 +153,8 @@ def _publish(app: Celery, ids: Sequence[int]) -> None:
 
 
 def _ring_account(app: Celery, psp: str, account: str) -> None:
-    app.send_task(SERVE_ACCOUNT, args=[psp, account], ignore_result=True)
+    # The sweep rings again: older messages would only stand in the way of other accounts.
+    app.send_task(SERVE_ACCOUNT, args=[psp, account], ignore_result=True, expires=SWEEP_SECONDS)
 
 
 def _limits(config: Config) -> Limits:
@@ -198,6 +199,7 @@ def build_worker_deps(config: Config, app: Celery) -> WorkerDeps:
         max_attempts=config.max_attempts,
         unmatched_wait=timedelta(seconds=config.unmatched_wait_seconds),
         longest_call=timedelta(seconds=_call_limits(config).longest),
+        sandbox_pace=config.sandbox_pace,
         query_after=timedelta(seconds=config.query_after_seconds),
     )
 

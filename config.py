@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from config_accounts import DEFAULT_ACCOUNT, PspAccount, read_accounts
-from config_checks import REDIS_SCHEMES, find_broker_flaw, find_database_flaw, find_redis_flaw
+from config_checks import REDIS_SCHEMES, find_broker_flaw, find_database_flaw, find_redis_flaw, is_loopback
 from config_reading import ConfigError, Reader
 
 __all__ = ["DEFAULT_ACCOUNT", "Config", "ConfigError", "PspAccount", "load_config", "process_environment"]
@@ -15,7 +15,8 @@ __all__ = ["DEFAULT_ACCOUNT", "Config", "ConfigError", "PspAccount", "load_confi
 LEAST_LEASE_SECONDS = 5
 MOST_ATTEMPTS = 1000
 MOST_PROXIES = 10
-MOST_CALL_SECONDS = 12  # three of them, at the worst, have to fit into a task
+MOST_CALL_SECONDS = 12
+MOST_PACE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Config:
     max_attempts: int = 5
     lease_seconds: int = 60
     call_seconds: int = 10  # the deadline of one call to a PSP
+    sandbox_pace: int = 1  # how much faster than real PSPs simulated ones settle
     query_after_seconds: int = 30  # until the first query about a call whose outcome is unknown
     log_format: Literal["json", "console"] = "json"
     metrics_dir: Path | None = None
@@ -49,11 +51,12 @@ def load_config(environ: Mapping[str, str] | None = None) -> Config:
     read = Reader(os.environ if environ is None else environ)
     broker_url = read.checked("ACUSE_BROKER_URL", find_broker_flaw)
     metrics_dir = read.optional("ACUSE_METRICS_DIR")
+    accounts = read_accounts(read)
     return Config(
         database_url=_database_url(read),
         broker_url=broker_url,
         redis_url=_redis_url(read, broker_url),
-        accounts=read_accounts(read),
+        accounts=accounts,
         max_body_bytes=read.number("ACUSE_MAX_BODY_BYTES", 1024 * 1024),
         body_seconds=float(read.number("ACUSE_BODY_SECONDS", 10)),
         trusted_proxies=read.number("ACUSE_TRUSTED_PROXIES", 0, least=0, most=MOST_PROXIES),
@@ -61,6 +64,7 @@ def load_config(environ: Mapping[str, str] | None = None) -> Config:
         max_attempts=read.number("ACUSE_MAX_ATTEMPTS", 5, most=MOST_ATTEMPTS),
         lease_seconds=read.number("ACUSE_LEASE_SECONDS", 60, least=LEAST_LEASE_SECONDS),
         call_seconds=read.number("ACUSE_CALL_SECONDS", 10, most=MOST_CALL_SECONDS),
+        sandbox_pace=_sandbox_pace(read, accounts),
         query_after_seconds=read.number("ACUSE_QUERY_AFTER_SECONDS", 30),
         log_format=read.choice("ACUSE_LOG_FORMAT", "json", ("json", "console")),  # type: ignore[arg-type]
         metrics_dir=Path(metrics_dir) if metrics_dir else None,
@@ -70,6 +74,14 @@ def load_config(environ: Mapping[str, str] | None = None) -> Config:
 def _database_url(read: Reader) -> str:
     url = read.checked("ACUSE_DATABASE_URL", find_database_flaw)
     return f"postgresql+psycopg2://{url.partition('://')[2]}"
+
+
+def _sandbox_pace(read: Reader, accounts: dict[tuple[str, str], PspAccount]) -> int:
+    """A real PSP takes its time: to believe its no too early could send something twice."""
+    pace = read.number("ACUSE_SANDBOX_PACE", 1, most=MOST_PACE)
+    if pace > 1 and not all(is_loopback(account.api_url) for account in accounts.values()):
+        raise ConfigError("ACUSE_SANDBOX_PACE is for simulated PSPs alone: an API address is not on this machine")
+    return pace
 
 
 def _redis_url(read: Reader, broker_url: str) -> str | None:

@@ -92,10 +92,21 @@ def find_named_key_flaw(named: str) -> str | None:
 
 
 def find_private_key_flaw(pem: str) -> str | None:
-    """A private key to sign with; one under a passphrase is only looked at when it is used."""
+    """A private key to sign with; one under a passphrase is looked at together with that."""
     if "ENCRYPTED" in pem or load_private_key(pem) is not None:
         return None
     return f"must hold an RSA private key of at least {LEAST_KEY_BITS} bits as PEM"
+
+
+def find_passphrase_flaw(pem: str, passphrase: str | None) -> str | None:
+    """The passphrase of a private key that has no flaw by itself; None for a key without one."""
+    if load_private_key(pem, passphrase) is not None:
+        return None
+    if "ENCRYPTED" not in pem:
+        return "is set, but the private key is not encrypted"
+    if passphrase is None:
+        return "is not set, but the private key is encrypted"
+    return f"does not open the private key, or that is no RSA key of at least {LEAST_KEY_BITS} bits"
 
 
 def find_token_flaw(token: str) -> str | None:
@@ -115,6 +126,12 @@ def find_api_url_flaw(url: str) -> str | None:
     if parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS:
         return "must start with https://; http:// is for this machine alone"
     return None
+
+
+def is_loopback(url: str) -> bool:
+    """Whether an address is on this machine."""
+    parts = _split(url)
+    return parts is not None and parts.hostname in LOOPBACK_HOSTS
 
 
 def find_database_flaw(url: str) -> str | None:

@@ -131,11 +131,15 @@ def program_children(plan: Plan, environment: Mapping[str, str], show: Show) -> 
     wanted = {
         "web": (plan.serves, _web_arguments(plan), lambda: _answers_ok(f"{plan.receiver_url}/readyz")),
         "sandbox": ("sandbox" in plan.parts, _sandbox_arguments(plan), lambda: _listens(plan.sandbox_port)),
-        "worker": ("worker" in plan.parts, _worker_arguments("worker", EVENT_QUEUES), lambda: _worker_waits(broker, 1)),
+        "worker": (
+            "worker" in plan.parts,
+            _worker_arguments("worker", EVENT_QUEUES, 2),
+            lambda: _worker_waits(broker, 1),
+        ),
         # Apart from the others, so that a PSP which hangs holds up nobody but those who call.
         "worker_psp": (
             "worker" in plan.parts,
-            _worker_arguments("worker_psp", CALL_QUEUES),
+            _worker_arguments("worker_psp", CALL_QUEUES, 4),
             lambda: _worker_waits(broker, 2),
         ),
         "beat": ("beat" in plan.parts, _beat_arguments(plan), lambda: any(plan.data_dir.glob("beat-schedule*"))),
@@ -192,9 +196,9 @@ def _sandbox_arguments(plan: Plan) -> tuple[str, ...]:
     return ("sandbox.serve", *place, "--target", plan.receiver_url)
 
 
-def _worker_arguments(name: str, queues: str) -> tuple[str, ...]:
+def _worker_arguments(name: str, queues: str, processes: int) -> tuple[str, ...]:
     quiet = ("--without-gossip", "--without-mingle", "-l", "WARNING")
-    return (*CELERY, "worker", "-Q", queues, "-c", "2", *quiet, "-n", f"{name}@%h")
+    return (*CELERY, "worker", "-Q", queues, "-c", str(processes), *quiet, "-n", f"{name}@%h")
 
 
 def _beat_arguments(plan: Plan) -> tuple[str, ...]:

@@ -12,9 +12,11 @@ from uuid_utils.compat import uuid7
 from config import PspAccount
 from models.merchants import DEFAULT_MERCHANT_ID
 from models.requests import Askable, NewAttempt, NewOwnPayment, NotPossible, make_reference
-from models.states import Operation
+from models.states import Operation, PaymentState
 from models.unit_of_work import UnitOfWork
 from psps.outbound import CancelRequest, CreateRequest, RefundRequest, request_to_json
+
+TAKEN_BACK = (PaymentState.DISPUTED, PaymentState.RETURNED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ def ask_refund(
 ) -> Asked:
     """A refund of a part, or with None of all that is left. Never more than was received. Raises NotPossible."""
     payment = work.requests.lock(payment_id)
+    if payment.state in TAKEN_BACK:
+        raise NotPossible(f"the payment is {payment.state}: the money has been taken back, and would be given twice")
     amount = payment.refundable_minor if amount_minor is None else amount_minor
     if not 0 < amount <= payment.refundable_minor:
         raise NotPossible(

@@ -66,7 +66,7 @@ where id = :id and lease_token = :token and settled_at is null
 """)
 
 SETTLE = text("""
-update attempts set status = :status, settled_at = :now, psp_ref = :psp_ref, instructions = cast(:instructions as jsonb),
+update attempts set status = :status, settled_at = :now, request = request - 'card_token', psp_ref = :psp_ref, instructions = cast(:instructions as jsonb),
     event_id = :event_id, error_code = :code, error_message = :message, lease_until = null, lease_token = null
 where id = :id and lease_token = :token and settled_at is null
 """)
@@ -86,7 +86,7 @@ group by psp, account
 
 IN_FLIGHT = text("""
 select distinct a.psp, a.account, p.direction from attempts a join payments p on p.id = a.payment_id
-where a.settled_at is null and a.operation = 'create' and a.first_sent_at > :since
+where a.settled_at is null and a.operation = 'create' and a.first_sent_at is not null
     and (a.psp, a.account) in (select * from unnest(cast(:psps as text[]), cast(:accounts as text[])))
 """)
 
@@ -155,10 +155,10 @@ class AttemptRepository:
         """Accounts that have an attempt whose time has come and that nobody works on."""
         return [(row.psp, row.account) for row in self.connection.execute(DUE_ACCOUNTS, {"now": now})]
 
-    def find_in_flight(self, accounts: Collection[AccountKey], since: datetime) -> set[tuple[str, str, str]]:
-        """(psp, account, direction) of those with a create that was sent after `since` and is not settled."""
+    def find_in_flight(self, accounts: Collection[AccountKey]) -> set[tuple[str, str, str]]:
+        """(psp, account, direction) of those with a create that was sent and is not settled."""
         if not accounts:
             return set()
         psps, names = (list(column) for column in zip(*accounts, strict=True))
-        rows = self.connection.execute(IN_FLIGHT, {"since": since, "psps": psps, "accounts": names})
+        rows = self.connection.execute(IN_FLIGHT, {"psps": psps, "accounts": names})
         return {(row.psp, row.account, row.direction) for row in rows}

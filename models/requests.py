@@ -10,7 +10,7 @@ import orjson
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
-from models.states import Direction, Method, Operation
+from models.states import Direction, Method, Operation, PaymentState
 
 OWN = "own:"  # before our own reference in payment_references, where PSP ids stand too
 
@@ -58,6 +58,7 @@ class Askable:
     account: str
     psp_payment_id: str | None
     currency: str | None
+    state: PaymentState
     received_minor: int
     refundable_minor: int  # what refunds that are done, ours or others', have left
 
@@ -87,11 +88,12 @@ from payments p where p.id = :payment_id
 """)
 
 LOCK = text("""
-select p.id, p.psp, p.account, p.psp_payment_id, p.currency, p.received_minor, p.received_minor - greatest(
-    p.refunded_minor, coalesce((select sum(a.amount_minor) from attempts a
-                                where a.payment_id = p.id and a.operation = 'refund' and a.status = 'done'), 0)
-    )::bigint as refundable_minor
-from payments p where p.id::text = :id or p.psp_payment_id = :id
+select p.id, p.psp, p.account, p.psp_payment_id, p.currency, p.state, p.received_minor,
+    (p.received_minor - p.refunded_minor - coalesce(
+        -- Refunds that are done and that no event has shown yet.
+        (select sum(a.amount_minor) from attempts a where a.payment_id = p.id and a.operation = 'refund'
+         and a.status = 'done' and a.settled_at >= p.updated_at), 0))::bigint as refundable_minor
+from payments p where p.id = cast(:own_id as uuid) or (cast(:own_id as uuid) is null and p.psp_payment_id = :id)
 for no key update
 """)
 
@@ -110,12 +112,13 @@ class RequestRepository:
 
     def lock(self, payment_id: str) -> Askable:
         """The payment by our id or the PSP's, locked until the transaction ends. Raises NotPossible."""
-        rows = self.connection.execute(LOCK, {"id": payment_id}).mappings().all()
+        values = {"id": payment_id, "own_id": payment_id if _is_uuid(payment_id) else None}
+        rows = self.connection.execute(LOCK, values).mappings().all()
         if len(rows) != 1:
             raise NotPossible(
                 f"there is no payment {payment_id}" if not rows else f"{payment_id} names several payments"
             )
-        return Askable(**rows[0])
+        return Askable(**{**rows[0], "state": PaymentState(rows[0]["state"])})
 
     def add(self, attempt: NewAttempt) -> None:
         """Write the attempt. Raises NotPossible while another one of the payment is not settled."""
@@ -129,3 +132,11 @@ class RequestRepository:
             raise NotPossible(
                 "another change of this payment is still under way: try again when it is settled"
             ) from None
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True

@@ -13,13 +13,17 @@ from psps.payload import read_any_json
 from psps.writing import write_json
 
 LONGEST_WORDS = 200
-REQUEST_TIMEOUT, TOO_MANY_REQUESTS, NOT_FOUND = 408, 429, 404
+TOO_MANY_REQUESTS, NOT_FOUND = 429, 404
+# 4xx that leave open what was done: a timeout, a conflict with another call or state, a lock, too early after another call.
+UNCLEAR_STATUSES = frozenset({408, 409, 423, 425})
 # A Date that differs more from our own clock is not the PSP's time but a mistake on the way.
 MOST_CLOCK_ERROR = timedelta(hours=1)
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e\u00a0-\u024f]+")
-# Account and card numbers, mail addresses and API keys, which PSPs like to repeat in their messages.
+# Account and card numbers, mail addresses, API keys (of Stripe, Conekta, Mercado Pago) and JWTs, which PSPs like to repeat
+# in their messages.
 _PRIVATE = re.compile(
-    r"[0-9][0-9 -]{8,}[0-9]|[^\s'\"<>]+@[^\s'\"<>]+|\b(?:(?:sk|rk|pk|whsec)_[\w*]+|key_[A-Za-z0-9]{12,})"
+    r"[0-9][0-9 -]{8,}[0-9]|[^\s'\"<>]+@[^\s'\"<>]+"
+    r"|\b(?:(?:sk|rk|pk|whsec)_[\w*]+|key_[A-Za-z0-9]{12,}|(?:APP_USR|TEST)-[\w*-]+|eyJ[\w-]{6,}(?:\.[\w-]*)*)"
 )
 
 
@@ -112,7 +116,7 @@ def find_kind(status: int, changes: bool) -> type[PspError]:
         return NotThere
     if status == TOO_MANY_REQUESTS:
         return NotNow
-    if status >= 500 or status < 400 or status == REQUEST_TIMEOUT:
+    if status >= 500 or status < 400 or status in UNCLEAR_STATUSES:
         return OutcomeUnknown if changes else NotNow
     return Refused
 

@@ -236,7 +236,7 @@ class FakeDiscrepancies:
 class FakeAttempts:
     """Nothing is ever asked of a PSP on paper."""
 
-    def find_in_flight(self, accounts: Collection[tuple[str, str]], since: datetime) -> set[tuple[str, str, str]]:
+    def find_in_flight(self, accounts: Collection[tuple[str, str]]) -> set[tuple[str, str, str]]:
         return set()
 
 

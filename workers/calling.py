@@ -24,20 +24,17 @@ from workers.submitting import find_lease, submit_next
 log = structlog.get_logger(__name__)
 
 SERVE_SECONDS = 8.0  # well below a task's time limit: one more call may begin at the end of it
-MOST_UNDER_WAY = 2
+MOST_UNDER_WAY = 1
 # A payment may not be there yet, or still as it was, when its notification comes.
-LOOK_AGAIN = tuple(timedelta(seconds=s) for s in (1, 5, 30, 300))
+LOOK_AGAIN = tuple(timedelta(seconds=s) for s in (1, 5, 30, 300, 1800))
 NOTHING_NEW_AGAIN = tuple(timedelta(seconds=s) for s in (5, 60))
-TROUBLE_AGAIN = tuple(timedelta(seconds=s) for s in (2, 5, 15, 60, 300))
+SHORTEST_WAIT, LONGEST_WAIT = timedelta(seconds=2), timedelta(minutes=5)
 MISCONFIGURED = (401, 403)
 FETCHED = "fetched as event"
 
 
 def serve_account(deps: WorkerDeps, psp: str, account: str) -> None:
     """Make the calls that are due for this account until none is left, or for some seconds; then ring for the rest."""
-    if (psp, account) not in deps.accounts:
-        log.warning("account_not_configured", psp=psp, account=account)
-        return
     client, ends = deps.find_client(psp, account), time.monotonic() + SERVE_SECONDS
     while time.monotonic() < ends:
         submitted = submit_next(deps, client, psp, account)
@@ -74,7 +71,7 @@ def _follow(deps: WorkerDeps, client: Client | None, event: ClaimedEvent, token:
     try:
         answer = guard(deps, lambda: client.fetch(hint.psp_payment_id), NotNow)
     except NotThere:
-        return _look_again(deps, event, token, LOOK_AGAIN, InboxStatus.IGNORED, "the PSP does not know the payment")
+        return _look_again(deps, event, token, LOOK_AGAIN, InboxStatus.PARKED, "the PSP does not know the payment")
     except Refused as error:
         if error.status not in MISCONFIGURED:
             return _finish(deps, event, token, InboxStatus.PARKED, f"refused: {error.code}")
@@ -113,11 +110,11 @@ def _look_again(
 def _wait(deps: WorkerDeps, event: ClaimedEvent, token: UUID, error: PspError) -> bool | None:
     """The PSP cannot be asked now. That is nobody's fault here, so there is no end to the tries."""
     is_held_back = isinstance(error, NotNow) and error.is_held_back
-    usual = TROUBLE_AGAIN[min(event.attempts, len(TROUBLE_AGAIN)) - 1]
+    age = deps.clock() - event.received_at
     asked = error.retry_after if isinstance(error, NotNow) else None
-    pause = timedelta(seconds=asked) if asked else usual
-    attempts = event.attempts - 1 if is_held_back else min(event.attempts, len(TROUBLE_AGAIN))
-    _postpone(deps, event, token, pause, attempts, f"not fetched yet: {error.code}")
+    pause = timedelta(seconds=asked) if asked else min(max(age / 4, SHORTEST_WAIT), LONGEST_WAIT)
+    # It was not looked at, so it does not count among the looks at a payment that is not there.
+    _postpone(deps, event, token, pause, event.attempts - 1, f"not fetched yet: {error.code}")
     return None if is_held_back else True
 
 

@@ -21,8 +21,8 @@ def build_clients(
 
     def find(psp: str, account: str) -> Client | None:
         if (psp, account) not in made:
-            one = accounts[psp, account]
-            made[psp, account] = _make_client(one, limits, unit_of_work) if one.can_call else None
+            one = accounts.get((psp, account))
+            made[psp, account] = _make_client(one, limits, unit_of_work) if one and one.can_call else None
         return made[psp, account]
 
     return find

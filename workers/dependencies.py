@@ -37,4 +37,5 @@ class WorkerDeps:
     max_attempts: int
     unmatched_wait: timedelta
     longest_call: timedelta  # what a call to a PSP may take at the worst, with all its tries
+    sandbox_pace: int  # what the PSPs' times to settle are divided by; 1 for real ones
     query_after: timedelta  # until the first query about a call whose outcome is unknown

@@ -121,7 +121,7 @@ def _leave_what_may_be_ours(deps: WorkerDeps, work: UnitOfWork, items: list[Item
     nameless = {
         (i.event.psp, i.event.account) for i in items if not i.said.merchant_reference and i.event.received_at > since
     }
-    in_flight = work.attempts.find_in_flight(nameless, since)
+    in_flight = work.attempts.find_in_flight(nameless)
     return [
         i
         for i in items

@@ -18,14 +18,17 @@ T = TypeVar("T")
 
 
 def guard(deps: WorkerDeps, call: Callable[[], T], if_broken: type[PspError]) -> T:
-    """What the call gives. Whatever a bug raises in it becomes `if_broken`, so that one odd answer ends no worker.
+    """What the call gives. Whatever a bug raises in it becomes `if_broken`, so that one odd answer ends no worker; so does
+    the end of the task's time, while there is a moment left to write that down.
 
-    Raises PspError, NotOffered, and the task runner's own interruption.
+    Raises PspError and NotOffered.
     """
     try:
         return call()
-    except (PspError, NotOffered, deps.interruption):
+    except (PspError, NotOffered):
         raise
+    except deps.interruption as error:
+        raise if_broken("out_of_time") from error
     except Unparseable as error:
         raise if_broken("unreadable_answer", str(error)) from error
     except Exception as error:

@@ -6,6 +6,7 @@ it may have left: a query decides, and only its no, given late enough, lets it b
 
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import structlog
@@ -30,11 +31,10 @@ from workers.ringing import ring_quietly
 
 log = structlog.get_logger(__name__)
 
-MOST_UNDER_WAY = 2
+MOST_UNDER_WAY = 1
 SEND_AGAIN_AFTER = tuple(timedelta(seconds=s) for s in (2, 5, 15, 60, 300))
 LONGEST_PAUSE = timedelta(hours=12)
 QUERIED_FOR = timedelta(days=7)  # beyond it a person is asked to look, and the queries go on once a day
-NORMAL_QUERY_AFTER = timedelta(seconds=30)
 
 
 def submit_next(deps: WorkerDeps, client: Client | None, psp: str, account: str) -> bool | None:
@@ -58,8 +58,8 @@ def submit_next(deps: WorkerDeps, client: Client | None, psp: str, account: str)
 
 
 def find_lease(deps: WorkerDeps) -> timedelta:
-    """Longer than the two calls, at the most, that are made under one lease."""
-    return max(deps.lease, 2 * deps.longest_call)
+    """Longer than the calls that are made under one lease: a look and a change."""
+    return max(deps.lease, 3 * deps.longest_call)
 
 
 class _Submission:
@@ -76,10 +76,10 @@ class _Submission:
             return self._wait(NotNow("calls_not_configured", "set what the client of this PSP needs", retry_after=300))
         try:
             baseline = guard(self.deps, lambda: self._find_baseline(client), NotNow)
-        except NotNow as error:
-            return self._wait(error)
-        except Refused as error:
-            return self._refuse(error)
+        except (NotNow, OutcomeUnknown) as error:
+            return self._wait(error if isinstance(error, NotNow) else NotNow(error.code, error.message))
+        except (Refused, NotOffered) as error:
+            return self._refuse(error if isinstance(error, Refused) else Refused("not_offered", str(error)))
         with self.deps.unit_of_work() as work:
             work.attempts.begin(attempt.id, self.token, self.deps.clock(), baseline)
             work.commit()
@@ -90,10 +90,21 @@ class _Submission:
         except NotOffered as error:
             return self._refuse(Refused("not_offered", str(error)))
         except Refused as error:
-            return self._refuse(error)
+            return self._believe(client, error)
         except OutcomeUnknown as error:
             return self._doubt(error)
         return self._settle(answer)
+
+    def _believe(self, client: Client, refused: Refused) -> bool:
+        """A no to the first send is a no. Where it was sent before, an earlier send may be why the PSP says no now."""
+        attempt = self.attempt
+        if not attempt.sends or attempt.operation is Operation.CANCEL:
+            return self._refuse(refused)
+        try:
+            found = guard(self.deps, lambda: self._look_up(client, attempt.first_sent_at or self.deps.clock()), NotNow)
+        except PspError as error:
+            return self._doubt(OutcomeUnknown(error.code, error.message))
+        return self._settle(found) if found else self._refuse(refused)
 
     def query(self) -> bool | None:
         """Ask the PSP what became of the call."""
@@ -122,18 +133,14 @@ class _Submission:
             raise Refused("not_offered", str(error)) from error
 
     def _certain_after(self, client: Client) -> timedelta:
-        """When a no of the PSP counts; sooner in the same measure as the first query is, but never while the call may
-        still be under way."""
-        certain = timedelta(seconds=client.settled_after) * (self.deps.query_after / NORMAL_QUERY_AFTER)
-        return max(certain, self.deps.longest_call)
+        """When a no of the PSP counts: never while a call may still be under way."""
+        return max(timedelta(seconds=client.settled_after) / self.deps.sandbox_pace, find_lease(self.deps))
 
     def _find_baseline(self, client: Client) -> int | None:
-        """What the PSP has refunded so far, asked once before the first send, where refunds carry no reference."""
+        """What the PSP has refunded so far, asked before every send, where refunds carry no reference."""
         attempt = self.attempt
         if attempt.operation is not Operation.REFUND or not client.needs_refund_baseline:
             return None
-        if attempt.baseline_minor is not None:
-            return attempt.baseline_minor
         answer = client.fetch(attempt.request["psp_payment_id"])
         said = self.deps.readers[attempt.psp].read_snapshot(answer.body or b"", answer.as_of)
         if not isinstance(said, list):
@@ -167,7 +174,9 @@ class _Submission:
         is_held_back = isinstance(error, NotNow) and error.is_held_back
         queries = attempt.queries + (not is_held_back)
         pause = min(self.deps.query_after * 2 ** min(attempt.queries, 20), LONGEST_PAUSE)
-        if now - (attempt.first_sent_at or now) > QUERIED_FOR:
+        if isinstance(error, NotNow) and error.is_held_back:
+            pause = timedelta(seconds=error.retry_after or 1.0)
+        elif now - (attempt.first_sent_at or now) > QUERIED_FOR:
             pause = timedelta(days=1)
             log.error("attempt_unsettled", attempt_id=str(attempt.id), psp=attempt.psp, code=error.code)
         self._put_off(AttemptStatus.UNKNOWN, now + pause, min(queries, 1000), error)
@@ -190,7 +199,7 @@ class _Submission:
         about = {"payment": str(attempt.payment_id), "operation": attempt.operation.value}
         key = f"submission:{attempt.id}"
         delivery = write_answer(attempt.psp, attempt.account, key, Source.SUBMISSION, answer, now, **about)
-        instructions = asdict(answer.instructions) if answer.instructions else None
+        instructions = _write_instructions(answer)
         with self.deps.unit_of_work() as work:
             event_id = work.put_answers([delivery])[0].event_id
             done = AttemptStatus.DONE
@@ -225,3 +234,11 @@ class _Submission:
         log.warning("attempt_refused", attempt_id=str(attempt.id), psp=attempt.psp, code=refused.code)
         ring_quietly(self.deps, [event_id])
         return True
+
+
+def _write_instructions(answer: Answer) -> dict[str, Any] | None:
+    """What can be shown to a payer; a text that cannot be printed is left out."""
+    if answer.instructions is None:
+        return None
+    shown = asdict(answer.instructions)
+    return {name: value for name, value in shown.items() if not isinstance(value, str) or value.isprintable()}

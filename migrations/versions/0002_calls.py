@@ -1,4 +1,6 @@
-"""attempts, call turns, key uses, and events that wait for a fetch"""
+"""attempts, call turns, key uses, and the status of events that wait for a fetch"""
+
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,11 +14,6 @@ OLD_STATUSES = "status in ('received', 'processed', 'ignored', 'parked', 'confli
 DATED = "(status in ('received', 'hint')) = (processed_at is null)"
 OLD_DATED = "(status = 'received') = (processed_at is null)"
 
-HINT_INDEXES = {
-    "ix_inbox_events_hints": (["psp", "account", "next_attempt_at"], "status = 'hint'"),
-    "ix_inbox_events_hints_leased": (["psp", "account"], "status = 'hint' and lease_until is not null"),
-}
-
 
 def upgrade() -> None:
     _check_anew("ck_inbox_events_status", STATUSES)
@@ -24,21 +21,10 @@ def upgrade() -> None:
     _create_attempts()
     _create_call_turns()
     _create_key_uses()
-    with op.get_context().autocommit_block():
-        for name, (columns, condition) in HINT_INDEXES.items():
-            op.execute(f"drop index concurrently if exists {name}")  # what an interrupted run left invalid
-            op.create_index(
-                name, "inbox_events", columns, postgresql_where=sa.text(condition), postgresql_concurrently=True
-            )
-        op.execute("alter table inbox_events validate constraint ck_inbox_events_status")
-        op.execute("alter table inbox_events validate constraint ck_inbox_events_terminal_is_dated")
 
 
 def downgrade() -> None:
     op.execute("update inbox_events set status = 'received' where status = 'hint'")
-    with op.get_context().autocommit_block():
-        for name in HINT_INDEXES:
-            op.execute(f"drop index concurrently if exists {name}")
     _check_anew("ck_inbox_events_status", OLD_STATUSES)
     _check_anew("ck_inbox_events_terminal_is_dated", OLD_DATED)
     for table in ("key_uses", "call_turns", "attempts"):
@@ -52,8 +38,17 @@ def _check_anew(name: str, condition: str) -> None:
 
 
 def _create_attempts() -> None:
-    op.create_table(
-        "attempts",
+    op.create_table("attempts", *_attempt_columns(), *_attempt_constraints(), postgresql_with={"fillfactor": "80"})
+    is_open = sa.text("settled_at is null")
+    op.create_index("ix_attempts_open", "attempts", ["psp", "account", "next_attempt_at"], postgresql_where=is_open)
+    is_leased = sa.text("settled_at is null and lease_until is not null")
+    op.create_index("ix_attempts_leased", "attempts", ["psp", "account"], postgresql_where=is_leased)
+    op.create_index("uq_attempts_one_open", "attempts", ["payment_id"], unique=True, postgresql_where=is_open)
+    op.create_index("ix_attempts_payment_id", "attempts", ["payment_id", "id"])
+
+
+def _attempt_columns() -> list[sa.Column[Any]]:
+    return [
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("payment_id", sa.Uuid(), nullable=False),
         sa.Column("psp", sa.Text(), nullable=False),
@@ -79,6 +74,11 @@ def _create_attempts() -> None:
         sa.Column("event_id", sa.BigInteger(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+    ]
+
+
+def _attempt_constraints() -> list[sa.Constraint]:
+    return [
         sa.CheckConstraint("(status in ('done', 'refused')) = (settled_at is not null)", name="settled_is_dated"),
         sa.CheckConstraint("status = 'ready' or first_sent_at is not null", name="sent_is_dated"),
         sa.CheckConstraint("amount_minor > 0", name="amount_minor"),
@@ -87,14 +87,7 @@ def _create_attempts() -> None:
         sa.ForeignKeyConstraint(["payment_id"], ["payments.id"], name="fk_attempts_payment_id"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_attempts")),
         sa.UniqueConstraint("psp", "account", "idempotency_key", name="uq_attempts_idempotency_key"),
-        postgresql_with={"fillfactor": "80"},
-    )
-    is_open = sa.text("settled_at is null")
-    op.create_index("ix_attempts_open", "attempts", ["psp", "account", "next_attempt_at"], postgresql_where=is_open)
-    is_leased = sa.text("settled_at is null and lease_until is not null")
-    op.create_index("ix_attempts_leased", "attempts", ["psp", "account"], postgresql_where=is_leased)
-    op.create_index("uq_attempts_one_open", "attempts", ["payment_id"], unique=True, postgresql_where=is_open)
-    op.create_index("ix_attempts_payment_id", "attempts", ["payment_id", "id"])
+    ]
 
 
 def _create_call_turns() -> None:

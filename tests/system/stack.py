@@ -79,11 +79,11 @@ class RunningStack:
         return (self.folder.parent / "up.log").read_text(errors="replace")[-6000:]
 
 
-def wait_until(holds: Any, what: str, seconds: float) -> None:
+def wait_until(holds: Any, what: str, seconds: float, every: float = 0.05) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.05)
+        time.sleep(every)
 
 
 @contextmanager

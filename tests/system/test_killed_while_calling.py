@@ -116,6 +116,7 @@ def bench(
         "ACUSE_QUERY_AFTER_SECONDS": "1",
         "ACUSE_CALL_SECONDS": "1",
         "ACUSE_LEASE_SECONDS": "5",
+        "ACUSE_SANDBOX_PACE": "100",
         "ACUSE_LOG_FORMAT": "console",
         **{f"ACUSE_{psp.upper()}_{name}": value for name, value in own.items()},
         f"ACUSE_{psp.upper()}_API_URL": f"{sandbox_server.url}/{psp}",

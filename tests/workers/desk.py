@@ -45,6 +45,7 @@ class Desk:
             max_attempts=3,
             unmatched_wait=timedelta(minutes=10),
             longest_call=timedelta(seconds=20),
+            sandbox_pace=1,
             query_after=timedelta(seconds=30),
         )
 

@@ -40,6 +40,7 @@ def make_deps(data: Data) -> WorkerDeps:
         max_attempts=3,
         unmatched_wait=timedelta(minutes=10),
         longest_call=timedelta(seconds=20),
+        sandbox_pace=1,
         query_after=timedelta(seconds=30),
     )
 

@@ -81,11 +81,11 @@ def test_a_payment_that_is_not_there_yet_is_looked_for_again(counter: Counter) -
     assert counter.desk.payment("p2")[0] == "completed"
 
 
-def test_a_payment_that_never_comes_is_ignored_in_the_end(counter: Counter) -> None:
+def test_a_payment_that_never_comes_is_parked_in_the_end(counter: Counter) -> None:
     counter.desk.receive(write_delivery(hint="nobody"))
-    for _ in range(6):
-        counter.serve(seconds=301)
-    assert statuses(counter) == [("webhook", "ignored", "the PSP does not know the payment")]
+    for _ in range(7):
+        counter.serve(seconds=1801)
+    assert statuses(counter) == [("webhook", "parked", "the PSP does not know the payment")]
 
 
 def test_a_psp_that_is_down_delays_for_as_long_as_it_takes(counter: Counter) -> None:
