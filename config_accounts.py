@@ -12,6 +12,7 @@ from config_checks import (
     find_hmac_flaw,
     find_key_flaw,
     find_named_key_flaw,
+    find_passphrase_flaw,
     find_password_flaw,
     find_private_key_flaw,
     find_token_flaw,
@@ -41,7 +42,7 @@ class PspAccount:
     unmatched: Literal["adopt", "park"] = "adopt"
     unknown_clabe: Literal["accept", "return"] = "accept"
     past_seconds: int | None = 300  # None: a signed time may be as old as it likes
-    future_seconds: int | None = None  # None: as the PSP's own SDK has it, no bound
+    future_seconds: int | None = None  # None: no bound
     sources: tuple[IPv4Network | IPv6Network, ...] = ()  # addresses that deliveries may come from; empty: any
     api_url: str = ""
     options: Mapping[str, str] = field(default_factory=dict, repr=False)  # what the client is built from
@@ -101,7 +102,7 @@ def _read_account(read: Reader, psp: Psp, account: str) -> PspAccount:
         unmatched=read.choice(prefix + "UNMATCHED", "adopt", ("adopt", "park")),  # type: ignore[arg-type]
         unknown_clabe=read.choice(prefix + "UNKNOWN_CLABE", "accept", ("accept", "return")),  # type: ignore[arg-type]
         past_seconds=_read_seconds(read, prefix + "PAST_SECONDS", psp.past_seconds),
-        future_seconds=_read_seconds(read, prefix + "FUTURE_SECONDS", None),
+        future_seconds=_read_seconds(read, prefix + "FUTURE_SECONDS", psp.future_seconds),
         sources=tuple(_network(prefix + "SOURCES", part) for part in read.parts(prefix + "SOURCES")),
         api_url=check(prefix + "API_URL", read.text(prefix + "API_URL", psp.api_url), find_api_url_flaw),
         options=_read_options(read, psp, prefix),
@@ -140,7 +141,16 @@ def _read_options(read: Reader, psp: Psp, prefix: str) -> dict[str, str]:
         )
     if missing and given:
         raise ConfigError(f"{missing[0]} is not set, but {given[0]} is")
+    for name, value in values.items():
+        if kinds[name] == "private_key":
+            _check_passphrase(f"{prefix}{name}_PASSPHRASE", value, values.get(f"{name}_PASSPHRASE"))
     return values
+
+
+def _check_passphrase(name: str, pem: str, passphrase: str | None) -> None:
+    flaw = find_passphrase_flaw(pem, passphrase)
+    if flaw:
+        raise ConfigError(f"{name} {flaw}")
 
 
 def _option(name: str, value: str, kind: OptionKind) -> str:

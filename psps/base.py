@@ -111,7 +111,7 @@ class EventsModule(Protocol):
     def read(self, headers: Mapping[str, str], body: bytes) -> list[PaymentEvent] | Ignored | Hint:
         """The payment events in it, at least one, or why there is none. Raises Unparseable, nothing else.
 
-        A PSP whose signature does not cover the body (registry: `is_hint`) never gives events here, only hints. Where it
+        A PSP whose deliveries are only followed (registry: `is_hint`) never gives events here, only hints. Where it
         signs the query (`signs_query`), that is in `headers` under the name ":query", as it was sent.
         """
 

@@ -6,8 +6,11 @@ import hashlib
 from collections.abc import Callable
 from functools import lru_cache
 
+from cryptography import exceptions as crypto
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     load_der_public_key,
     load_pem_private_key,
@@ -71,6 +74,15 @@ def load_der_key(encoded: str) -> RSAPublicKey | None:
     except (ValueError, UnsupportedAlgorithm):
         return None
     return key if isinstance(key, RSAPublicKey) and key.key_size >= LEAST_KEY_BITS else None
+
+
+def fits_rsa(key: RSAPublicKey, signature: bytes, signed: bytes) -> bool:
+    """Whether this is the key's RSA PKCS#1 v1.5 signature with SHA-256."""
+    try:
+        key.verify(signature, signed, PKCS1v15(), SHA256())
+    except crypto.InvalidSignature:
+        return False
+    return True
 
 
 @lru_cache(maxsize=64)

@@ -26,9 +26,7 @@ class Refused(PspError):
     `answer` is set where the PSP made the payment all the same and it failed at once, such as a declined card.
     """
 
-    def __init__(
-        self, code: str, message: str = "", status: int | None = None, answer: "Answer | None" = None
-    ) -> None:
+    def __init__(self, code: str, message: str = "", status: int | None = None, answer: "Answer | None" = None) -> None:
         super().__init__(code, message, status)
         self.answer = answer
 

@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
+from zoneinfo import ZoneInfo
 
 from psps.base import Unparseable
 from psps.identity import is_storable_key
 
 DEEPEST = 100
 LARGEST_AMOUNT = 2**63 - 1
-LONGEST_HINT = 200
+LONGEST_URL = 4000  # the picture of a barcode is an address with a signature of some 1,500 characters
+MEXICO_CITY = ZoneInfo("America/Mexico_City")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECONDS_OF_YEAR_9999 = 253_402_300_800
 # An unterminated string runs to the end, so that scanning stays linear whatever the bytes.
@@ -20,7 +22,9 @@ _STRING = re.compile(rb'"(?:[^"\\]+|\\.)*+"?', re.DOTALL)
 _DECIMAL = re.compile(r"([0-9]{1,40})(?:\.([0-9]{1,40}))?")
 _MILLIS = re.compile(r"[0-9]{1,15}")
 _CURRENCY = re.compile(r"[A-Za-z]{3}")
-_ISO_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:?[0-9]{2})?")
+_ISO_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
+)
 
 
 def read_json(body: bytes) -> dict[str, Any]:
@@ -130,6 +134,11 @@ def hint_text(value: object) -> str | None:
     return value if type(value) is str and is_storable_key(value) else None
 
 
+def hint_url(value: object) -> str | None:
+    """As `hint_text`, for an address to show: longer than the usual hints, since many hold a signed token."""
+    return value if type(value) is str and value.startswith("https://") and len(value) <= LONGEST_URL else None
+
+
 def optional_flag(parent: Mapping[str, Any], name: str) -> bool | None:
     """true, false or absent."""
     value = parent.get(name)
@@ -158,8 +167,13 @@ def pesos_to_minor(value: object, field: str) -> int:
 
 
 def decimal_to_minor(value: object, exponent: int, field: str) -> int:
-    """Minor units of a plain decimal amount with at most `exponent` decimals. No sign, no exponent form, no rounding."""
+    """Minor units of a plain decimal amount with at most `exponent` decimals, not counting zeros at the end.
+
+    No sign, no exponent form, no rounding.
+    """
     units, scale = split_decimal(value, field)
+    while scale > exponent and units % 10 == 0:
+        units, scale = units // 10, scale - 1
     minor = units * 10 ** (exponent - scale) if scale <= exponent else -1
     if not 0 <= minor <= LARGEST_AMOUNT:
         raise Unparseable(f"{field} is not an amount with at most {exponent} decimals")

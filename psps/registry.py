@@ -54,8 +54,11 @@ class Psp:
     takes: dict[str, OptionKind]
     tolerates_time: bool = False  # verify() takes past_seconds and future_seconds
     past_seconds: int | None = 300  # how old a signed time may be, unless the account says otherwise; None: any age
+    future_seconds: int | None = None  # how far ahead it may be, likewise; None: as the PSP's own SDK has it, no bound
     reply_moves_money: bool = False  # an HTTP 400 tells this PSP to send the payer's money back
-    is_hint: bool = False  # the signature does not cover the body: the payment is fetched before anything is applied
+    is_hint: bool = (
+        False  # what it sends is not believed, only followed: the payment is fetched before anything is applied
+    )
     signs_query: bool = False
     calls_per_second: float = 10.0  # of one account, over all processes
     unwrap: Callable[[bytes], bytes | None] | None = None  # the JSON hidden inside a body
@@ -110,6 +113,7 @@ PSPS: dict[str, Psp] = {
             takes={"COLLECTOR_ID": "text"},
             tolerates_time=True,
             past_seconds=None,  # whether a delivery that is repeated for days is signed anew is not known
+            future_seconds=300,  # a time in the future is never that of a repetition
             is_hint=True,
             signs_query=True,
         ),
@@ -156,6 +160,7 @@ PSPS: dict[str, Psp] = {
             api_url="https://api.bitso.com",
             needs={**API_KEY, "API_SECRET": "secret"},
             takes={},
+            is_hint=True,  # a signature is genuine for any of Bitso's customers, and a payload names none
             calls_per_second=4,  # 300 a minute are allowed, and too many lock the account out
         ),
     )

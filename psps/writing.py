@@ -14,6 +14,14 @@ def write_json(value: Any) -> bytes:
     return orjson.dumps(value, default=_write_decimal)
 
 
+def try_write_json(value: Any) -> bytes | None:
+    """As `write_json`; None for what it cannot write, such as a whole number of more than 64 bits."""
+    try:
+        return write_json(value)
+    except TypeError:
+        return None
+
+
 def _write_decimal(value: Any) -> Any:
     if isinstance(value, Decimal) and value.is_finite() and abs(value.adjusted()) < MOST_DIGITS:
         return orjson.Fragment(format(value, "f").encode("ascii"))

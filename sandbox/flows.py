@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 from sandbox.bitso import flows as bitso_flows
@@ -176,15 +177,24 @@ def _expect(payment: SimulatedPayment, flow: Flow) -> Expected | None:
 
 
 def play_mixture(count: int, psps: Sequence[str], names: Identity, now: int) -> list[Played]:
-    """Life cycles of many payments, PSP by PSP in turn, with exactly `count` webhooks together."""
+    """Life cycles of many payments, PSP by PSP in turn, with exactly `count` webhooks together.
+
+    Raises ValueError where no life cycle of these PSPs is short enough for what is left.
+    """
     played: list[Played] = []
-    left = count
+    left, turns = count, cycle(psps)
     while left > 0:
-        psp = psps[len(played) % len(psps)]
-        fitting = [name for name, flow in SIMULATORS[psp].flows.items() if len(flow.steps) <= left]
-        played.append(play_flow(names.shape.choice(fitting), names, now, psp))
+        fitting = {psp: _find_flows(psp, most_steps=left) for psp in psps}
+        if not any(fitting.values()):
+            raise ValueError(f"no life cycle of {', '.join(psps)} has {left} steps or fewer")
+        psp = next(psp for psp in turns if fitting[psp])
+        played.append(play_flow(names.shape.choice(fitting[psp]), names, now, psp))
         left -= len(played[-1].webhooks)
     return played
+
+
+def _find_flows(psp: str, most_steps: int) -> list[str]:
+    return [name for name, flow in SIMULATORS[psp].flows.items() if len(flow.steps) <= most_steps]
 
 
 def in_order_of_time(played: Iterable[Played]) -> list[Webhook]:

@@ -80,9 +80,15 @@ def _find_signer(item: Mapping[str, Any], keys: Mapping[str, bytes]) -> str:
 
 
 def _write_signed(item: Mapping[str, Any]) -> bytes:
-    amount = find_object(item, "amount")
-    values = {**item, **{f"amount.{name}": value for name, value in amount.items()}}
-    return ":".join(_write_value(name, values.get(name)) for name in SIGNED_FIELDS).encode("utf-8", "surrogatepass")
+    return ":".join(_write_value(name, _find_value(item, name)) for name in SIGNED_FIELDS).encode(
+        "utf-8", "surrogatepass"
+    )
+
+
+def _find_value(item: Mapping[str, Any], name: str) -> object:
+    """By its path alone: a member that is itself called "amount.value" is not the amount that anybody reads."""
+    *path, last = name.split(".")
+    return (find_object(item, *path) if path else item).get(last)
 
 
 def _write_value(name: str, value: object) -> str:

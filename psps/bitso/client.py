@@ -4,17 +4,25 @@ Source: docs.bitso.com. There is no idempotency key: payment_id and origin_id, b
 """
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
-from functools import lru_cache
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 from models.states import Direction
-from psps.bitso.answers import find_pages, read_fault, read_id, read_one, read_page, read_payload, show
+from psps.bitso.answers import read_fault, read_id, read_one, read_payload, show
 from psps.bitso.authorization import make_authorize
+from psps.bitso.deposits import LONGEST_LIFE, OneTimePayments, find_search_window, may_be_of_one_time
 from psps.bitso.fields import FUNDING, ID_PREFIXES, INTENT, ONE_TIME, WITHDRAWAL, Fields, find_time, fold, name_resource
+from psps.bitso.lists import (
+    FUNDINGS,
+    ONE_TIME_PAYMENTS,
+    WITHDRAWALS,
+    list_one_time,
+    list_transfers,
+    may_be_made_in,
+)
 from psps.bitso.requests import check_offered, write_create
-from psps.bitso.transfers import CLABE_TYPE, MANAGED, find_deposit_clabe, find_origin, find_origin_id
+from psps.bitso.transfers import OF_PAYMENT, find_origin_id
 from psps.gate import Gate
 from psps.http import Call, HttpAnswer, PspHttp
 from psps.outbound import (
@@ -22,6 +30,7 @@ from psps.outbound import (
     CancelRequest,
     ClientSettings,
     CreateRequest,
+    NotNow,
     NotOffered,
     NotThere,
     OutcomeUnknown,
@@ -30,19 +39,13 @@ from psps.outbound import (
     Refused,
 )
 
-FUNDINGS, WITHDRAWALS = "/v3/fundings", "/v3/withdrawals"
-ONE_TIME_PAYMENTS, CLABES = "/spei/v1/payments", "/spei/v1/clabes"
 # UNVERIFIED: the documents name this path for the making of an intent; that one is read below it is the usual form.
 INTENTS = "/payments/v1alpha/payment_intents"
 PATHS = {FUNDING: FUNDINGS, WITHDRAWAL: WITHDRAWALS, ONE_TIME: ONE_TIME_PAYMENTS, INTENT: INTENTS}
 JSON_TYPE = {"content-type": "application/json"}
-PAGE = 100  # the most that Bitso gives
-WHOLE_PAGE = [("page_size", str(PAGE))]
-CLABES_KEPT = 4096
 UNAUTHORIZED = 401
-ONE_DAY = timedelta(days=1)
-# How far the times without a zone, read as UTC, may be behind: they may be those of Mexico City.
-ZONE_DOUBT = timedelta(hours=6)
+# Of one-time payments, looked through for one deposit: 2000 of them, and some ten seconds at Bitso's rate.
+MOST_PAGES = 20
 NO_REFUND = "Bitso has no refund: send a payout (withdrawal) to the payer's CLABE"
 
 
@@ -56,8 +59,8 @@ class BitsoClient:
 
     def __init__(self, settings: ClientSettings, gate: Gate) -> None:
         key, secret = settings.options["API_KEY"], settings.options["API_SECRET"]
+        self._clock = gate.clock
         self._http = PspHttp(settings.api_url, gate, read_fault, make_authorize(key, secret, gate.clock))
-        self._find_clabe_type = lru_cache(maxsize=CLABES_KEPT)(self._ask_clabe_type)
 
     def close(self) -> None:
         """Hang up."""
@@ -88,7 +91,7 @@ class BitsoClient:
         return self._find(request)
 
     def fetch(self, psp_payment_id: str) -> Answer:
-        """One of the four things; a funding with the type of its CLABE, as psps.bitso.events explains."""
+        """One of the four things; a funding with a note where it is of a one-time payment (psps.bitso.deposits)."""
         prefix, separator, rest = psp_payment_id.partition(":")
         kinds = {name: resource for resource, name in ID_PREFIXES.items()}
         resource, own_id = (kinds.get(prefix + separator), rest) if separator else (FUNDING, prefix)
@@ -98,18 +101,20 @@ class BitsoClient:
         row = read_one(answer)
         if name_resource(row) != resource or read_id(answer, row) != own_id:
             raise answer.unexpected("another thing than the one asked for")
-        return show(answer, self._add_clabe_type(row) if resource == FUNDING else row)
+        return show(answer, self._note_payment(row, answer) if resource == FUNDING else row)
 
     def list_by_window(self, start: datetime, end: datetime) -> Iterator[Answer]:
-        """By the time of creation, newest first: deposits, payouts, then one-time payments. The deposit of a one-time
-        payment is told by that alone."""
-        for answer, row in self._list_transfers(FUNDINGS, start, end):
-            marked = self._add_clabe_type(row)
-            if fold(marked.get(CLABE_TYPE)) != MANAGED:
-                yield show(answer, marked)
-        for answer, row in self._list_transfers(WITHDRAWALS, start, end):
-            yield show(answer, row)
-        for answer, row in self._list_one_time(start, end):
+        """By the time of creation, newest first: one-time payments, deposits, then payouts. The deposit of a one-time
+        payment is told by that alone, and one that may turn out to be such is left to a later window."""
+        payments, read_at = OneTimePayments(), self._clock()
+        for answer, row in list_one_time(self._http, start - LONGEST_LIFE, end):
+            payments.note(row)
+            if may_be_made_in(row, start, end):
+                yield show(answer, row)
+        for answer, row in list_transfers(self._http, FUNDINGS, start, end):
+            if not may_be_of_one_time(row) or _is_plain(row, payments, read_at):
+                yield show(answer, row)
+        for answer, row in list_transfers(self._http, WITHDRAWALS, start, end):
             yield show(answer, row)
 
     def refund(self, request: RefundRequest) -> Answer:
@@ -151,67 +156,18 @@ class BitsoClient:
         except PspError:
             return True
 
-    def _add_clabe_type(self, row: dict[str, Any]) -> dict[str, Any]:
-        clabe = find_deposit_clabe(row)
-        if clabe is None or find_origin(row):
-            return row
-        return {**row, CLABE_TYPE: self._find_clabe_type(clabe)}
-
-    def _ask_clabe_type(self, clabe: str) -> str:
-        """MAIN, ADDITIONAL, MANAGED ...; nothing where Bitso refuses to tell: without the Multi-CLABE API there are no
-        one-time payments either."""
-        try:
-            answer = self._http.call(Call("GET", f"{CLABES}/{clabe}"))
-            return fold(read_one(answer).get("type")) or ""
-        except Refused as refusal:
-            if refusal.status == UNAUTHORIZED:
-                raise
-            return ""
-
-    def _list_transfers(self, path: str, start: datetime, end: datetime) -> Iterator[tuple[HttpAnswer, dict[str, Any]]]:
-        """Bitso cannot be asked for a time, so this begins with the newest and ends with the first that is too old."""
-        marker: list[tuple[str, str]] = []
-        while True:
-            answer = self._http.call(Call("GET", path, [("limit", str(PAGE)), *marker]))
-            rows = answer.objects(read_payload(answer))
-            for row in rows:
-                created_at = _read_created(answer, row)
-                if created_at < start:
-                    return
-                if created_at < end:
-                    yield answer, row
-            if not rows:
-                return
-            last = [("marker", read_id(answer, rows[-1]))]
-            if last == marker:
-                raise answer.unexpected("a page that does not move on")
-            marker = last
-
-    def _list_one_time(self, start: datetime, end: datetime) -> Iterator[tuple[HttpAnswer, dict[str, Any]]]:
-        """In which zone the dates of the filter and the times of creation are is UNVERIFIED: more is asked for than the
-        window, and what may lie in it is given."""
-        window = [
-            ("start_date", (start - ONE_DAY).date().isoformat()),
-            ("end_date", (end + ONE_DAY).date().isoformat()),
-        ]
-        seen: set[str] = set()
-        page = 1
-        while True:
-            answer = self._http.call(Call("GET", ONE_TIME_PAYMENTS, [*window, ("page", str(page)), *WHOLE_PAGE]))
-            told = read_page(answer)
-            rows = {read_id(answer, row): row for row in answer.objects(told.get("response"))}
-            # One that is made meanwhile comes first and moves the others on, so some are seen twice.
-            fresh = [row for own_id, row in rows.items() if own_id not in seen]
-            for row in fresh:
-                created_at = find_time(row, "created_at")
-                if created_at is None or start - ZONE_DOUBT <= created_at < end:
-                    yield answer, row
-            if not rows or page == find_pages(told):
-                return
-            if not fresh:
-                raise answer.unexpected("a page that does not move on")
-            seen.update(rows)
-            page += 1
+    def _note_payment(self, funding: dict[str, Any], answer: HttpAnswer) -> dict[str, Any]:
+        """Raises NotNow while a one-time payment may be going to name this funding."""
+        if not may_be_of_one_time(funding):
+            return funding
+        payments = OneTimePayments()
+        for _, row in list_one_time(self._http, *find_search_window(funding, answer.as_of), MOST_PAGES):
+            payments.note(row)
+            if payment_id := payments.find_payment_id(funding):
+                return {**funding, OF_PAYMENT: payment_id}
+        if payments.may_name_it_yet(funding):
+            raise NotNow("deposit_in_doubt", "a one-time payment may be going to name this deposit", answer.status)
+        return funding
 
 
 def _is_asked_for(row: Fields, request: CreateRequest) -> bool:
@@ -220,8 +176,8 @@ def _is_asked_for(row: Fields, request: CreateRequest) -> bool:
     return row.get("payment_id") == request.reference
 
 
-def _read_created(answer: HttpAnswer, row: Fields) -> datetime:
-    created_at = find_time(row, "created_at")
-    if created_at is None:
-        raise answer.unexpected("a transfer without a time of creation")
-    return created_at
+def _is_plain(funding: Fields, payments: OneTimePayments, read_at: datetime) -> bool:
+    """Whether a deposit is of no one-time payment, as far as those tell that were listed from `read_at` on."""
+    created_at = find_time(funding, "created_at")
+    is_newer = created_at is None or created_at >= read_at
+    return not (is_newer or payments.find_payment_id(funding) or payments.may_name_it_yet(funding))

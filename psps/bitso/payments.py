@@ -1,7 +1,7 @@
 """What a payer is asked to pay: one-time SPEI payments and payment intents (Pay with Bitso), as payment events.
 
 A one-time payment and the funding of the same money must end in one payment. The one-time payment is it: it carries our
-reference from its creation on, and names the funding once it is paid. See psps.bitso.events for the funding.
+reference from its creation on, and names the funding once it is paid. See psps.bitso.deposits for the funding.
 """
 
 from datetime import datetime
@@ -25,7 +25,7 @@ from psps.bitso.transfers import name_funding
 from psps.payload import currency_code, find_object, hint_text, pesos_to_minor, require_text
 
 
-def read_one_time(payload: Fields, as_of: datetime | None) -> PaymentEvent | Ignored:
+def read_one_time(payload: Fields, as_of: datetime) -> PaymentEvent | Ignored:
     """A one-time SPEI payment: pesos, always the whole amount, since Bitso sends any other back. Raises Unparseable."""
     status = read_status(payload)
     raw_type = f"spei_payment {status}"
@@ -51,7 +51,7 @@ def read_one_time(payload: Fields, as_of: datetime | None) -> PaymentEvent | Ign
     )
 
 
-def read_intent(payload: Fields, as_of: datetime | None) -> PaymentEvent | Ignored:
+def read_intent(payload: Fields, as_of: datetime) -> PaymentEvent | Ignored:
     """Money from a Bitso wallet; its amount is a JSON number. Raises Unparseable.
 
     UNVERIFIED: whether a completed intent is told as a funding as well. Nothing would tie the two together.
@@ -76,10 +76,10 @@ def read_intent(payload: Fields, as_of: datetime | None) -> PaymentEvent | Ignor
     )
 
 
-def _find_time(payload: Fields, kind: EventKind, as_of: datetime | None) -> datetime | None:
+def _find_time(payload: Fields, kind: EventKind, as_of: datetime) -> datetime | None:
     """When it came to where it stands. What is still open has stood so since it was made: an answer that Bitso gave
     a moment before the payer paid must not come after the payment. The answer to a create has no time, and none is
     given to it: it comes first then, whatever zone the other times of this API may turn out to be of."""
     if kind in OPEN:
         return find_time(payload, "created_at")
-    return find_time(payload, "updated_at") or as_of or find_time(payload, "created_at")
+    return find_time(payload, "updated_at") or as_of

@@ -1,7 +1,12 @@
 """x-bitso-webhook-event-signature: RSA PKCS#1 v1.5 with SHA-256 over the compact `payload` alone, standard base64.
 
 x-bitso-key-id names the key. Nothing signs a time, so a replay is caught by the event key. What stands outside the
-payload is not signed and says nothing here. Source: docs.bitso.com, webhook signatures.
+payload is not signed and says nothing here. The keys are public and the same for all customers of Bitso: a signature proves
+that Bitso sent it, and not that it is about our account. Source: docs.bitso.com, webhook signatures.
+
+Bitso's keys change. A delivery whose key id is not configured is refused like any other that proves nothing, and Bitso
+does not repeat what is answered with a 4xx: a new key must be configured before Bitso signs with it. What was refused
+until then is healed by what is fetched and reconciled.
 """
 
 from collections.abc import Mapping, Sequence

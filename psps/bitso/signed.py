@@ -6,6 +6,7 @@ Whatever stands around it, `event` too, is not authenticated. Source: docs.bitso
 import json
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import orjson
 
@@ -23,18 +24,28 @@ _STRINGS = re.compile(_STRING, re.DOTALL)
 def cut_payload(body: bytes) -> bytes | None:
     """The payload without the white space between its tokens; keys, numbers and escapes stay as they were sent.
 
-    None where the body is not a JSON object that has exactly one `payload`, which is an object. Never raises.
+    None where the body is not a JSON object that has exactly one `payload`, which is an object, or one nested deeper than
+    any message. Never raises.
     """
     top = peek_object(body) if len(body) <= LONGEST_BODY else None
-    if top is None or type(top.get("payload")) is not dict:
+    compact = write_plainly(top["payload"]) if top and type(top.get("payload")) is dict else None
+    if compact is None:
         return None
     value = _cut_last(body)
     if value is None:
         values = [value for name, value in _list_members(body) if _is_payload(name)]
         value = values[0] if len(values) == 1 else b""
-    elif value == orjson.dumps(top["payload"]):
+    elif value == compact:
         return value  # compact already
     return _STRING_OR_SPACE.sub(rb"\1", value) or None
+
+
+def write_plainly(value: Any) -> bytes | None:
+    """JSON in one way of writing; None for what is nested deeper than 250 or so."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return None
 
 
 def list_signed_forms(payload: bytes) -> Iterator[bytes]:

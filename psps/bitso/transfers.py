@@ -1,4 +1,4 @@
-"""Bitso's fundings (money in) and withdrawals (money out) as payment events, in webhooks and answers alike.
+"""Bitso's fundings (money in) and withdrawals (money out) as payment events.
 
 The times. Both have `created_at`, which stays the same whatever becomes of them, so their events stand at equal times and
 are ordered by their kinds: pending, processing, failed, complete. That is right for every order of arrival, and a payout
@@ -30,8 +30,8 @@ from psps.payload import find_object, hint_text, require_text
 
 # What a deposit is that brings back a payout of ours. Source: docs.bitso.com, mock refund deposits; its recorded traffic.
 RETURN_TYPES = frozenset({"fail_withdrawal_compensation", "refund_credited_withdrawal"})
-# What our client notes about the CLABE that a funding was sent to, and the type of those of one-time payments.
-CLABE_TYPE, MANAGED = "clabe_type", "managed"
+# Where our client notes the payment_id of the one-time payment that a funding is of.
+OF_PAYMENT = "of_payment"
 CLABE_DIGITS = 18
 
 
@@ -43,7 +43,7 @@ class Origin(NamedTuple):
     tracking_key: str | None
 
 
-def read_funding(payload: Fields, as_of: datetime | None) -> PaymentEvent | Ignored:
+def read_funding(payload: Fields, as_of: datetime) -> PaymentEvent | Ignored:
     """A deposit in pesos or crypto, or the return of a payout of ours. Raises Unparseable."""
     status = read_status(payload)
     raw_type = f"funding {status}"
@@ -54,8 +54,8 @@ def read_funding(payload: Fields, as_of: datetime | None) -> PaymentEvent | Igno
     occurred_at = _find_time(payload, kind, as_of, find_time(payload, "updated_at"))
     if origin:
         return _read_return(payload, kind, raw_type, occurred_at, origin)
-    if fold(payload.get(CLABE_TYPE)) == MANAGED:
-        return Ignored(raw_type, "the deposit of a one-time payment, which its own spei_payment tells")
+    if payload.get(OF_PAYMENT) is not None:
+        return Ignored(raw_type, "the deposit of a one-time payment, which tells it by itself")
     fid = require_text(payload, "fid")
     money = read_money(payload, kind)
     return PaymentEvent(
@@ -70,7 +70,7 @@ def read_funding(payload: Fields, as_of: datetime | None) -> PaymentEvent | Igno
     )
 
 
-def read_withdrawal(payload: Fields, as_of: datetime | None) -> PaymentEvent | Ignored:
+def read_withdrawal(payload: Fields, as_of: datetime) -> PaymentEvent | Ignored:
     """A payout. Its tracking key is remembered, for the deposit that may bring the money back. Raises Unparseable."""
     status = read_status(payload)
     raw_type = f"withdrawal {status}"
@@ -92,7 +92,7 @@ def read_withdrawal(payload: Fields, as_of: datetime | None) -> PaymentEvent | I
 
 
 def _read_return(
-    payload: Fields, kind: EventKind, raw_type: str, occurred_at: datetime | None, origin: Origin
+    payload: Fields, kind: EventKind, raw_type: str, occurred_at: datetime, origin: Origin
 ) -> PaymentEvent | Ignored:
     """A compensatory deposit is no revenue: it says that the withdrawal, be it failed or complete, came back."""
     if kind is not EventKind.COMPLETED:
@@ -161,8 +161,6 @@ def _is_account(text: str) -> bool:
     return len(text) == CLABE_DIGITS and text.isascii() and text.isdigit()
 
 
-def _find_time(
-    payload: Fields, kind: EventKind, as_of: datetime | None, changed_at: datetime | None
-) -> datetime | None:
+def _find_time(payload: Fields, kind: EventKind, as_of: datetime, changed_at: datetime | None) -> datetime:
     created_at = find_time(payload, "created_at") or as_of
     return created_at if kind in OPEN else changed_at or created_at

@@ -13,11 +13,10 @@ from psps.conekta.orders import list_charges
 from psps.http import Fault, HttpAnswer
 from psps.identity import is_storable_key
 from psps.outbound import Instructions
-from psps.payload import find_object, hint_seconds, hint_text, minor_units, read_json
-from psps.writing import write_json
+from psps.payload import find_object, hint_seconds, hint_text, hint_url, minor_units, read_json
+from psps.writing import try_write_json
 
 Fields = Mapping[str, Any]
-LONGEST_URL = 4000  # the picture of a barcode is an address with a signature of some 1,500 characters
 
 
 def read_fault(status: int, body: bytes) -> Fault:
@@ -27,11 +26,11 @@ def read_fault(status: int, body: bytes) -> Fault:
     """
     try:
         error = read_json(body)
-        order = find_object(error, "data")
-        payment_id = hint_text(order.get("id")) if order.get("object") == "order" else None
-        payment = write_json(order) if payment_id else None
-    except (Unparseable, TypeError):
+    except Unparseable:
         return Fault("")
+    order = find_object(error, "data")
+    payment_id = hint_text(order.get("id")) if order.get("object") == "order" else None
+    payment = try_write_json(order) if payment_id else None
     details = error.get("details")
     first = details[0] if type(details) is list and details and type(details[0]) is dict else {}
     code = hint_text(first.get("code")) or hint_text(error.get("type")) or ""
@@ -62,7 +61,7 @@ def read_instructions(order: Fields) -> Instructions | None:
     method = find_object(charges[0], "payment_method")
     return Instructions(
         voucher_number=hint_text(method.get("reference")),
-        barcode_url=_read_url(method.get("barcode_url")),
+        barcode_url=hint_url(method.get("barcode_url")),
         # Older answers name the CLABE in the second place alone.
         clabe=hint_text(method.get("clabe")) or hint_text(method.get("receiving_account_number")),
         bank=hint_text(method.get("bank")),
@@ -103,7 +102,3 @@ def read_next_page(page: Fields) -> str | None:
         return parse_qs(urlsplit(url).query).get("next", [None])[0]
     except ValueError:
         return None
-
-
-def _read_url(value: object) -> str | None:
-    return value if type(value) is str and value.startswith("https://") and len(value) <= LONGEST_URL else None

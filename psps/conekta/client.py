@@ -6,7 +6,7 @@ question is settled by looking the order up.
 
 import math
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -31,10 +31,10 @@ from psps.outbound import (
     RefundRequest,
     Refused,
 )
+from psps.windows import CLOCKS_DIFFER, grow_windows
 
 ACCEPT = "application/vnd.conekta-v2.3.0+json"  # without the version in it, Conekta does not answer
 PAGE = 250  # the most that Conekta gives
-CLOCKS_DIFFER = timedelta(minutes=1)
 CANNOT_CHANGE = frozenset({422, 428})
 
 
@@ -61,11 +61,12 @@ class ConektaClient:
         return _show(answer, answer.object())
 
     def find_created(self, request: CreateRequest, since: datetime) -> Answer | None:
-        """Looks through the orders made since then, newest first."""
-        first = ("created_at.gte", str(math.floor((since - CLOCKS_DIFFER).timestamp())))
-        for answer, order in self._list([first]):
-            if is_marked(order, request.reference):
-                return _show(answer, order)
+        """Looks through the orders made since then. Both of Conekta's bounds belong to the window."""
+        for start, end in grow_windows(since, self._clock()):
+            window = [("created_at.gte", str(start)), *([("created_at.lte", str(end - 1))] if end else [])]
+            for answer, order in self._list(window):
+                if is_marked(order, request.reference):
+                    return _show(answer, order)
         return None
 
     def fetch(self, psp_payment_id: str) -> Answer:

@@ -6,13 +6,8 @@ The request names no key, so every active key is tried. There is no timestamp: a
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from cryptography import exceptions as crypto
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.hashes import SHA256
-
 from psps.base import InvalidSignature
-from psps.credentials import decode_base64, label_key, load_rsa_key
+from psps.credentials import decode_base64, fits_rsa, label_key, load_rsa_key
 
 HEADER = "digest"
 
@@ -31,14 +26,6 @@ def verify(
     signature = decode_base64(header, "DIGEST")
     for secret in secrets:
         key = load_rsa_key(secret)
-        if key is not None and _fits(key, signature, body):
+        if key is not None and fits_rsa(key, signature, body):
             return label_key(secret)
     raise InvalidSignature("no Conekta key fits the DIGEST")
-
-
-def _fits(key: RSAPublicKey, signature: bytes, body: bytes) -> bool:
-    try:
-        key.verify(signature, body, PKCS1v15(), SHA256())
-    except crypto.InvalidSignature:
-        return False
-    return True

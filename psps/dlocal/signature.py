@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from psps.base import InvalidSignature
 from psps.credentials import fingerprint
 from psps.payload import hint_iso_time
+from psps.timed_hmac import check_age
 
 LOGIN, DATE, HEADER = "x-login", "x-date", "authorization"
 # Some of dLocal's products send the bare hex in a header of its own. UNVERIFIED: that it signs the same text; if it does
@@ -46,7 +47,7 @@ def verify(
     if not keys:
         raise InvalidSignature("X-Login is missing or none of those that are configured")
     label = _find_signer(login + date.encode("ascii") + body, signature, keys)
-    _check_time(sent_at, now, past_seconds, future_seconds)
+    check_age((now.astimezone(UTC) - sent_at).total_seconds(), past_seconds, future_seconds, "dLocal")
     return label
 
 
@@ -84,11 +85,3 @@ def _find_signer(signed: bytes, signature: bytes, keys: list[tuple[str, bytes]])
         if hmac.compare_digest(expected, signature):
             return fingerprint(secret)
     raise InvalidSignature("no dLocal signature matches the body")
-
-
-def _check_time(sent_at: datetime, now: datetime, past_seconds: int | None, future_seconds: int | None) -> None:
-    age = (now.astimezone(UTC) - sent_at).total_seconds()
-    if past_seconds is not None and age > past_seconds:
-        raise InvalidSignature("the dLocal date is too old")
-    if future_seconds is not None and -age > future_seconds:
-        raise InvalidSignature("the dLocal date is too far in the future")

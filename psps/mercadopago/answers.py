@@ -12,13 +12,12 @@ from psps.calls import Fault, HttpAnswer
 from psps.clabe import is_clabe
 from psps.mercadopago.payment import read_amounts, read_payment_id
 from psps.outbound import Instructions, OutcomeUnknown
-from psps.payload import find_object, hint_iso_time, hint_text, pesos_to_minor, read_json
+from psps.payload import find_object, hint_iso_time, hint_text, hint_url, pesos_to_minor, read_json
 
 Fields = Mapping[str, Any]
 
-# 409: the key was used for something else, or the payment is in another state. 423: an earlier call with this key
-# still runs. 424: something behind their API failed. None of them says that nothing was done.
-UNCLEAR_STATUSES = frozenset({409, 423, 424})
+# Something behind their API failed, which does not say that nothing was done.
+FAILED_DEPENDENCY = 424
 # The same request came less than a minute ago; their payment gateway or their card tokens did not answer them.
 UNCLEAR_CODES = frozenset({"2001", "2004", "2007"})
 LOST_REFUND = frozenset({"rejected", "cancelled"})
@@ -29,13 +28,13 @@ def read_fault(status: int, body: bytes) -> Fault:
     try:
         error = read_json(body)
     except Unparseable:
-        return Fault("", "", OutcomeUnknown if status in UNCLEAR_STATUSES else None)
+        return Fault("", "", OutcomeUnknown if status == FAILED_DEPENDENCY else None)
     causes = error.get("cause")
     first = causes[0] if type(causes) is list and causes else causes
     cause: Fields = first if type(first) is dict else {}
     code = hint_text(cause.get("code")) or hint_text(error.get("error")) or ""
     message = hint_text(cause.get("description")) or hint_text(error.get("message")) or ""
-    is_unclear = status in UNCLEAR_STATUSES or code in UNCLEAR_CODES
+    is_unclear = status == FAILED_DEPENDENCY or code in UNCLEAR_CODES
     return Fault(code, message, OutcomeUnknown if is_unclear else None)
 
 
@@ -69,7 +68,7 @@ def find_refund_id(payment: Fields, amount_minor: int, since: datetime) -> str |
         if type(refund) is dict
         and (made_at := hint_iso_time(refund.get("date_created"))) is not None
         and made_at >= since
-        and refund.get("status") not in LOST_REFUND
+        and str(refund.get("status")) not in LOST_REFUND
         and _is_of(refund, amount_minor)
     ]
     return max(fitting, key=lambda one: one[0])[1] if fitting else None
@@ -89,7 +88,7 @@ def read_instructions(payment: Fields) -> Instructions | None:
     bank is not told, so it is shown only where it is a valid CLABE itself.
     """
     details, data = find_object(payment, "transaction_details"), find_object(payment, "payment_method", "data")
-    page = _read_url(details.get("external_resource_url")) or _read_url(data.get("external_resource_url"))
+    page = hint_url(details.get("external_resource_url")) or hint_url(data.get("external_resource_url"))
     number = hint_text(details.get("payment_method_reference_id")) or hint_text(data.get("reference_id"))
     if payment.get("status") != "pending" or not (page or number):
         return None
@@ -98,8 +97,3 @@ def read_instructions(payment: Fields) -> Instructions | None:
         return Instructions(voucher_number=number, voucher_url=page, expires_at=expires_at)
     clabe = number if number and is_clabe(number) else None
     return Instructions(voucher_url=page, clabe=clabe, redirect_url=page, expires_at=expires_at)
-
-
-def _read_url(value: object) -> str | None:
-    """Longer than the usual hints: it holds a token."""
-    return value if type(value) is str and value.startswith("https://") and len(value) <= 2000 else None

@@ -99,7 +99,7 @@ class MercadoPagoClient:
         path = f"{_path_of(request.psp_payment_id)}/refunds"
         answer = self._change("POST", path, request.idempotency_key, content, SHOW_PENDING)
         refund = answer.object()
-        if refund.get("status") in LOST_REFUND:
+        if str(refund.get("status")) in LOST_REFUND:
             raise Refused(f"refund_{refund['status']}", "", answer.status)
         return Answer(answer.as_of, None, request.psp_payment_id, read_own_id(answer, refund))
 
@@ -128,9 +128,9 @@ class MercadoPagoClient:
             if error.status not in NOT_IN_THIS_STATE:
                 raise
             answer, payment = self._fetch(request.psp_payment_id)
-            if payment.get("status") in CALLED_OFF:
+            if str(payment.get("status")) in CALLED_OFF:
                 return _show(answer, payment)
-            if payment.get("status") not in CANCELABLE:
+            if str(payment.get("status")) not in CANCELABLE:
                 raise Refused(error.code, error.message, error.status) from None
             raise
 
@@ -172,4 +172,4 @@ def _path_of(payment_id: str) -> str:
 
 
 def _is_over(payment: Payment) -> bool:
-    return payment.get("status") in CALLED_OFF or payment.get("status") == "rejected"
+    return str(payment.get("status")) in CALLED_OFF or payment.get("status") == "rejected"

@@ -6,15 +6,14 @@ Source: the API reference of payments, the guides on OXXO and SPEI in Mexico, me
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from models.states import Direction, Method
 from psps.outbound import CreateRequest, NotOffered, Payer
+from psps.payload import MEXICO_CITY
 from psps.writing import major_units, write_json
 
 Fields = dict[str, Any]
 
-MEXICO_CITY = ZoneInfo("America/Mexico_City")
 OWN_OFFSET = timezone(timedelta(hours=-4))
 NOT_OFFERED = {
     Method.CRYPTO_ONRAMP: "Mercado Pago has no on-ramp: use another PSP",

@@ -4,13 +4,12 @@
 Checks run in the order of Mercado Pago's own SDK (mercadopago-python 3.6): header, parse, MAC, time.
 """
 
-import hmac
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from psps.base import InvalidSignature
-from psps.credentials import fingerprint
+from psps.timed_hmac import check_age, find_signer
 
 HEADER, REQUEST_ID, DATA_ID = "x-signature", "x-request-id", "data.id"
 DIGITS = re.compile(r"[0-9]{1,15}")
@@ -38,8 +37,10 @@ def verify(
     if not usable:
         raise InvalidSignature("no Mercado Pago webhook secret is configured")
     signed = _write_signed(query.get(DATA_ID, "").strip(), headers.get(REQUEST_ID, "").strip(), timestamp)
-    label = _find_signer(signed, signature, usable)
-    _check_time(int(timestamp), now.timestamp(), past_seconds, future_seconds)
+    label = find_signer(signed, [signature], usable)
+    if label is None:
+        raise InvalidSignature("no Mercado Pago signature matches the query")
+    check_age(now.timestamp() - _read_seconds(timestamp), past_seconds, future_seconds, "Mercado Pago")
     return label
 
 
@@ -72,18 +73,6 @@ def _join(*pairs: tuple[str, str]) -> bytes:
     return "".join(f"{name}:{value};" for name, value in pairs if value).encode("utf-8", "surrogatepass")
 
 
-def _find_signer(signed: list[bytes], signature: bytes, secrets: list[str]) -> str:
-    for secret in secrets:
-        key = secret.encode("utf-8", "surrogatepass")
-        for text in signed:
-            if hmac.compare_digest(hmac.digest(key, text, "sha256").hex().encode("ascii"), signature):
-                return fingerprint(secret)
-    raise InvalidSignature("no Mercado Pago signature matches the query")
-
-
-def _check_time(timestamp: int, now: float, past_seconds: int | None, future_seconds: int | None) -> None:
-    seconds = timestamp / 1000 if timestamp > LARGEST_SECONDS else timestamp
-    if past_seconds is not None and seconds < now - past_seconds:
-        raise InvalidSignature("the Mercado Pago timestamp is too old")
-    if future_seconds is not None and seconds > now + future_seconds:
-        raise InvalidSignature("the Mercado Pago timestamp is too far in the future")
+def _read_seconds(timestamp: str) -> float:
+    number = int(timestamp)
+    return number / 1000 if number > LARGEST_SECONDS else number

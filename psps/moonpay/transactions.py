@@ -9,6 +9,7 @@ from typing import Any
 
 from models.states import EventKind, Method
 from psps.base import CryptoLeg, Ignored, PaymentEvent, Unparseable
+from psps.currencies import find_exponent
 from psps.payload import (
     currency_code,
     decimal_to_minor,
@@ -37,10 +38,6 @@ FAILED_KINDS = {
 }
 RAN_OUT = "timeout_"  # timeout_bank_transfer, timeout_3d_secure, timeout_kyc_verification, timeout_card_verification
 MOVES_MONEY = frozenset({EventKind.COMPLETED, EventKind.REFUNDED})
-# ISO 4217 exponents other than 2.
-EXPONENTS = dict.fromkeys(("CLP", "ISK", "JPY", "KRW", "PYG", "RWF", "UGX", "VND", "XAF", "XOF"), 0) | dict.fromkeys(
-    ("BHD", "IQD", "JOD", "KWD", "OMR", "TND"), 3
-)
 UNKNOWN_NETWORK = "unknown"
 NETWORKS_OF_SUFFIXES = {"sol": "solana"}
 
@@ -102,7 +99,7 @@ def _read_amount(transaction: Fields) -> tuple[int | None, str | None]:
     if transaction.get("baseCurrencyAmount") is None:
         return None, None
     currency = currency_code(require_object(transaction, "baseCurrency").get("code"), "baseCurrency.code")
-    exponent = EXPONENTS.get(currency, 2)
+    exponent = find_exponent(currency)
     return decimal_to_minor(transaction["baseCurrencyAmount"], exponent, "baseCurrencyAmount"), currency
 
 

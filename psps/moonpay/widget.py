@@ -7,7 +7,8 @@ import base64
 import hmac
 from urllib.parse import quote, urlencode
 
-from psps.moonpay.transactions import EXPONENTS, NETWORKS_OF_SUFFIXES
+from psps.currencies import find_exponent
+from psps.moonpay.transactions import NETWORKS_OF_SUFFIXES
 from psps.outbound import CreateRequest
 from psps.writing import major_units
 
@@ -58,4 +59,4 @@ def _write_currency_code(asset: str, network: str | None) -> str:
 
 def _write_amount(amount_minor: int, currency: str) -> str:
     """150025 -> 1500.25, 150000 -> 1500: major units without idle zeros."""
-    return format(major_units(amount_minor, EXPONENTS.get(currency, 2)).normalize(), "f")
+    return format(major_units(amount_minor, find_exponent(currency)).normalize(), "f")

@@ -8,16 +8,17 @@ from typing import Any
 from psps.base import Unparseable
 from psps.calls import Fault, HttpAnswer
 from psps.identity import is_storable_key
-from psps.openpay.charges import MEXICO_CITY, list_refunds, read_refunded
-from psps.outbound import Answer, Instructions, OutcomeUnknown, PspError
-from psps.payload import find_object, hint_iso_time, hint_text, pesos_to_minor, read_json
+from psps.openpay.charges import list_refunds, read_refunded
+from psps.outbound import Answer, Instructions, OutcomeUnknown, PspError, Refused
+from psps.payload import MEXICO_CITY, find_object, hint_iso_time, hint_text, hint_url, pesos_to_minor, read_json
 
-LONGEST_URL = 2000
 # Codes that mean something else than their HTTP status. By it 1000 (500) and 1004 (503) are transient, and 1001 to 1010,
 # 2xxx, 3xxx (declined cards) and 4001 (no balance) final.
 KINDS: dict[str, type[PspError]] = {
     # The order_id is used: most likely by this very charge, made by a call whose answer was lost.
     "1006": OutcomeUnknown,
+    # An account that the charge needs is deactivated; its status 423 is not that of a call that still runs.
+    "1008": Refused,
 }
 
 
@@ -66,19 +67,15 @@ def read_instructions(charge: dict[str, Any]) -> Instructions | None:
         return None
     return Instructions(
         voucher_number=hint_text(told.get("reference")),
-        barcode_url=_read_url(told.get("barcode_url")),
-        voucher_url=_read_url(told.get("url_store")),
+        barcode_url=hint_url(told.get("barcode_url")),
+        voucher_url=hint_url(told.get("url_store")),
         clabe=hint_text(told.get("clabe")),
         bank=hint_text(told.get("bank")),
         # A transfer from another bank names this as its concept; `agreement` beside it is BBVA's own way (CIE).
         bank_reference=hint_text(told.get("name")),
-        redirect_url=_read_url(told.get("url")),
+        redirect_url=hint_url(told.get("url")),
         expires_at=hint_iso_time(charge.get("due_date"), MEXICO_CITY),
     )
-
-
-def _read_url(value: object) -> str | None:
-    return value if type(value) is str and value.startswith("https://") and len(value) <= LONGEST_URL else None
 
 
 def find_refund_id(answer: HttpAnswer, charge: dict[str, Any], reference: str) -> str | None:

@@ -7,18 +7,15 @@ SimpleRefund), openpay-woocommerce-stores.
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from models.states import EventKind, Method
 from psps.base import Ignored, PaymentEvent, Unparseable
-from psps.payload import currency_code, hint_iso_time, hint_text, iso_time, pesos_to_minor, require_text
+from psps.payload import MEXICO_CITY, currency_code, hint_iso_time, hint_text, iso_time, pesos_to_minor, require_text
 
 Fields = Mapping[str, Any]
 
-# Times carry the offset of central Mexico (-06:00, in summers of old data -05:00). Openpay's own plugin is tested with
-# one that has no offset.
-MEXICO_CITY = ZoneInfo("America/Mexico_City")
 METHODS = {"store": Method.OXXO, "bank_account": Method.SPEI, "card": Method.CARD}
+RUN_OUT = frozenset({Method.OXXO, Method.SPEI})  # where a payer may come late
 STATUS_KINDS = {
     # The payer has not finished: a redirect, 3-D Secure.
     "charge_pending": EventKind.PENDING,
@@ -55,8 +52,13 @@ def read_charge(charge: Fields, as_of: datetime) -> list[PaymentEvent] | Ignored
     amount = pesos_to_minor(charge.get("amount"), "amount")
     refunded = read_refunded(charge, amount)
     method = METHODS.get(str(charge.get("method")), Method.UNKNOWN)
+    # Times carry the offset of central Mexico (-06:00, in summers of old data -05:00). Openpay's own plugin is tested with
+    # one that has no offset.
     due = hint_iso_time(charge.get("due_date"), MEXICO_CITY)
-    kind = _find_kind(status, method, refunded, is_overdue=due is not None and as_of > due)
+    # That a charge ran out is told by the event's type alone, and nobody believes an event: without a due_date an unpaid
+    # voucher or transfer counts as run out, since a late payment of one that counts as canceled would be refused.
+    is_overdue = as_of > due if due else method in RUN_OUT
+    kind = _find_kind(status, method, refunded, is_overdue)
     created_at = iso_time(charge.get("creation_date"), "creation_date", MEXICO_CITY)
     event = PaymentEvent(
         kind=kind,
@@ -84,7 +86,7 @@ def _find_kind(status: str, method: Method, refunded: int, is_overdue: bool) -> 
     if status == "completed" and refunded:
         return EventKind.REFUNDED  # in Openpay's own sample a refund leaves the status as it was
     if status == "cancelled" and is_overdue:
-        return EventKind.EXPIRED  # a voucher that ran out is cancelled too, and only its deadline tells
+        return EventKind.EXPIRED  # a voucher that ran out is cancelled too
     return STATUS_KINDS[status]
 
 

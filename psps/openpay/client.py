@@ -25,7 +25,6 @@ from psps.openpay.answers import (
     show,
     show_entry,
 )
-from psps.openpay.charges import MEXICO_CITY
 from psps.openpay.requests import write_create
 from psps.outbound import (
     Answer,
@@ -34,11 +33,12 @@ from psps.outbound import (
     CreateRequest,
     NotOffered,
     NotThere,
+    OutcomeUnknown,
     PspError,
     RefundRequest,
     Refused,
 )
-from psps.payload import hint_iso_time, hint_text
+from psps.payload import MEXICO_CITY, hint_iso_time, hint_text
 from psps.writing import major_units, write_json
 
 JSON_TYPE = {"content-type": "application/json"}
@@ -127,9 +127,11 @@ class OpenpayClient:
         description back, by the sum of the refunds, which has grown by this one's amount."""
         answer, charge = self._get(request.psp_payment_id)
         refund_id = find_refund_id(answer, charge, request.reference)
-        grown_to = (request.refunded_before_minor or 0) + request.amount_minor
-        if refund_id is None and count_refunded(answer, charge) < grown_to:
-            return None
+        if refund_id is None:
+            if request.refunded_before_minor is None:
+                raise OutcomeUnknown("no_refund_baseline", "what had been refunded before is not known")
+            if count_refunded(answer, charge) < request.refunded_before_minor + request.amount_minor:
+                return None
         return replace(show(answer, charge), psp_ref=refund_id)
 
     def cancel(self, request: CancelRequest) -> Answer:

@@ -20,6 +20,14 @@ _BANK_CODES = {
 # Not in it: 001, Banxico itself (participant 2001), where no customer has an account, and 642, to which STP sends nothing
 # (source: stpmex, BLOCKED_INSTITUTIONS).
 PARTICIPANTS = {bank: kind + bank for kind, banks in _BANK_CODES.items() for bank in banks.split()}
+# Banks that pay to us all the same.
+_PAY_ONLY = {"001": "2001", "642": "90642"}
+
+
+def name_institution(code: int) -> int:
+    """The participant's code of a bank that may be told by its CLABE's digits: 40012 for 12; an unknown one as it is."""
+    digits = f"{code:03}"
+    return int(PARTICIPANTS.get(digits) or _PAY_ONLY.get(digits) or code)
 
 
 def find_participant(clabe: str) -> str | None:

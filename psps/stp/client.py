@@ -26,16 +26,21 @@ from psps.outbound import (
     RefundRequest,
     Refused,
 )
-from psps.stp.banks import STP, find_participant
+from psps.stp.banks import STP, find_participant, name_institution
 from psps.stp.firma import JSON_TYPE, LONGEST_TRACKING_KEY, ORDER_FIELDS, fold_text, write_signed
 from psps.stp.lookups import ONE_DAY, Lookups, find_latest_operating_date, list_weekdays, read_wall
 from psps.stp.orders import RECEIVED, SENT
 from psps.writing import major_units, write_json
 
 REGISTER = "/speiws/rest/ordenPago/registra"
-NO_ANSWER, USED_KEY = 0, -1
-# What is said with a result id of 0 where the request itself is wrong. Source: the errors that stpmex tells apart.
-WRONG_REQUEST = ("firma", "obligatorio", "no entity found")
+# 0 is written both for an order that got no answer further on and for a request that is wrong: only the words tell.
+NO_ANSWER = 0
+# What is said with it where the request itself is wrong. Source: the errors that stpmex tells apart. Whole words alone:
+# a "confirmación" that did not come is no firma.
+WRONG_REQUEST = re.compile(r"\b(?:firma|obligatorio|no entity found)\b")
+# What STP never takes: no account, bank, kind of account, amount, CLABE of another bank, its own account, form of the key,
+# money laundering. -1, a key that was used, and every other id say nothing about whether the order exists.
+FINAL_RESULTS = frozenset({-7, -9, -11, -20, -22, -24, -34, -200})
 DAYS_BACK = 7
 CLOCK_ERROR = timedelta(minutes=15)  # how far our clock may be from STP's when the operating date changes
 CLABE_ACCOUNT = 40
@@ -191,9 +196,9 @@ def _make_number(reference: str) -> int:
 
 
 def _name_deposit(psp_payment_id: str | None) -> tuple[int, str, str] | None:
-    """The parts of a deposit's id; a bank may be told as 40012 or as 12."""
+    """The parts of a deposit's id, its bank by the one code."""
     found = _DEPOSIT_ID.fullmatch(psp_payment_id or "")
-    return (int(found[1]) % 1000, found[2], found[3]) if found else None
+    return (name_institution(int(found[1])), found[2], found[3]) if found else None
 
 
 def _read_result(answer: HttpAnswer) -> int:
@@ -205,7 +210,5 @@ def _read_result(answer: HttpAnswer) -> int:
     number, said = int(told["id"]), clean_words(told.get("descripcionError"))
     if number > 0:
         return number
-    # 0 is written both for an order that got no answer further on and for a request that is wrong.
-    is_wrong = any(word in said.casefold() for word in WRONG_REQUEST)
-    may_exist = number == USED_KEY or (number == NO_ANSWER and not is_wrong)
-    raise (OutcomeUnknown if may_exist else Refused)(f"registra_{number}", said, answer.status)
+    is_final = number in FINAL_RESULTS or (number == NO_ANSWER and WRONG_REQUEST.search(said.casefold()))
+    raise (Refused if is_final else OutcomeUnknown)(f"registra_{number}", said, answer.status)

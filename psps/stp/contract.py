@@ -12,6 +12,7 @@ from typing import Any
 
 from models.states import EventKind
 from psps.identity import is_storable_key
+from psps.stp.banks import name_institution
 
 # Returns of our own outgoing transfers, not deposits: counting one would credit twice. Source: speid, REFUNDS_PAYMENTS_TYPES.
 RETURN_PAYMENT_TYPES = frozenset({0, 16, 17, 18, 23, 24})
@@ -94,13 +95,16 @@ def read_text(value: object) -> str | None:
 
 
 def deposit_tuple(fields: Mapping[str, Any]) -> str | None:
-    """`institucionOrdenante:claveRastreo:fechaOperacion`: a clave de rastreo is unique per institution and day only."""
+    """`institucionOrdenante:claveRastreo:fechaOperacion`: a clave de rastreo is unique per institution and day only.
+
+    The institution is always its participant's code: 40012, "40012", "012" and 12 are one bank, and one deposit.
+    """
     institution = read_number(fields.get("institucionordenante"))
     tracking_key = read_text(fields.get("claverastreo"))
     date = read_text(fields.get("fechaoperacion"))
     if institution is None or tracking_key is None or date is None or not _DATE.fullmatch(date):
         return None
-    return f"{institution}:{tracking_key}:{date}"
+    return f"{name_institution(institution)}:{tracking_key}:{date}"
 
 
 def fold_estado(value: object) -> str | None:

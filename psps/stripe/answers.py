@@ -11,12 +11,11 @@ from psps.base import Unparseable
 from psps.http import Fault, HttpAnswer
 from psps.identity import is_storable_key
 from psps.outbound import Instructions, NotNow, OutcomeUnknown, PspError
-from psps.payload import find_object, hint_seconds, hint_text, read_json
-from psps.writing import write_json
+from psps.payload import find_object, hint_seconds, hint_text, hint_url, read_json
+from psps.writing import try_write_json
 
 Fields = Mapping[str, Any]
 
-CONFLICT = 409
 KINDS: dict[str, type[PspError]] = {
     # An earlier call with this key still runs, or ran with other parameters: it may have done what it was asked.
     "idempotency_key_in_use": OutcomeUnknown,
@@ -33,7 +32,7 @@ def read_fault(status: int, body: bytes) -> Fault:
     except Unparseable:
         return Fault("")
     code, family = hint_text(error.get("code")), hint_text(error.get("type"))
-    kind = KINDS.get(code or "") or KINDS.get(family or "") or (OutcomeUnknown if status == CONFLICT else None)
+    kind = KINDS.get(code or "") or KINDS.get(family or "")
     intent = find_object(error, "payment_intent")
     payment_id = hint_text(intent.get("id"))
     declined = hint_text(error.get("decline_code"))
@@ -43,7 +42,7 @@ def read_fault(status: int, body: bytes) -> Fault:
         kind,
         payment_id,
         # A card that is declined leaves its PaymentIntent behind, and the error shows it.
-        write_json(intent) if payment_id else None,
+        try_write_json(intent) if payment_id else None,
     )
 
 
@@ -74,19 +73,19 @@ def read_instructions(intent: Fields) -> Instructions | None:
     if voucher:
         return Instructions(
             voucher_number=hint_text(voucher.get("number")),
-            voucher_url=_read_url(voucher.get("hosted_voucher_url")),
+            voucher_url=hint_url(voucher.get("hosted_voucher_url")),
             expires_at=hint_seconds(voucher.get("expires_after")),
         )
     transfer = find_object(action, "display_bank_transfer_instructions")
     if transfer:
         spei = _find_spei(transfer)
         return Instructions(
-            voucher_url=_read_url(transfer.get("hosted_instructions_url")),
+            voucher_url=hint_url(transfer.get("hosted_instructions_url")),
             clabe=hint_text(spei.get("clabe")),
             bank=hint_text(spei.get("bank_name")),
             bank_reference=hint_text(transfer.get("reference")),
         )
-    url = _read_url(find_object(action, "redirect_to_url").get("url"))
+    url = hint_url(find_object(action, "redirect_to_url").get("url"))
     return Instructions(redirect_url=url) if url else None
 
 
@@ -98,8 +97,3 @@ def _find_spei(transfer: Fields) -> dict[str, Any]:
         else ()
     )
     return next((spei for spei in found if spei), {})
-
-
-def _read_url(value: object) -> str | None:
-    """Stripe's addresses are longer than the usual hints: they hold a signed token."""
-    return value if type(value) is str and value.startswith("https://") and len(value) <= 2000 else None

@@ -5,7 +5,7 @@ Source: Stripe's API reference, version 2026-10-28.endive.
 
 import math
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -16,10 +16,10 @@ from psps.outbound import Answer, CancelRequest, ClientSettings, CreateRequest, 
 from psps.payload import find_object, hint_text
 from psps.stripe.answers import heed_headers, is_replayed, read_fault, read_id, read_instructions
 from psps.stripe.requests import EXPAND_CHARGE, REFUND_REASONS, Form, write_create_form, write_customer_form
+from psps.windows import grow_windows
 
 API_VERSION = "2026-10-28.endive"
 PAGE = 100  # the most that Stripe gives
-CLOCKS_DIFFER = timedelta(minutes=1)
 LOST_REFUND = frozenset({"failed", "canceled"})
 
 
@@ -55,10 +55,11 @@ class StripeClient:
 
     def find_created(self, request: CreateRequest, since: datetime) -> Answer | None:
         """Looks through the list, which shows a PaymentIntent at once; Stripe's search is up to minutes behind."""
-        first = ("created[gte]", str(math.floor((since - CLOCKS_DIFFER).timestamp())))
-        for answer, intent in self._list("/v1/payment_intents", [first, ("expand[]", "data.latest_charge")]):
-            if _is_marked(intent, request.reference):
-                return self._show(answer, intent)
+        for start, end in grow_windows(since, self._clock()):
+            window = [("created[gte]", str(start)), *([("created[lt]", str(end))] if end else [])]
+            for answer, intent in self._list("/v1/payment_intents", [*window, ("expand[]", "data.latest_charge")]):
+                if _is_marked(intent, request.reference):
+                    return self._show(answer, intent)
         return None
 
     def fetch(self, psp_payment_id: str) -> Answer:
@@ -83,7 +84,7 @@ class StripeClient:
         ]
         answer = self._post("/v1/refunds", form, request.idempotency_key)
         refund = answer.object()
-        if refund.get("status") in LOST_REFUND:
+        if str(refund.get("status")) in LOST_REFUND:
             # The payer gets nothing and the money is on our balance again: as good as never made.
             raise Refused(hint_text(refund.get("failure_reason")) or "refund_failed", "", answer.status)
         return Answer(answer.as_of, None, request.psp_payment_id, read_id(answer, refund))

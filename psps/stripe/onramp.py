@@ -5,6 +5,7 @@ Source: Stripe's on-ramp guide (public preview).
 
 from models.states import EventKind, Method
 from psps.base import CryptoLeg, Ignored, PaymentEvent, Unparseable
+from psps.currencies import find_exponent
 from psps.payload import currency_code, decimal_to_minor, find_object, hint_text, require_text, split_decimal
 from psps.stripe.fields import Envelope, Fields, read_reference
 
@@ -15,8 +16,6 @@ ONRAMP_KINDS = {
     "fulfillment_complete": EventKind.COMPLETED,
     "rejected": EventKind.FAILED,
 }
-# ISO 4217 exponents other than 2: here alone Stripe sends fiat as decimal text, so the digits have to be counted.
-EXPONENTS = dict.fromkeys(("CLP", "ISK", "JPY", "KRW", "PYG", "VND"), 0) | dict.fromkeys(("BHD", "KWD", "TND"), 3)
 
 
 def read_onramp(session: Fields, envelope: Envelope) -> PaymentEvent | Ignored:
@@ -48,7 +47,8 @@ def _read_source(details: Fields) -> tuple[int | None, str | None]:
     if details.get("source_amount") is None:
         return None, None
     currency = currency_code(details.get("source_currency"), "source_currency")
-    return decimal_to_minor(details["source_amount"], EXPONENTS.get(currency, 2), "source_amount"), currency
+    # Here alone Stripe sends fiat as decimal text, so the digits have to be counted.
+    return decimal_to_minor(details["source_amount"], find_exponent(currency), "source_amount"), currency
 
 
 def _read_destination(details: Fields) -> CryptoLeg | None:

@@ -5,14 +5,13 @@ Source: Stripe's API reference of PaymentIntents, its guides for OXXO and for ba
 
 from collections.abc import Callable
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from models.states import Direction, Method
 from psps.outbound import CreateRequest, NotOffered, Payer
+from psps.payload import MEXICO_CITY
 
 Form = list[tuple[str, str]]
 
-MEXICO_CITY = ZoneInfo("America/Mexico_City")
 # Stripe's own default is 3 days in one page and 5 in another, so it is always sent.
 USUAL_OXXO_DAYS, MOST_OXXO_DAYS = 3, 7
 EXPAND_CHARGE = ("expand[]", "latest_charge")

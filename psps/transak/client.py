@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 from models.states import Direction, EventKind, Method
 from psps.base import Unparseable
 from psps.calls import Call, Fault, HttpAnswer
+from psps.currencies import find_exponent
 from psps.gate import Gate
 from psps.http import PspHttp
 from psps.identity import is_storable_key
@@ -26,7 +27,7 @@ from psps.outbound import (
     Refused,
 )
 from psps.payload import find_object, hint_iso_time, hint_seconds, hint_text, read_json
-from psps.transak.orders import EXPONENTS, STATUS_KINDS
+from psps.transak.orders import STATUS_KINDS
 from psps.writing import major_units, write_json
 
 ORDERS_PATH = "/partners/api/v2/orders"
@@ -184,7 +185,7 @@ def read_fault(status: int, body: bytes) -> Fault:
 
 def _write_parameters(request: CreateRequest, api_key: str) -> dict[str, str]:
     """The widget's parameters. With fiatAmount the payer is not asked for another amount."""
-    exponent = EXPONENTS.get(request.currency, 2)
+    exponent = find_exponent(request.currency)
     parameters = {
         "apiKey": api_key,
         "productsAvailed": "BUY",

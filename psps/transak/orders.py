@@ -8,6 +8,7 @@ from typing import Any
 
 from models.states import EventKind, Method
 from psps.base import CryptoLeg, Ignored, PaymentEvent, Unparseable
+from psps.currencies import find_exponent
 from psps.payload import currency_code, decimal_to_minor, hint_iso_time, hint_text, require_text, split_number
 
 Fields = Mapping[str, Any]
@@ -30,8 +31,6 @@ STATUS_KINDS = {
 IS_PAID = frozenset({EventKind.COMPLETED, EventKind.REFUNDED})
 # `updatedAt` is not used: in a public sample of a completed order it is older than `completedAt`.
 OWN_TIMES = {EventKind.PENDING: "createdAt", EventKind.COMPLETED: "completedAt"}
-# ISO 4217 exponents other than 2: amounts come in major units.
-EXPONENTS = dict.fromkeys(("CLP", "ISK", "JPY", "KRW", "PYG", "VND"), 0) | dict.fromkeys(("BHD", "KWD", "TND"), 3)
 
 
 def read_order(order: Fields, event_id: str | None = None) -> PaymentEvent | Ignored:
@@ -82,7 +81,7 @@ def _read_fiat(order: Fields, kind: EventKind) -> dict[str, Any]:
 
 def _find_minor(order: Fields, name: str, currency: str) -> int | None:
     value = order.get(name)
-    return None if value is None else decimal_to_minor(value, EXPONENTS.get(currency, 2), name)
+    return None if value is None else decimal_to_minor(value, find_exponent(currency), name)
 
 
 def _read_crypto(order: Fields) -> CryptoLeg | None:

@@ -1,4 +1,4 @@
-"""Bitso's API as far as Acuse uses it: one-time payments, CLABEs, withdrawals, fundings, payment intents.
+"""Bitso's API as far as Acuse uses it: one-time payments, withdrawals, fundings, payment intents.
 
 Every call is signed, with a nonce that must grow. There is no idempotency: a second withdrawal with the same origin_id is
 a second withdrawal.
@@ -22,7 +22,6 @@ from sandbox.state import SandboxState
 
 PREFIX = "/bitso"
 NVIO = "710"
-CLABE_TYPES = {"spei": "MANAGED", "clabe": "ADDITIONAL"}
 SPEI_TAXONOMY = ("clabe",)
 BITSO_TAXONOMY = {"asset": "mxn", "method": "bt", "network": "bt", "protocol": "nvio-clabe"}
 _AUTHORIZATION = re.compile(r"Bitso ([^:]+):([0-9]+):([0-9a-f]{64})")
@@ -78,14 +77,6 @@ def _add_one_time(api: Blueprint, state: SandboxState) -> None:
     def fetch(payment_id: str) -> Response:
         with state.lock:
             return succeed(one_time(_get(state, f"payment:{payment_id}", "0300", 404)))
-
-    @api.get("/spei/v1/clabes/<clabe>")
-    def tell_clabe(clabe: str) -> Response:
-        with state.lock:
-            for payment in state.newest_first("bitso"):
-                if payment.ids["clabe"] == clabe and payment.instrument in CLABE_TYPES:
-                    return succeed({"clabe": clabe, "type": CLABE_TYPES[payment.instrument], "status": "ENABLED"})
-        raise BitsoError("0300", "CLABE not found", 404)
 
     @api.get("/payments/v1alpha/payment_intents/<intent_id>")
     def fetch_intent(intent_id: str) -> Response:

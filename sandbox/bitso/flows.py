@@ -6,6 +6,9 @@ from sandbox.payment import Flow, Step
 ASKED = Step("spei_payment", "PENDING")
 # The deposit of a one-time payment; the payment's own status does not change by it.
 ARRIVING, ARRIVED = Step("funding", detail="pending"), Step("funding", detail="complete")
+# As documented, without the CLABE that it came to.
+ARRIVING_SOMEWHERE = Step("funding", detail="pending without_clabe")
+ARRIVED_SOMEWHERE = Step("funding", detail="complete without_clabe")
 PAID = Step("spei_payment", "COMPLETED", received=100)
 EXPIRED = Step("spei_payment", "EXPIRED")
 
@@ -25,8 +28,12 @@ BACK_NAMELESS = Step("return", received=100, detail="nameless")
 FLOWS: dict[str, Flow] = {
     "spei.paid": Flow("spei", PaymentState.COMPLETED, (ASKED, ARRIVING, ARRIVED, PAID)),
     "spei.paid_before_deposit_told": Flow("spei", PaymentState.COMPLETED, (ASKED, PAID, ARRIVED)),
+    "spei.paid_without_clabe_told": Flow(
+        "spei", PaymentState.COMPLETED, (ASKED, ARRIVING_SOMEWHERE, ARRIVED_SOMEWHERE, PAID)
+    ),
     "spei.expired": Flow("spei", PaymentState.EXPIRED, (ASKED, EXPIRED)),
     "spei.deposit_to_main_clabe": Flow("deposit", PaymentState.COMPLETED, (DEPOSIT_SEEN, DEPOSITED)),
+    "spei.deposit_told_once": Flow("deposit", PaymentState.COMPLETED, (DEPOSITED,)),
     "spei.deposit_rejected": Flow("deposit", PaymentState.FAILED, (DEPOSIT_SEEN, REJECTED)),
     "spei.deposit_to_client_clabe": Flow("clabe", PaymentState.COMPLETED, (DEPOSIT_SEEN, DEPOSITED)),
     "spei.payout_settled": Flow("payout", PaymentState.COMPLETED, (SENT, ON_ITS_WAY, SETTLED)),

@@ -128,13 +128,14 @@ def _spei(status: str, amount: str, created: int) -> dict[str, str]:
 
 
 def funding(payment: SimulatedPayment, status: str) -> dict[str, Any]:
-    """The deposit of a payment. One to the main CLABE names no CLABE."""
+    """The deposit of a payment. One to the main CLABE names no CLABE, and others need not."""
     if payment.instrument == "crypto":
         return _crypto_funding(payment, status)
+    names_clabe = payment.instrument != "deposit" and not payment.raw.get("hides_clabe")
     details = {
         "sender_name": payment.payer.upper(),
         "sender_clabe": f"*****{payment.ids['payer_clabe'][5:12]}******",
-        **({} if payment.instrument == "deposit" else {"receive_clabe": payment.ids["clabe"]}),
+        **({"receive_clabe": payment.ids["clabe"]} if names_clabe else {}),
         "sender_bank": payment.ids["bank"],
         "clave": "885364",
         "clave_rastreo": payment.ids["tracking_key"],
@@ -234,5 +235,7 @@ def list_fundings(payment: SimulatedPayment) -> list[dict[str, Any]]:
     if payment.instrument == "payout":
         return [return_funding(payment)] if "returned_at" in payment.raw else []
     if payment.instrument == "spei":
-        return [funding(payment, "complete")] if payment.status == ONE_TIME_PAID else []
+        is_paid = payment.status == ONE_TIME_PAID
+        status = "complete" if is_paid else payment.raw.get("funding_status")
+        return [funding(payment, status)] if status else []
     return [funding(payment, payment.status)] if payment.instrument != "wallet" else []

@@ -1,6 +1,7 @@
 """Bitso's webhooks: {"event", "payload"}, of which the payload alone is signed."""
 
 import base64
+import hashlib
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +22,8 @@ IDS = {"funding": "fid", "withdrawal": "wid", "spei_payment": "payment_id", "pay
 def build(payment: SimulatedPayment, step: Step, at: int, names: Identity) -> tuple[str, bytes]:
     """What stands for an event id, written as the inbox writes it, and the body. Bitso itself sends no event id."""
     event, payload = _tell(payment, step, at)
-    key = f"{event}:{payload[IDS[event]]}:{payload['status'].lower()}"
+    digest = hashlib.sha256(orjson.dumps(payload)).hexdigest()[:16]
+    key = f"{event}:{payload[IDS[event]]}:{payload['status'].lower()}:{digest}"
     return key, orjson.dumps({"event": event, "payload": payload})
 
 
@@ -31,8 +33,13 @@ def _tell(payment: SimulatedPayment, step: Step, at: int) -> tuple[str, dict[str
         payment.raw |= {"returned_at": at, "return_details": {} if step.detail == "nameless" else named}
         return "funding", return_funding(payment)
     if step.event == "funding" and payment.instrument == "spei":
-        payment.raw.setdefault("funded_at", at)
-        return "funding", funding(payment, step.detail)
+        status, _, hides_clabe = step.detail.partition(" ")
+        payment.raw |= {
+            "funded_at": payment.raw.get("funded_at", at),
+            "funding_status": status,
+            "hides_clabe": bool(hides_clabe),
+        }
+        return "funding", funding(payment, status)
     if step.event == "funding":
         return "funding", funding(payment, payment.status)
     write = {"withdrawal": withdrawal, "spei_payment": one_time, "payment_intent": intent}[step.event]

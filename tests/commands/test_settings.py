@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 
 from config import Config, ConfigError, load_config
 
@@ -164,6 +170,55 @@ def test_half_of_what_a_client_needs_is_a_mistake(good: dict[str, str]) -> None:
     assert said == "ACUSE_STP_PRIVATE_KEY is not set, but ACUSE_STP_COMPANY is"
 
 
+def private_pem(passphrase: str | None, bits: int = 2048) -> str:
+    secured = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
+    key = rsa.generate_private_key(65537, bits)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, secured).decode().replace("\n", "\\n")
+
+
+@pytest.mark.parametrize(
+    ("secured_by", "bits", "given", "flaw"),
+    [
+        ("s3cret-one", 2048, None, "is not set, but the private key is encrypted"),
+        (
+            "s3cret-one",
+            2048,
+            "s3cret-two",
+            "does not open the private key, or that is no RSA key of at least 2048 bits",
+        ),
+        (
+            "s3cret-one",
+            1024,
+            "s3cret-one",
+            "does not open the private key, or that is no RSA key of at least 2048 bits",
+        ),
+        (None, 2048, "s3cret-two", "is set, but the private key is not encrypted"),
+        ("s3cret-one", 2048, "s3cret-one", None),
+        (None, 2048, None, None),
+    ],
+)
+def test_a_private_key_and_its_passphrase_are_looked_at_together(
+    good: dict[str, str], secured_by: str | None, bits: int, given: str | None, flaw: str | None
+) -> None:
+    told = {"COMPANY": "EMPRESA", "ORDERING_CLABE": "646180110400000007", "PRIVATE_KEY": private_pem(secured_by, bits)}
+    told |= {"PRIVATE_KEY_PASSPHRASE": given} if given else {}
+    environ = good | {f"ACUSE_STP_{name}": value for name, value in told.items()}
+    if flaw:
+        assert complaint(environ) == f"ACUSE_STP_PRIVATE_KEY_PASSPHRASE {flaw}"
+    else:
+        assert load_config(environ).accounts["stp", "default"].can_call
+
+
+def test_how_far_ahead_a_signed_time_may_be_is_the_psps_unless_the_account_says_otherwise(good: dict[str, str]) -> None:
+    told = {"ACUSE_MERCADOPAGO_WEBHOOK_SECRETS": OTHER, "ACUSE_MERCADOPAGO_API_KEY": "TEST-token"}
+    accounts = load_config(good | told).accounts
+    assert accounts["mercadopago", "default"].future_seconds == 300
+    assert accounts["mercadopago", "default"].past_seconds is None
+    assert accounts["stripe", "default"].future_seconds is None
+    wider = load_config(good | told | {"ACUSE_MERCADOPAGO_FUTURE_SECONDS": "900"}).accounts
+    assert wider["mercadopago", "default"].future_seconds == 900
+
+
 def test_a_psp_that_only_hints_needs_its_key_for_calls(good: dict[str, str]) -> None:
     said = complaint(good | {"ACUSE_MERCADOPAGO_WEBHOOK_SECRETS": OTHER})
     assert said.startswith("ACUSE_MERCADOPAGO_API_KEY is not set: webhooks of mercadopago are hints")
@@ -186,6 +241,7 @@ NAMED_KEY = "0d1f-key=" + base64.b64encode(
 )
 def test_bitsos_keys_need_their_names(good: dict[str, str], value: str) -> None:
     name = "ACUSE_BITSO_WEBHOOK_PUBLIC_KEYS"
+    good = good | {"ACUSE_BITSO_API_KEY": "key", "ACUSE_BITSO_API_SECRET": "secret"}
     assert load_config(good | {name: NAMED_KEY})
     assert complaint(good | {name: value}).startswith(f"{name} must hold key_id=<key>")
 

@@ -104,6 +104,14 @@ def test_each_covered_field_is_protected(path: tuple[str, ...]) -> None:
         refuse(changed(BODY, *AT, *path, to=None))
 
 
+@pytest.mark.parametrize("amount", [{}, None, {"currency": "MXN"}])
+def test_a_member_that_is_called_like_a_path_is_not_the_amount(amount: object) -> None:
+    signed = "QFQTPCQ8HXSKGK82::TiendaMX:ORD-1001:150050:MXN:AUTHORISATION:true"
+    forged = item(sign_as=signed, amount=amount, **{"amount.value": 150_050, "amount.currency": "MXN"})
+    assert verify(delivery(item(sign_as=signed)))
+    assert "no Adyen key fits" in refuse(delivery(forged))
+
+
 def test_the_covered_fields_are_those_that_are_documented() -> None:
     assert [".".join(path) for path in COVERED] == list(signature.SIGNED_FIELDS)
 

@@ -343,7 +343,30 @@ ONE_TIME = {
 }
 RETURN = {"reason": "Cuenta cancelada (Cancelled Account)", "psp_refs": (f"tracking:{TRACKING_KEY}",)}
 
-MEANINGS: dict[str, list[PaymentEvent] | Ignored | Hint] = {
+ONE_TIME_FID = "b55e46e2049f694ae53745f4274fdcac"
+CLIENT_FID, MXNB_FID = "a17c4c00e17c592fc7b6d9bad2261be9", "c37c4c00e17c592fc7b6d9bad2261bf1"
+# What a delivery tells us to fetch.
+HINTS: dict[str, Hint | Ignored] = {
+    "funding.pending": Hint("funding pending", FID),
+    "funding.complete": Hint("funding complete", FID),
+    "funding.complete.client_clabe": Hint("funding complete", CLIENT_FID),
+    "funding.complete.mxnb": Hint("funding complete", MXNB_FID),
+    # The return of a payout is told by a funding, and that is fetched.
+    "funding.complete.return": Hint("funding complete", "b27c4c00e17c592fc7b6d9bad2261bf0"),
+    "funding.complete.refunded_withdrawal": Hint("funding complete", "b27c4c00e17c592fc7b6d9bad2261bf0"),
+    "funding.complete.return_by_tracking_key": Hint("funding complete", "b27c4c00e17c592fc7b6d9bad2261bf0"),
+    "withdrawal.complete": Hint("withdrawal complete", f"withdrawal:{WID}"),
+    "withdrawal.failed": Hint("withdrawal failed", f"withdrawal:{WID}"),
+    "spei_payment.pending": Hint("spei_payment pending", "payment:ord-1001"),
+    "spei_payment.completed": Hint("spei_payment completed", "payment:ord-1001"),
+    "spei_payment.expired": Hint("spei_payment expired", "payment:ord-1002"),
+    "payment_intent.completed": Hint("payment_intent completed", "intent:7fb1011c-e451-48d5-85c4-207d1ea97b1d"),
+    "account_validation.completed": Ignored("mx_spei", "an account validation: no money of a payment moves"),
+    "payin.completed.colombia": Ignored("co_breb", "a payment in another country than Mexico"),
+}
+
+# What it means once our own key has fetched it.
+MEANINGS: dict[str, list[PaymentEvent] | Ignored] = {
     "funding.pending": [event(EventKind.PENDING, "funding pending", FID, CREATED, psp_refs=(f"fid:{FID}",), **ORDER)],
     "funding.complete": [
         event(
@@ -356,7 +379,18 @@ MEANINGS: dict[str, list[PaymentEvent] | Ignored | Hint] = {
             **ORDER,
         )
     ],
-    "funding.complete.client_clabe": Hint("funding complete", "a17c4c00e17c592fc7b6d9bad2261be9"),
+    "funding.complete.client_clabe": [
+        event(
+            EventKind.COMPLETED,
+            "funding complete",
+            CLIENT_FID,
+            CREATED,
+            psp_refs=(f"fid:{CLIENT_FID}",),
+            received_minor=150_025,
+            clabe="710969000000351083",
+            **ORDER,
+        )
+    ],
     "funding.complete.mxnb": [
         event(
             EventKind.COMPLETED,
@@ -412,7 +446,7 @@ MEANINGS: dict[str, list[PaymentEvent] | Ignored | Hint] = {
             "spei_payment completed",
             "payment:ord-1001",
             CREATED,
-            psp_refs=("fid:b55e46e2049f694ae53745f4274fdcac",),
+            psp_refs=(f"fid:{ONE_TIME_FID}",),
             received_minor=150_025,
             **ONE_TIME,
         )
@@ -449,22 +483,38 @@ MEANINGS: dict[str, list[PaymentEvent] | Ignored | Hint] = {
 
 
 def test_every_sample_has_a_line() -> None:
-    assert set(MEANINGS) == set(sample_names("bitso"))
+    assert set(HINTS) == set(MEANINGS) == set(sample_names("bitso"))
+
+
+@pytest.mark.parametrize("name", HINTS)
+def test_a_delivery_says_what_to_fetch_and_nothing_else(name: str) -> None:
+    assert events.read({}, sample("bitso", name)) == HINTS[name]
+    assert events.parse({}, sample("bitso", name)) == []
 
 
 @pytest.mark.parametrize("name", MEANINGS)
-def test_a_sample_is_read_to_the_last_field(name: str) -> None:
-    outcome = events.read({}, sample("bitso", name))
-    assert outcome == MEANINGS[name]
-    assert events.parse({}, sample("bitso", name)) == (outcome if isinstance(outcome, list) else [])
+def test_what_was_fetched_is_read_to_the_last_field(name: str) -> None:
+    assert read_fetched(name) == MEANINGS[name]
 
 
-@pytest.mark.parametrize("name", MEANINGS)
+@pytest.mark.parametrize("name", HINTS)
 @pytest.mark.parametrize("claimed", ["funding", "withdrawal", "spei_payment", "payin", "newly_invented", None, 7, DROP])
 def test_the_name_of_the_event_is_not_signed_and_changes_nothing(name: str, claimed: object) -> None:
     body = changed(sample("bitso", name), "event", to=claimed)
-    assert events.read({}, body) == MEANINGS[name]
+    assert events.read({}, body) == HINTS[name]
     assert events.event_key({}, body) == events.event_key({}, sample("bitso", name))
+
+
+@pytest.mark.parametrize(
+    "fields", [{"amount": "9999999.99"}, {"amount": None}, {"status": "FAILED"}, {"currency": 7}, {"of_payment": "x"}]
+)
+def test_what_another_customer_has_bitso_sign_with_our_id_is_a_hint_with_a_key_of_its_own(fields: Any) -> None:
+    for name in ("funding.complete", "withdrawal.complete", "spei_payment.completed", "payment_intent.completed"):
+        theirs, ours = wrap(payload_of(name, **fields)), sample("bitso", name)
+        said, true = events.read({}, theirs), HINTS[name]
+        assert isinstance(said, Hint) and isinstance(true, Hint)
+        assert said.psp_payment_id == true.psp_payment_id
+        assert events.event_key({}, theirs) != events.event_key({}, ours)
 
 
 def payload_of(name: str, **fields: Any) -> dict[str, Any]:
@@ -476,8 +526,12 @@ def wrap(payload: Mapping[str, Any]) -> bytes:
     return json.dumps({"event": "x", "payload": payload}).encode()
 
 
-def read_one(name: str, **fields: Any) -> PaymentEvent:
-    outcome = events.read({}, wrap(payload_of(name, **fields)))
+def read_fetched(name: str, at: datetime = NOW, **fields: Any) -> list[PaymentEvent] | Ignored:
+    return events.read_snapshot(json.dumps(payload_of(name, **fields)).encode(), at)
+
+
+def read_one(name: str, at: datetime = NOW, **fields: Any) -> PaymentEvent:
+    outcome = read_fetched(name, at, **fields)
     assert isinstance(outcome, list)
     return outcome[0]
 
@@ -513,68 +567,60 @@ def test_statuses(name: str, status: str, kind: EventKind) -> None:
     "name", ["funding.complete", "withdrawal.complete", "spei_payment.completed", "payment_intent.completed"]
 )
 def test_an_unknown_status_raises_the_alert_and_parks_nothing(name: str) -> None:
-    outcome = events.read({}, wrap(payload_of(name, status="Newly_Invented")))
+    outcome = read_fetched(name, status="Newly_Invented")
     assert isinstance(outcome, Ignored) and not outcome.known
     assert outcome.raw_type.endswith(" newly_invented")
-    assert events.parse({}, wrap(payload_of(name, status="newly_invented"))) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "word"), [("Newly_Invented", "newly_invented"), (None, "without status"), ({}, "without status")]
+)
+def test_a_delivery_of_any_status_is_a_reason_to_look(status: object, word: str) -> None:
+    assert events.read({}, wrap(payload_of("funding.complete", status=status))) == Hint(f"funding {word}", FID)
 
 
 @pytest.mark.parametrize("status", ["pending", "processing", "failed"])
 def test_a_payout_that_is_still_coming_back_moves_nothing(status: str) -> None:
-    outcome = events.read({}, wrap(payload_of("funding.complete.return", status=status)))
+    outcome = read_fetched("funding.complete.return", status=status)
     assert isinstance(outcome, Ignored) and outcome.known
 
 
 def test_a_return_that_names_no_withdrawal_waits_for_a_person() -> None:
     with pytest.raises(Unparseable):
-        events.read({}, wrap(payload_of("funding.complete", details={"deposit_type": "fail_withdrawal_compensation"})))
+        read_fetched("funding.complete", details={"deposit_type": "fail_withdrawal_compensation"})
 
 
 @pytest.mark.parametrize(
-    "fields",
+    ("fields", "clabe"),
     [
-        {"details": {"receive_clabe": "710969000000351083"}},
-        {"receiver_clabe": "710969000000351083", "network": DROP, "details": {"clave_rastreo": "A1"}},
-        {"status": "pending", "details": {"receive_clabe": "710969000000351083"}},
+        ({"details": {"receive_clabe": "710969000000351083"}}, "710969000000351083"),
+        (
+            {"receiver_clabe": "710969000000351083", "network": DROP, "details": {"clave_rastreo": "A1"}},
+            "710969000000351083",
+        ),
+        ({"details": {"receive_clabe": ""}}, None),
+        ({"details": {"receive_clabe": None}}, None),
+        ({"details": {"receive_clabe": "*****900000035*****"}}, None),
+        ({"details": {}}, None),
+        ({"details": None}, None),
+        ({"details": "none"}, None),
+        ({"asset": "btc", "details": {"receive_clabe": "710969000000351083"}}, None),
     ],
 )
-def test_a_deposit_to_a_named_clabe_is_fetched_since_it_may_be_of_a_one_time_payment(fields: dict[str, Any]) -> None:
-    status = fields.get("status", "complete")
-    assert events.read({}, wrap(payload_of("funding.complete", **fields))) == Hint(f"funding {status}", FID)
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"details": {"receive_clabe": ""}},
-        {"details": {"receive_clabe": None}},
-        {"details": {"receive_clabe": "*****900000035*****"}},
-        {"details": {}},
-        {"details": None},
-        {"details": "none"},
-        {"asset": "btc", "details": {"receive_clabe": "710969000000351083"}},
-    ],
-)
-def test_every_other_deposit_is_a_payment_of_its_own(fields: dict[str, Any]) -> None:
+def test_a_deposit_is_a_payment_of_its_own_and_may_name_its_clabe(fields: dict[str, Any], clabe: str | None) -> None:
     said = read_one("funding.complete", **fields)
-    assert (said.psp_payment_id, said.clabe) == (FID, None)
+    assert (said.psp_payment_id, said.clabe) == (FID, clabe)
 
 
-def test_a_funding_that_was_fetched_says_whose_clabe_it_came_to() -> None:
-    funding = payload_of("funding.complete.client_clabe")
-    plain = events.read_snapshot(json.dumps({**funding, "clabe_type": "additional"}).encode(), NOW)
-    assert isinstance(plain, list)
-    assert (plain[0].kind, plain[0].clabe, plain[0].psp_payment_id) == (
-        EventKind.COMPLETED,
-        "710969000000351083",
-        funding["fid"],
-    )
-    told = events.read_snapshot(json.dumps({**funding, "clabe_type": "MANAGED"}).encode(), NOW)
-    assert told == Ignored("funding complete", "the deposit of a one-time payment, which its own spei_payment tells")
+@pytest.mark.parametrize("name", ["funding.pending", "funding.complete", "funding.complete.client_clabe"])
+def test_a_deposit_that_the_client_found_to_be_of_a_one_time_payment_is_left_to_that(name: str) -> None:
+    said = read_fetched(name, of_payment="ord-1001")
+    assert isinstance(said, Ignored) and said.known
+    assert said.reason == "the deposit of a one-time payment, which tells it by itself"
 
 
 def test_both_events_of_one_deposit_carry_the_reference_that_can_join_them() -> None:
-    funding = read_one("funding.complete", fid="b55e46e2049f694ae53745f4274fdcac")
+    funding = read_one("funding.complete", fid=ONE_TIME_FID)
     assert funding.psp_refs == read_one("spei_payment.completed").psp_refs
 
 
@@ -632,12 +678,12 @@ def test_amounts_are_pesos(amount: object, minor: int) -> None:
         ("funding.complete", {"updated_at": "2026-11-22T06:01:00+00:00"}, datetime(2026, 11, 22, 6, 1, tzinfo=UTC)),
         ("funding.complete", {"updated_at": "soon"}, CREATED),
         ("funding.complete", {"created_at": "2026-11-21T23:59:58.000-0600"}, CREATED),
-        ("funding.complete", {"created_at": None}, None),
+        ("funding.complete", {"created_at": None}, NOW),
         # An open one has stood so since it was made, whatever was changed about it.
         ("funding.pending", {"updated_at": "2026-11-22T06:01:00+00:00"}, CREATED),
         # A withdrawal that says complete after its money came back must not come after the return.
         ("withdrawal.complete", {"updated_at": "2026-11-23T00:00:00+00:00"}, SENT),
-        ("spei_payment.completed", {"updated_at": None}, SENT),
+        ("spei_payment.completed", {"updated_at": None}, NOW),
         ("spei_payment.pending", {"updated_at": "2026-11-22T05:50:00"}, SENT),
         ("spei_payment.pending", {"created_at": None}, None),
     ],
@@ -695,9 +741,25 @@ def test_what_cannot_be_read_is_unparseable(name: str, field: str, value: object
     if field == "asset" and name == "funding.complete":
         payload.pop("currency")
     with pytest.raises(Unparseable):
-        events.read({}, wrap(payload))
-    with pytest.raises(Unparseable):
         events.read_snapshot(json.dumps(payload).encode(), NOW)
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "value"),
+    [
+        ("funding.complete", "fid", ""),
+        ("funding.complete", "fid", 7),
+        ("funding.complete", "fid", "x" * (LONGEST_KEY + 1)),
+        ("withdrawal.complete", "wid", ["x"]),
+        ("spei_payment.completed", "payment_id", "a\nb"),
+        ("payment_intent.completed", "id", None),
+        ("funding.complete", "wid", WID),
+        ("spei_payment.completed", "fid", FID),
+    ],
+)
+def test_a_delivery_that_does_not_say_what_to_fetch_is_unparseable(name: str, field: str, value: object) -> None:
+    with pytest.raises(Unparseable):
+        events.read({}, wrap(payload_of(name, **{field: value})))
 
 
 @pytest.mark.parametrize(
@@ -726,8 +788,8 @@ def test_a_body_without_a_payload_is_unparseable(body: bytes) -> None:
     ],
 )
 def test_other_things_move_no_payment(payload: dict[str, Any], known: bool) -> None:
-    outcome = events.read({}, wrap(payload))
-    assert isinstance(outcome, Ignored) and outcome.known is known
+    for outcome in (events.read({}, wrap(payload)), events.read_snapshot(json.dumps(payload).encode(), NOW)):
+        assert isinstance(outcome, Ignored) and outcome.known is known
 
 
 def test_bitso_wants_any_2xx_and_never_asks_about_a_deposit() -> None:
@@ -752,17 +814,16 @@ def test_bitso_wants_any_2xx_and_never_asks_about_a_deposit() -> None:
         ("payin.completed.colombia", "co_breb:550238a2_2eed_440e_a6d0_a227a0520f00:completed"),
     ],
 )
-def test_the_key_is_kind_id_and_status(name: str, key: str) -> None:
-    assert events.event_key({}, sample("bitso", name)) == key
+def test_the_key_is_kind_id_status_and_the_start_of_a_digest(name: str, key: str) -> None:
+    payload = json.dumps(payload_of(name), separators=(",", ":"), ensure_ascii=False).encode()
+    assert events.event_key({}, sample("bitso", name)) == f"{key}:{hashlib.sha256(payload).hexdigest()[:16]}"
 
 
-def test_the_case_of_a_status_makes_no_other_event_and_that_of_an_id_does() -> None:
-    assert events.event_key({}, wrap(payload_of("spei_payment.completed", status="completed"))) == (
-        "spei_payment:ord-1001:completed"
-    )
-    assert events.event_key({}, wrap(payload_of("spei_payment.completed", payment_id="ORD-1001"))) == (
-        "spei_payment:ORD-1001:completed"
-    )
+@pytest.mark.parametrize("sent", [ACCENTED.encode(), ESCAPED])
+def test_how_a_payload_is_written_makes_no_other_event(sent: bytes) -> None:
+    body, other = (b'{"payload":' + text + b"}" for text in (sent, ACCENTED.encode()))
+    assert events.event_key({}, body) == events.event_key({}, other)
+    assert events.content_digest(body) == events.content_digest(other)
 
 
 @pytest.mark.parametrize(
@@ -784,10 +845,12 @@ def test_without_id_or_status_the_payload_is_the_key_and_what_stands_around_it_i
         assert events.content_digest(body) == digest.digest()
 
 
-def test_two_contents_under_one_key_are_told_apart() -> None:
-    other = wrap(payload_of("funding.complete", amount="1500.26"))
-    assert events.event_key({}, other) == events.event_key({}, FUNDING)
-    assert events.content_digest(other) != events.content_digest(FUNDING)
+def test_a_payload_too_deep_for_any_message_is_refused_and_keyed_all_the_same() -> None:
+    body = b'{"payload":{"fid":' + b"[" * 900 + b"]" * 900 + b"}}"
+    with pytest.raises(InvalidSignature):
+        verify(body, SEAL)
+    assert events.event_key({}, body).startswith("sha256:")
+    assert len(events.content_digest(body)) == 32
 
 
 @settings(max_examples=200, deadline=None)
@@ -812,12 +875,6 @@ def settle(*said: PaymentEvent) -> tuple[str, int]:
     return standing.state, standing.received
 
 
-def snapshot(name: str, at: datetime = NOW, **fields: Any) -> PaymentEvent:
-    said = events.read_snapshot(json.dumps(payload_of(name, **fields)).encode(), at)
-    assert isinstance(said, list)
-    return said[0]
-
-
 def test_equal_times_are_ordered_by_the_kind() -> None:
     pending, processing = (read_one("withdrawal.complete", status=s) for s in ("pending", "processing"))
     complete = read_one("withdrawal.complete")
@@ -828,23 +885,23 @@ def test_equal_times_are_ordered_by_the_kind() -> None:
 
 def test_a_payout_that_came_back_stays_returned_whatever_the_withdrawal_goes_on_to_say() -> None:
     returned = read_one("funding.complete.return")
-    later = snapshot("withdrawal.complete", NOW + timedelta(days=2))
+    later = read_one("withdrawal.complete", NOW + timedelta(days=2))
     assert settle(read_one("withdrawal.complete"), returned, later) == ("returned", 20_050)
     assert settle(read_one("withdrawal.failed"), returned) == ("returned", 20_050)
-    assert settle(snapshot("withdrawal.failed", NOW + timedelta(days=2)), returned) == ("returned", 20_050)
+    assert settle(read_one("withdrawal.failed", NOW + timedelta(days=2)), returned) == ("returned", 20_050)
 
 
 def test_a_one_time_payment_that_was_looked_at_before_it_was_paid_is_completed() -> None:
-    made = snapshot("spei_payment.pending", NOW, created_at=DROP, updated_at=DROP)
-    seen = snapshot("spei_payment.pending", NOW)
+    made = read_one("spei_payment.pending", NOW, created_at=DROP, updated_at=DROP)
+    seen = read_one("spei_payment.pending", NOW)
     assert (made.occurred_at, seen.occurred_at) == (None, SENT)
     assert settle(made, seen, read_one("spei_payment.completed")) == ("completed", 150_025)
 
 
 def test_a_payment_that_is_seen_complete_without_a_time_stands_at_the_time_of_the_call() -> None:
-    assert snapshot("spei_payment.completed", NOW, updated_at=DROP).occurred_at == NOW
-    assert snapshot("funding.complete", NOW, created_at=DROP).occurred_at == NOW
-    assert snapshot("funding.complete", NOW).occurred_at == CREATED
+    assert read_one("spei_payment.completed", NOW, updated_at=DROP).occurred_at == NOW
+    assert read_one("funding.complete", NOW, created_at=DROP).occurred_at == NOW
+    assert read_one("funding.complete", NOW).occurred_at == CREATED
 
 
 def test_an_expired_payment_that_was_paid_all_the_same_is_completed() -> None:

@@ -16,7 +16,7 @@ from models.states import Direction, EventKind, Method
 from psps.base import Ignored, PaymentEvent
 from psps.bitso import events
 from psps.bitso.answers import read_fault
-from psps.bitso.client import BitsoClient
+from psps.bitso.client import MOST_PAGES, BitsoClient
 from psps.gate import CallLimits, Gate
 from psps.outbound import (
     Answer,
@@ -32,6 +32,8 @@ from psps.outbound import (
     RefundRequest,
     Refused,
 )
+from sandbox.bitso import webhooks
+from sandbox.bitso.flows import FLOWS
 from sandbox.bitso.objects import new_payment
 from sandbox.flows import play_flow
 from sandbox.identity import complete_clabe
@@ -385,13 +387,35 @@ def test_everything_that_a_webhook_names_can_be_fetched(
     assert said.received_minor == (played.payment.amount_minor if money else None)
 
 
-def test_the_deposit_of_a_one_time_payment_is_left_to_that(client: BitsoClient, sandbox_server: SandboxServer) -> None:
-    played = play_flow("spei.paid", sandbox_server.state.names, int(datetime.now(UTC).timestamp()), "bitso")
+@pytest.mark.parametrize("flow", ["spei.paid", "spei.paid_without_clabe_told"])
+def test_the_deposit_of_a_one_time_payment_is_left_to_that(
+    client: BitsoClient, sandbox_server: SandboxServer, flow: str
+) -> None:
+    played = play_flow(flow, sandbox_server.state.names, int(datetime.now(UTC).timestamp()), "bitso")
     sandbox_server.state.remember([played])
     answer = client.fetch(played.payment.ids["fid"])
     assert answer.body is not None
     said = events.read_snapshot(answer.body, answer.as_of)
     assert isinstance(said, Ignored) and said.known
+
+
+@pytest.mark.parametrize("flow", ["spei.paid", "spei.paid_without_clabe_told"])
+def test_a_deposit_waits_while_a_one_time_payment_may_be_going_to_name_it(
+    client: BitsoClient, sandbox_server: SandboxServer, flow: str
+) -> None:
+    names, at = sandbox_server.state.names, int(datetime.now(UTC).timestamp())
+    payment = new_payment(names, "spei", at)
+    sandbox_server.state.add(payment)
+    *arriving, paid = FLOWS[flow].steps[1:]
+    for step in arriving:
+        apply_step(payment, step, at)
+        webhooks.build(payment, step, at, names)
+        with pytest.raises(NotNow) as waits:
+            client.fetch(payment.ids["fid"])
+        assert waits.value.code == "deposit_in_doubt" and not waits.value.is_held_back
+    apply_step(payment, paid, at)
+    answer = client.fetch(payment.ids["fid"])
+    assert isinstance(events.read_snapshot(answer.body or b"", answer.as_of), Ignored)
 
 
 def test_the_deposit_that_brings_a_payout_back_can_be_fetched(
@@ -403,13 +427,15 @@ def test_the_deposit_that_brings_a_payout_back_can_be_fetched(
     assert (said.kind, said.psp_payment_id) == (EventKind.RETURNED, played.payment.id)
 
 
-def test_the_type_of_a_clabe_is_asked_for_once(
-    client: BitsoClient, sandbox_server: SandboxServer, calls: list[int]
+@pytest.mark.parametrize(("instrument", "needed"), [("deposit", 2), ("clabe", 2), ("crypto", 1), ("payout", 1)])
+def test_a_deposit_in_pesos_costs_one_look_at_the_one_time_payments(
+    client: BitsoClient, sandbox_server: SandboxServer, calls: list[int], instrument: str, needed: int
 ) -> None:
-    (payment,) = stock(sandbox_server, "clabe", 1)
-    for _ in range(3):
-        client.fetch(payment.id)
-    assert len(calls) == 4
+    stock(sandbox_server, "spei", 5)
+    (payment,) = stock(sandbox_server, instrument, 1, SINCE + timedelta(minutes=1))
+    payment.amount_minor += 50
+    assert snapshot(client.fetch(payment.id)).psp_payment_id == payment.id
+    assert len(calls) == needed
 
 
 @pytest.mark.parametrize(
@@ -443,9 +469,9 @@ def test_a_window_is_read_page_by_page_as_it_is_asked_for(
     listed = client.list_by_window(SINCE, SINCE + timedelta(hours=1))
     assert calls == []
     first = list(islice(listed, 100))
-    assert (len(first), len(calls)) == (100, 1)
+    assert (len(first), len(calls)) == (100, 2)
     rest = list(islice(listed, 130))
-    assert len(calls) == 3
+    assert len(calls) == 4
     assert [answer.psp_payment_id for answer in first + rest] == [payment.id for payment in made[::-1]]
     assert [snapshot(answer).amount_minor for answer in first + rest] == list(range(10_229, 9_999, -1))
     assert list(listed) == []
@@ -457,7 +483,13 @@ def test_deposits_payouts_and_one_time_payments_are_all_listed_and_one_deposit_i
     names, at = sandbox_server.state.names, int(SINCE.timestamp()) + 3_600
     played = {
         name: play_flow(name, names, at, "bitso")
-        for name in ("spei.deposit_to_main_clabe", "spei.deposit_to_client_clabe", "spei.payout_returned", "spei.paid")
+        for name in (
+            "spei.deposit_to_main_clabe",
+            "spei.deposit_to_client_clabe",
+            "spei.payout_returned",
+            "spei.paid",
+            "spei.paid_without_clabe_told",
+        )
     }
     sandbox_server.state.remember(played.values())
     listed = [snapshot(answer) for answer in client.list_by_window(SINCE, SINCE + timedelta(hours=2))]
@@ -469,6 +501,7 @@ def test_deposits_payouts_and_one_time_payments_are_all_listed_and_one_deposit_i
             (ids["spei.payout_returned"], EventKind.RETURNED),
             (ids["spei.payout_returned"], EventKind.COMPLETED),
             (ids["spei.paid"], EventKind.COMPLETED),
+            (ids["spei.paid_without_clabe_told"], EventKind.COMPLETED),
         ]
     )
 
@@ -477,12 +510,46 @@ def test_deposits_payouts_and_one_time_payments_are_all_listed_and_one_deposit_i
 def test_a_window_begins_at_its_start_ends_before_its_end_and_stops_at_what_is_too_old(
     client: BitsoClient, sandbox_server: SandboxServer, calls: list[int], instrument: str
 ) -> None:
-    made = stock(sandbox_server, instrument, 350)
-    start, end = SINCE + timedelta(seconds=340), SINCE + timedelta(seconds=345)
+    made = stock(sandbox_server, instrument, 350, pause=60)
+    start, end = SINCE + timedelta(minutes=340), SINCE + timedelta(minutes=345)
     listed = [answer.psp_payment_id for answer in client.list_by_window(start, end)]
     assert listed == [payment.id for payment in made[340:345][::-1]]
     assert len(calls) == 3
     assert list(client.list_by_window(SINCE, SINCE)) == []
+
+
+def test_a_row_that_stands_out_of_order_ends_no_list() -> None:
+    rows = [row(1), {**row(40), "fid": "late"}, row(2)]
+    listed = [reply(200, {"success": True, "payload": rows}), reply(200, {"success": True, "payload": []})]
+    with serving(NO_ONE_TIME, *listed) as server:
+        client = make_client(server.url)
+        start = datetime(2026, 11, 22, 5, 30, tzinfo=UTC)
+        found = client.list_by_window(start, start + timedelta(hours=1))
+        assert [answer.psp_payment_id for answer in found] == ["f1", "f2"]
+        client.close()
+
+
+def test_a_deposit_in_doubt_is_left_to_a_later_window(client: BitsoClient, sandbox_server: SandboxServer) -> None:
+    (asked_for,) = stock(sandbox_server, "spei", 1)
+    plain, doubtful = stock(sandbox_server, "deposit", 2, SINCE + timedelta(minutes=1))
+    doubtful.amount_minor, plain.amount_minor = asked_for.amount_minor, asked_for.amount_minor + 1
+
+    def list_ids() -> list[str | None]:
+        return [answer.psp_payment_id for answer in client.list_by_window(SINCE, SINCE + timedelta(hours=1))]
+
+    assert list_ids() == [asked_for.id, plain.id]
+    apply_step(asked_for, Step("", "EXPIRED"), asked_for.created)
+    assert list_ids() == [asked_for.id, doubtful.id, plain.id]
+
+
+def test_a_deposit_that_came_while_the_list_was_read_is_left_to_a_later_window() -> None:
+    new = {**row(1), "created_at": "2026-11-22T06:00:00+00:00"}
+    lists = [reply(200, {"success": True, "payload": rows}) for rows in ([new, row(2)], [])]
+    with serving(NO_ONE_TIME, *lists) as server:
+        client = make_client(server.url, clock=lambda: datetime(2026, 11, 22, 6, tzinfo=UTC))
+        found = client.list_by_window(SINCE, SINCE + timedelta(days=1))
+        assert [answer.psp_payment_id for answer in found] == ["f2"]
+        client.close()
 
 
 def test_one_time_payments_of_several_pages_are_each_listed_once(
@@ -598,33 +665,111 @@ def row(number: int) -> dict[str, Any]:
     return {"fid": f"f{number}", "status": "complete", "created_at": at, "asset": "mxn", "amount": "1.00"}
 
 
-FUNDING = {**row(1), "network": "spei", "details": {"receive_clabe": "710969000000351083"}}
+def one_time(payment_id: str, status: str, amount: str = "1.00", **fields: Any) -> dict[str, Any]:
+    made = "2026-11-22T05:00:00"
+    return {"payment_id": payment_id, "status": status, "amount": amount, "created_at": made, **fields}
+
+
+def page(*rows: dict[str, Any], pages: int = 1) -> Piece:
+    return reply(200, {"success": True, "payload": {"total_pages": str(pages), "response": list(rows)}})
+
+
+NO_ONE_TIME = page()
+OWN_CLABE, OTHER_CLABE = "710969000000351083", "710969000032685688"
+FUNDING = {**row(1), "network": "spei", "details": {}}
+NAMES_CLABE = {**FUNDING, "details": {"receive_clabe": OWN_CLABE}}
+PLAIN_FOR_ALL = [
+    page(),
+    fail("0202", "API key is not authorized", 403),
+    page(one_time("p", "COMPLETED", details={"fid": "f2"})),
+    page(one_time("p", "EXPIRED", clabe=OWN_CLABE)),
+    page(one_time("p", "PENDING", "1.01", clabe=OWN_CLABE)),
+    page(one_time("p", "newly_invented", clabe=OWN_CLABE)),
+    page(one_time("p", "PENDING", created_at="2026-11-23T05:00:00")),
+]
+
+
+def fetch_funding(funding: dict[str, Any], *pieces: Piece) -> Answer:
+    with serving(reply(200, {"success": True, "payload": [funding]}), *pieces) as server:
+        client = make_client(server.url)
+        try:
+            return client.fetch("f1")
+        finally:
+            client.close()
+
+
+@pytest.mark.parametrize("piece", PLAIN_FOR_ALL)
+@pytest.mark.parametrize("funding", [FUNDING, NAMES_CLABE], ids=["without CLABE", "with CLABE"])
+def test_a_deposit_that_no_one_time_payment_names_is_a_payment_of_its_own(
+    piece: Piece, funding: dict[str, Any]
+) -> None:
+    said = snapshot(fetch_funding(funding, piece))
+    assert (said.kind, said.received_minor, said.clabe) == (
+        EventKind.COMPLETED,
+        100,
+        funding["details"].get("receive_clabe"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("clabe", "rows", "waits"),
+    [
+        (None, [one_time("p", "PENDING", clabe=OTHER_CLABE)], True),
+        (None, [one_time("p", "PENDING", "1")], True),
+        (None, [one_time("p", "COMPLETED")], True),  # which deposit it is of is not told
+        ("7109690********083", [one_time("p", "PENDING", clabe=OTHER_CLABE)], True),
+        (OWN_CLABE, [one_time("p", "PENDING", clabe=OWN_CLABE)], True),
+        (OWN_CLABE, [one_time("p", "PENDING", clabe=OTHER_CLABE)], False),
+        (OWN_CLABE, [one_time("p", "PENDING")], False),
+        (None, [one_time("p", "PENDING", "lots")], False),
+    ],
+)
+def test_what_one_time_payments_a_deposit_waits_for(clabe: str | None, rows: list[dict[str, Any]], waits: bool) -> None:
+    funding = {**FUNDING, "details": {"receive_clabe": clabe}}
+    if not waits:
+        assert snapshot(fetch_funding(funding, page(*rows))).psp_payment_id == "f1"
+        return
+    with pytest.raises(NotNow):
+        fetch_funding(funding, page(*rows))
+
+
+@pytest.mark.parametrize(
+    "funding", [FUNDING, NAMES_CLABE, {**FUNDING, "status": "pending"}, {**FUNDING, "network": "bt"}]
+)
+def test_the_one_time_payment_that_names_a_deposit_is_found_on_any_page(funding: dict[str, Any]) -> None:
+    paid = one_time("p2", "COMPLETED", details={"fid": "f1"})
+    answer = fetch_funding(funding, page(one_time("p1", "PENDING"), pages=2), page(paid, pages=2))
+    assert json.loads(answer.body or b"")["of_payment"] == "p2"
+    assert isinstance(events.read_snapshot(answer.body or b"", answer.as_of), Ignored)
 
 
 @pytest.mark.parametrize(
     "piece",
     [
+        reply(500),
         reply(404, b"{}"),
-        fail("0202", "API key is not authorized", 403),
-        reply(200, {"success": True, "payload": {"clabe": "7", "type": "MAIN"}}),
-        reply(200, {"success": True, "payload": {"clabe": "7"}}),
+        fail("0300", "not found", 404),
+        fail("0201", "Check your credentials", 401),
+        hang_up,
+        reply(200, {"success": True, "payload": {}}),
+        reply(200, {"success": True, "payload": []}),
+        reply(200, b""),
     ],
 )
-def test_a_clabe_that_bitso_tells_nothing_about_is_of_no_one_time_payment(piece: Piece) -> None:
-    with serving(reply(200, {"success": True, "payload": [FUNDING]}), piece) as server:
-        client = make_client(server.url)
-        said = snapshot(client.fetch("f1"))
-        assert (said.kind, said.clabe) == (EventKind.COMPLETED, "710969000000351083")
-        client.close()
+def test_while_the_one_time_payments_cannot_be_asked_for_the_deposit_waits(piece: Piece) -> None:
+    with pytest.raises((NotNow, Refused)) as waits:
+        fetch_funding(FUNDING, piece)
+    assert not isinstance(waits.value, NotThere)
+    assert isinstance(waits.value, NotNow) or waits.value.status == 401
 
 
-@pytest.mark.parametrize("piece", [reply(500), fail("0201", "Check your credentials", 401), hang_up])
-def test_while_the_type_of_a_clabe_cannot_be_asked_the_deposit_waits(piece: Piece) -> None:
-    with serving(reply(200, {"success": True, "payload": [FUNDING]}), piece) as server:
+def test_no_deposit_is_looked_for_among_more_one_time_payments_than_a_worker_has_time_for() -> None:
+    pages = [page(one_time(f"p{number}", "EXPIRED"), pages=99) for number in range(25)]
+    with serving(reply(200, {"success": True, "payload": [FUNDING]}), *pages) as server:
         client = make_client(server.url)
-        with pytest.raises((NotNow, Refused)) as waits:
+        with pytest.raises(Refused) as refused:
             client.fetch("f1")
-        assert isinstance(waits.value, NotNow) or waits.value.status == 401
+        assert (refused.value.code, len(server.requests)) == ("too_many_pages", 1 + MOST_PAGES)
         client.close()
 
 
@@ -640,17 +785,12 @@ def test_a_lock_for_too_many_calls_is_not_made_longer() -> None:
 @pytest.mark.parametrize(
     "pieces",
     [
-        [reply(200, {"success": True, "payload": [row(1)]})],  # the same page for ever
-        [reply(200, {"success": True, "payload": [{**row(1), "created_at": None}]})],
-        [reply(200, {"success": True, "payload": [{**row(1), "fid": None}]})],
-        [reply(200, {"success": True, "payload": {}})],
-        [reply(200, {"success": True, "payload": []})] * 2 + [reply(200, {"success": True, "payload": []})],
-        [reply(200, {"success": True, "payload": []})] * 2
-        + [
-            reply(
-                200, {"success": True, "payload": {"response": [{"payment_id": "p", "status": "x", "amount": "1.00"}]}}
-            )
-        ],
+        [NO_ONE_TIME, reply(200, {"success": True, "payload": [row(1)]})],  # the same page for ever
+        [NO_ONE_TIME, reply(200, {"success": True, "payload": [{**row(1), "created_at": None}]})],
+        [NO_ONE_TIME, reply(200, {"success": True, "payload": [{**row(1), "fid": None}]})],
+        [NO_ONE_TIME, reply(200, {"success": True, "payload": {}})],
+        [reply(200, {"success": True, "payload": []})],
+        [page(one_time("p", "x"), pages=9)],
     ],
 )
 def test_a_list_that_leads_nowhere_ends_in_an_error(pieces: list[Piece]) -> None:
@@ -663,12 +803,11 @@ def test_a_list_that_leads_nowhere_ends_in_an_error(pieces: list[Piece]) -> None
 
 
 def test_a_page_without_a_number_of_pages_is_followed_until_one_is_empty() -> None:
-    empty = reply(200, {"success": True, "payload": []})
     pages = [
         reply(200, {"success": True, "payload": {"response": [{"payment_id": p, "status": "PENDING"} for p in ids]}})
         for ids in (["a", "b"], ["c"], [])
     ]
-    with serving(empty, empty, *pages) as server:
+    with serving(*pages, reply(200, {"success": True, "payload": []})) as server:
         client = make_client(server.url)
         listed = [answer.psp_payment_id for answer in client.list_by_window(SINCE, SINCE + timedelta(days=1))]
         assert listed == ["payment:a", "payment:b", "payment:c"]

@@ -269,6 +269,32 @@ def test_only_recent_orders_are_looked_through_page_by_page(client, counting, sa
     assert counting.calls == 4
 
 
+@pytest.mark.parametrize(("made_after", "calls"), [(5, 1), (1_200, 2), (20_000, 4)])
+def test_after_an_outage_an_order_is_looked_for_from_its_first_send_on(
+    client, counting, sandbox_server: SandboxServer, made_after: int, calls: int
+) -> None:
+    since = datetime.now(UTC) - timedelta(days=1)
+    stock(sandbox_server, 1, since + timedelta(seconds=30))
+    made = new_payment(sandbox_server.state.names, "oxxo", int(since.timestamp()) + made_after, 150_050, REFERENCE)
+    sandbox_server.state.add(made)
+    stock(sandbox_server, 320, since + timedelta(hours=6), pause=60)
+    found = client.find_created(request(), since)
+    assert (found.psp_payment_id, counting.calls) == (made.id, calls)
+
+
+def test_the_windows_of_a_look_up_share_no_second_and_leave_none_out(against) -> None:
+    since = datetime.now(UTC) - timedelta(days=1)
+    found, requests = against(lambda client: client.find_created(request(), since), reply(200, {"data": []}))
+    first = int(since.timestamp()) - 60
+    asked = [head.split(b" ", 2)[1].decode() for head in requests]
+    assert found is None
+    assert asked == [
+        f"/orders?created_at.gte={first}&created_at.lte={first + 599}&limit=250",
+        f"/orders?created_at.gte={first + 600}&created_at.lte={first + 4199}&limit=250",
+        f"/orders?created_at.gte={first + 4200}&limit=250",
+    ]
+
+
 def test_a_change_whose_answer_is_lost_is_sent_once(against) -> None:
     def do(client: ConektaClient) -> None:
         with pytest.raises(OutcomeUnknown):
@@ -505,6 +531,17 @@ def test_what_an_error_means(against, status: int, error, kind: type[Exception],
         assert getattr(caught.value, "answer", None) is None
 
     against(do, reply(status, error))
+
+
+def test_a_declined_card_whose_order_has_a_number_that_is_too_large_is_refused_all_the_same(against) -> None:
+    def do(client: ConektaClient) -> None:
+        with pytest.raises(Refused) as caught:
+            client.create(request())
+        made = caught.value.answer
+        assert (caught.value.code, made.psp_payment_id, made.body) == ("declined", "ord_1", None)
+
+    order = {"object": "order", "id": "ord_1", "n": 2**70}
+    against(do, reply(402, {"details": [{"code": "declined"}], "data": order}))
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from psps.base import CryptoLeg, Hint, Ignored, InvalidSignature, PaymentEvent, 
 from psps.credentials import LABELS
 from psps.gate import Gate
 from psps.identity import is_storable_key
-from psps.outbound import Answer, NotOffered, NotThere
+from psps.outbound import Answer, NotNow, NotOffered, NotThere
 from psps.registry import PSPS
 from sandbox.flows import SIMULATORS
 from sandbox.keys import ENVIRONMENTS, MAKERS, Keys, ensure_keys
@@ -43,7 +43,7 @@ TELLS_MONEY = frozenset({EventKind.COMPLETED, EventKind.REFUNDED, EventKind.DISP
 every_psp = pytest.mark.parametrize("psp", PSPS)
 every_flow = pytest.mark.parametrize(("psp", "flow"), all_flows())
 # Mercado Pago signs the address, Openpay and STP send a password: whoever can send may write any body.
-BODY_IS_SIGNED = [name for name, psp in PSPS.items() if not psp.is_hint and psp.credential != "basic"]
+BODY_IS_SIGNED = [name for name, psp in PSPS.items() if not psp.signs_query and psp.credential != "basic"]
 BODY_IS_NOT_SIGNED = [name for name in PSPS if name not in BODY_IS_SIGNED]
 TIME_IS_SIGNED = [name for name, psp in PSPS.items() if psp.tolerates_time]
 TIME_IS_NOT_SIGNED = [name for name in PSPS if name not in TIME_IS_SIGNED]
@@ -601,7 +601,7 @@ def hear(told: Told, keys: Keys, ask: Ask, waiting: list[Hint]) -> list[PaymentE
     for hint in list(waiting):
         try:
             answer = ask(hint, told.payment)
-        except NotThere:
+        except (NotThere, NotNow):
             continue
         waiting.remove(hint)
         fetched = PSPS[told.payment.psp].events.read_snapshot(answer.body or b"", at(told.at))

@@ -204,7 +204,7 @@ def test_time(age: int, tolerance: dict[str, int | None], accepted: bool) -> Non
     if accepted:
         assert verify(write_headers(date=date), **tolerance)
     else:
-        assert "date is too" in refuse(write_headers(date=date), **tolerance)
+        assert "timestamp is too" in refuse(write_headers(date=date), **tolerance)
 
 
 def test_time_is_checked_after_the_mac_and_no_message_tells_a_secret() -> None:

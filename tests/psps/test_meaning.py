@@ -460,10 +460,10 @@ def test_stp_other_payment_types_are_deposits(payment_type: object) -> None:
     assert (event.kind, event.clabe) == (EventKind.COMPLETED, "646180110400000007")
 
 
-@pytest.mark.parametrize("monto", [1500.25, "1500.25", "1500.250"])
+@pytest.mark.parametrize("monto", [1500.25, "1500.25", "1500.250", "1500.251"])
 def test_stp_monto_is_a_number_or_a_text(monto: object) -> None:
     body = changed(sample("stp", "sendAbono"), "monto", to=monto)
-    if monto == "1500.250":
+    if monto == "1500.251":
         with pytest.raises(Unparseable):
             only("stp", body)
     else:

@@ -647,7 +647,15 @@ def test_a_conflict_about_a_cancellation_is_settled_by_the_payment(
 def test_every_shape_of_error_is_read(body: bytes, code: str, message: str) -> None:
     fault = read_fault(400, body)
     assert (fault.code, fault.message, fault.kind) == (code, message, None)
-    assert read_fault(423, body).kind is OutcomeUnknown
+    assert read_fault(424, body).kind is OutcomeUnknown
+
+
+@pytest.mark.parametrize("status", [["rejected"], {"rejected": True}, None, 7])
+def test_a_refund_of_an_odd_status_is_told_by_its_id(
+    confused: MercadoPagoClient, pretender: Pretender, status: object
+) -> None:
+    pretender.answer = change_fails(201, json.dumps({"id": 7, "amount": 1, "status": status}).encode())
+    assert confused.refund(refund_of("1325476890", 100)).psp_ref == "7"
 
 
 def test_no_secret_shows(sandbox_server: SandboxServer, client: MercadoPagoClient) -> None:

@@ -362,7 +362,22 @@ def test_a_cancelled_voucher_past_its_deadline_has_expired(late: int, kind: Even
     as_of = DUE + timedelta(seconds=late)
     for name in ("charge.cancelled.store", "transaction.expired.store"):
         assert read(charge(name), as_of)[0].kind is kind
-    assert read(charge("charge.cancelled.store", due_date=None), as_of)[0].kind is EventKind.CANCELED
+
+
+@pytest.mark.parametrize(
+    ("method", "kind"),
+    [
+        ("store", EventKind.EXPIRED),
+        ("bank_account", EventKind.EXPIRED),
+        ("card", EventKind.CANCELED),
+        ("x", EventKind.CANCELED),
+    ],
+)
+@pytest.mark.parametrize("due", [None, "", "soon"])
+def test_what_is_cancelled_without_a_deadline_may_have_expired_where_a_payer_may_come_late(
+    method: str, kind: EventKind, due: object
+) -> None:
+    assert read(charge("charge.cancelled.store", due_date=due, method=method))[0].kind is kind
 
 
 @pytest.mark.parametrize(

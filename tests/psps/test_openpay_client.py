@@ -363,6 +363,21 @@ def test_a_refund_without_its_description_is_found_by_the_sum(client: OpenpayCli
     assert client.find_refund(replace(lost, refunded_before_minor=20_001), since) is None
 
 
+def test_a_refund_without_its_description_and_without_what_was_refunded_before_stays_an_open_question(
+    client: OpenpayClient, sandbox_server
+) -> None:
+    payment, since = paid_card(sandbox_server), datetime.now(UTC)
+    asked_for = replace(refund_of(payment), refunded_before_minor=None)
+    with pytest.raises(OutcomeUnknown, match="no_refund_baseline"):
+        client.find_refund(asked_for, since)
+    made = client.refund(asked_for)
+    found = client.find_refund(asked_for, since)
+    assert found is not None and found.psp_ref == made.psp_ref
+    payment.raw["refunds"][0]["description"] = "devolucion"
+    with pytest.raises(OutcomeUnknown, match="no_refund_baseline"):
+        client.find_refund(asked_for, since)
+
+
 @pytest.mark.parametrize("instrument", ["oxxo", "spei"])
 def test_cash_and_spei_are_not_refunded_here(client: OpenpayClient, sandbox_server, instrument: str) -> None:
     payment = add_payment(sandbox_server, instrument)
@@ -451,6 +466,8 @@ REFUND = RefundRequest("tr1", reference(), "key", 100, "MXN", refunded_before_mi
         (502, b"<html>", OutcomeUnknown, "http_502"),
         (429, {}, NotNow, "http_429"),
         (409, {"error_code": 1006, "description": "used"}, OutcomeUnknown, "1006"),
+        (423, {"error_code": 1008, "description": "deactivated"}, Refused, "1008"),
+        (423, {}, OutcomeUnknown, "http_423"),
         (422, {"error_code": 1003, "description": "wrong"}, Refused, "1003"),
         (403, {"error_code": 1010, "description": "public key"}, Refused, "1010"),
         (412, {"error_code": 4001, "description": "no balance"}, Refused, "4001"),

@@ -103,6 +103,9 @@ def test_minor_units_refuses(value: object) -> None:
         ("1500.25", 150_025),
         ("0.07", 7),
         ("92233720368547758.07", 2**63 - 1),
+        ("1500.25000000", 150_025),
+        (Decimal("1500.250"), 150_025),
+        ("0.000", 0),
     ],
 )
 def test_pesos(value: object, minor: int) -> None:
@@ -112,7 +115,7 @@ def test_pesos(value: object, minor: int) -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        True, None, "", " ", "1500.255", Decimal("1500.255"), Decimal("1500.250"), "-1", -1, Decimal("-0.01"), "1e3",
+        True, None, "", " ", "1500.255", Decimal("1500.255"), "1500.2500001", "-1", -1, Decimal("-0.01"), "1e3",
         Decimal("1E+3"), "1_000", "1,000.00", ARABIC, FULL_WIDTH, "+1", ".5", "1.", "NaN", Decimal("NaN"), Decimal("Infinity"),
         " 1", "1 ", "1\n", 1.5, "92233720368547758.08", 2**63, 10**50, "9" * 5000, [], "0x10",
     ],
@@ -128,6 +131,7 @@ def test_other_exponents_and_scales() -> None:
     assert split_decimal("75.000000", "a") == (75_000_000, 6)
     with pytest.raises(Unparseable):
         decimal_to_minor("76.5", 0, "a")
+    assert decimal_to_minor("76.00", 0, "a") == 76
 
 
 def test_times() -> None:

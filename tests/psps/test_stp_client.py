@@ -23,6 +23,8 @@ from psps.outbound import (
     RefundRequest,
     Refused,
 )
+from psps.stp import events as stp_events
+from psps.stp.banks import name_institution
 from psps.stp.client import REGISTER, StpClient
 from psps.stp.events import read_snapshot
 from sandbox.flows import play_flow
@@ -319,6 +321,9 @@ def result(number: object, said: object = None) -> Piece:
         (result(0, "No se recibio respuesta del servicio"), OutcomeUnknown, "registra_0"),
         (result(0, "Error interno"), OutcomeUnknown, "registra_0"),
         (result(0), OutcomeUnknown, "registra_0"),
+        (result(0, "No se recibió confirmación del servicio"), OutcomeUnknown, "registra_0"),
+        (result(0, "Sin confirmar por el SPEI"), OutcomeUnknown, "registra_0"),
+        (result(0, "La firma no es valida"), Refused, "registra_0"),
         (result(0, "Error validando la firma"), Refused, "registra_0"),
         (result(0, "El campo monto es obligatorio"), Refused, "registra_0"),
         (result(0, "Firma invalida No entity found for query"), Refused, "registra_0"),
@@ -326,7 +331,12 @@ def result(number: object, said: object = None) -> Piece:
         (result(-9, "La Institucion 40012 no es valida"), Refused, "registra_-9"),
         (result(-22, ["odd"]), Refused, "registra_-22"),
         (result(-24, "Cuenta {012180004643051249} - {MISMA_CUENTA}"), Refused, "registra_-24"),
+        (result(-11, "Tipo de cuenta invalida"), Refused, "registra_-11"),
+        (result(-20, "Monto invalido"), Refused, "registra_-20"),
+        (result(-34, "Clave de rastreo invalida"), Refused, "registra_-34"),
         (result(-200, "Se rechaza por PLD"), Refused, "registra_-200"),
+        (result(-2, "Error validando la firma"), OutcomeUnknown, "registra_-2"),
+        (result(-99, "Error interno"), OutcomeUnknown, "registra_-99"),
         (result(None), OutcomeUnknown, "unexpected_answer"),
         (result(True), OutcomeUnknown, "unexpected_answer"),
         (result(1.5), OutcomeUnknown, "unexpected_answer"),
@@ -542,6 +552,26 @@ def test_a_deposit_of_another_bank_under_the_same_key_is_not_the_one(ask, bank: 
         with pytest.raises(NotThere, match="this bank"):
             client.fetch("40012:MBAN1:20261119")
     assert days_asked(server) == ["20261119"]
+
+
+@pytest.mark.parametrize("bank", [40012, "40012", "012", "12", 12, " 40012 "])
+def test_a_deposit_has_one_id_whichever_way_its_bank_is_told(ask, bank: object) -> None:
+    told = {"institucionOrdenante": bank, "claveRastreo": "MBAN1", "fechaOperacion": "20261119"}
+    message = {"monto": 1, "cuentaBeneficiario": "646180110400000007", **told}
+    assert stp_events.event_key({}, json.dumps(message).encode()) == "deposit:40012:MBAN1:20261119"
+    [event] = snapshot("R", estado="LQ", institucionContraparte=bank)
+    assert event.psp_payment_id == "40012:MBAN01002611210000000001:20261123"
+    row = {"idEF": 1, "claveRastreo": "MBAN1", "institucionContraparte": bank, "fechaOperacion": "20261119"}
+    client, _ = ask(reply(200, {"estado": 0, "respuesta": row}))
+    for known_as in ("40012", "12", "012"):
+        assert client.fetch(f"{known_as}:MBAN1:20261119").psp_payment_id == "40012:MBAN1:20261119"
+
+
+@pytest.mark.parametrize(
+    ("told", "known"), [(1, 2001), (2001, 2001), (642, 90642), (646, 90646), (90646, 90646), (999, 999), (37166, 37166)]
+)
+def test_a_bank_has_one_code_and_an_unknown_one_stays_as_it_is(told: int, known: int) -> None:
+    assert name_institution(told) == known
 
 
 def test_a_deposit_of_the_current_date_is_asked_for_without_a_date(ask) -> None:

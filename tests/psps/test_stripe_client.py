@@ -353,6 +353,28 @@ def test_a_payment_that_nobody_made_is_not_found_and_only_recent_ones_are_looked
     assert counting.calls == 1
 
 
+@pytest.mark.parametrize(("made_after", "calls"), [(5, 1), (1_200, 2), (20_000, 4)])
+def test_after_an_outage_a_payment_is_looked_for_from_its_first_send_on(
+    client, counting, sandbox_server: SandboxServer, made_after: int, calls: int
+) -> None:
+    since = datetime.now(UTC) - timedelta(days=1)
+    stock(sandbox_server, 1, since + timedelta(seconds=30))
+    made = new_payment(sandbox_server.state.names, "oxxo", int(since.timestamp()) + made_after, 150_050, REFERENCE)
+    sandbox_server.state.add(made)
+    stock(sandbox_server, 150, since + timedelta(hours=6), pause=60)
+    found = client.find_created(request(), since)
+    assert (found.psp_payment_id, counting.calls) == (made.id, calls)
+
+
+def test_none_is_said_only_when_every_window_has_been_seen_to_its_end(client, counting, sandbox_server) -> None:
+    since = datetime.now(UTC) - timedelta(days=1)
+    stock(sandbox_server, 101, since)
+    stock(sandbox_server, 101, since + timedelta(minutes=20))
+    stock(sandbox_server, 101, since + timedelta(hours=3))
+    assert client.find_created(request(), since) is None
+    assert counting.calls == 6
+
+
 def test_a_clock_that_runs_half_a_minute_ahead_of_stripes_finds_the_payment_all_the_same(client) -> None:
     client.create(request())
     assert client.find_created(request(), datetime.now(UTC) + timedelta(seconds=30)) is not None
@@ -532,6 +554,7 @@ def test_an_answer_without_what_it_should_have_is_no_answer(against, call, body:
         (403, {}, Refused, "http_403"),
         (409, {"code": "idempotency_key_in_use"}, OutcomeUnknown, "idempotency_key_in_use"),
         (409, {"code": "whatever"}, OutcomeUnknown, "whatever"),
+        (423, {"code": "whatever"}, OutcomeUnknown, "whatever"),
         (429, {"code": "lock_timeout"}, NotNow, "lock_timeout"),
         (400, {"code": "lock_timeout"}, NotNow, "lock_timeout"),
         (429, {"code": "rate_limit"}, NotNow, "rate_limit"),
@@ -555,6 +578,28 @@ def test_an_error_that_cannot_be_read_is_judged_by_its_status(against, body: byt
             client.create(request())
 
     against(do, reply(503, body))
+
+
+def test_a_declined_card_whose_payment_has_a_number_that_is_too_large_is_refused_all_the_same(against) -> None:
+    def do(client: StripeClient) -> None:
+        with pytest.raises(Refused) as caught:
+            client.create(request())
+        assert (caught.value.code, caught.value.answer.psp_payment_id, caught.value.answer.body) == (
+            "do_not_honor",
+            "pi_1",
+            None,
+        )
+
+    error = {"code": "card_declined", "decline_code": "do_not_honor", "payment_intent": {"id": "pi_1", "n": 2**70}}
+    against(do, reply(402, {"error": error}))
+
+
+@pytest.mark.parametrize("status", [["failed"], {"failed": True}, None, 7])
+def test_a_refund_of_an_odd_status_is_told_by_its_id(against, status: object) -> None:
+    answer, _ = against(
+        lambda client: client.refund(refund_of("pi_1", 1)), reply(200, {"id": "re_1", "status": status})
+    )
+    assert answer.psp_ref == "re_1"
 
 
 def test_stripes_word_on_repeating_goes_before_the_status(against) -> None:
