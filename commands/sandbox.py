@@ -123,7 +123,10 @@ def flood(
     target = target or find_address(data_dir, "ACUSE_RECEIVER_URL", "give --target and --keys")
     keys = _load_keys(keys_file or data_dir / "sandbox" / FILE_NAME)
     now = int(time.time())
-    played = play_mixture(count, _choose_psps(psps), Identity(seed, now), now)
+    try:
+        played = play_mixture(count, _choose_psps(psps), Identity(seed, now), now)
+    except ValueError as error:
+        raise click.ClickException(f"{error}; give another --count") from error
     if is_of_stack:
         tell_sandbox(data_dir, played)
     with AckLog(ack_log_file) if ack_log_file else nullcontext() as ack_log, _progress(as_json) as on_start:

@@ -64,7 +64,7 @@ def event_of(body: bytes) -> str:
     told = json.loads(body)
     if isinstance(told.get("data"), str):  # a JWT, which is signed anew for each delivery
         told = json.loads(base64.urlsafe_b64decode(told["data"].split(".")[1] + "==")) | {"iat": None}
-    return str(told.get("id") if "type" in told else sorted((name, str(told[name])) for name in told))
+    return str(told["id"] if "type" in told and "id" in told else sorted((name, str(told[name])) for name in told))
 
 
 @contextmanager

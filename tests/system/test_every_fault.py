@@ -29,7 +29,7 @@ from psps.registry import PSPS
 from tests.system.stack import RunningStack, run_stack, wait_until
 from workers.answers import write_wish
 
-PAYMENTS = int(os.environ.get("STORM", "300"))
+PAYMENTS = 300
 SEED = 20_261_124
 RATES = {
     "error_500": 0.01,
