@@ -85,7 +85,10 @@ def _add_buttons(control: Blueprint, state: SandboxState) -> None:
         if unknown := set(psps) - set(SIMULATORS):
             raise UnknownFlow(f"the sandbox has no PSP {', '.join(sorted(unknown))}")
         with state.lock:
-            played = play_mixture(int(asked.get("count", 100)), psps, state.names, int(time.time()))
+            try:
+                played = play_mixture(int(asked.get("count", 100)), psps, state.names, int(time.time()))
+            except ValueError as error:
+                return answer({"error": str(error)}, 400)
             state.remember(played)
         return _run(state, played, asked)
 
