@@ -3,7 +3,7 @@
 from alembic import context
 
 import models.tables
-import models.tables_beside  # noqa: F401
+import models.tables_calls  # noqa: F401
 from models.table_base import Table
 
 connection = context.config.attributes["connection"]

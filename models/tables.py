@@ -1,11 +1,10 @@
-"""Every table of Acuse, each constraint named. Times are timestamptz, money is bigint minor units, raw bytes are bytea."""
+"""The tables, each constraint named (calls: models.tables_calls). Times are timestamptz, money bigint minor units."""
 
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
-    Boolean,
     CheckConstraint,
     ForeignKey,
     Identity,
@@ -21,6 +20,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from models.states import Direction, InboxStatus, Method, Origin, Outcome, PaymentState, Source
 from models.table_base import Table, one_of
+
+IS_LEASED_HINT = text("status = 'hint' and lease_until is not null")
 
 
 class Merchant(Table):
@@ -64,12 +65,7 @@ class InboxEvent(Table):
         CheckConstraint("octet_length(content_digest) = 32", name="digest_size"),
         Index("ix_inbox_events_unfinished", "next_attempt_at", postgresql_where=text("status = 'received'")),
         Index("ix_inbox_events_hints", "psp", "account", "next_attempt_at", postgresql_where=text("status = 'hint'")),
-        Index(
-            "ix_inbox_events_hints_leased",
-            "psp",
-            "account",
-            postgresql_where=text("status = 'hint' and lease_until is not null"),
-        ),
+        Index("ix_inbox_events_hints_leased", "psp", "account", postgresql_where=IS_LEASED_HINT),
         Index("ix_inbox_events_set_aside", "id", postgresql_where=text("status in ('parked', 'conflict')")),
         {"postgresql_with": {"fillfactor": "80", "autovacuum_vacuum_scale_factor": "0.02"}},
     )
@@ -85,7 +81,7 @@ class InboxPayload(Table):
     headers: Mapped[dict[str, Any]]  # a list of [name, value] pairs, in order
     body: Mapped[bytes]
     body_sha256: Mapped[bytes]  # of the body as it arrived, before redaction
-    redacted: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
+    redacted: Mapped[bool] = mapped_column(server_default=text("false"))
 
     __table_args__ = (
         PrimaryKeyConstraint("event_id", "received_at", name="pk_inbox_payloads"),
@@ -210,3 +206,45 @@ class Discrepancy(Table):
         CheckConstraint("(closed_at is null) = (closed_reason is null)", name="closed_with_reason"),
         Index("ix_discrepancies_open", "id", postgresql_where=text("closed_at is null")),
     )
+
+
+class WaitingReference(Table):
+    """A PSP id that would lead a parked event to its payment."""
+
+    __tablename__ = "waiting_references"
+
+    psp: Mapped[str]
+    account: Mapped[str]
+    psp_ref: Mapped[str]
+    event_id: Mapped[int]
+
+    __table_args__ = (PrimaryKeyConstraint("psp", "account", "psp_ref", "event_id", name="pk_waiting_references"),)
+
+
+class DepositAccount(Table):
+    """A CLABE that we gave to someone: deposits to it are known and kept."""
+
+    __tablename__ = "deposit_accounts"
+
+    psp: Mapped[str]
+    account: Mapped[str]
+    clabe: Mapped[str]
+    merchant_id: Mapped[UUID] = mapped_column(ForeignKey("merchants.id", name="fk_deposit_accounts_merchant_id"))
+    created_at: Mapped[datetime]
+
+    __table_args__ = (
+        PrimaryKeyConstraint("psp", "account", "clabe", name="pk_deposit_accounts"),
+        CheckConstraint("clabe ~ '^[0-9]{18}$'", name="clabe"),
+    )
+
+
+class ScheduleWindow(Table):
+    """One row for each window of a periodic job that was done: a second beat finds it taken."""
+
+    __tablename__ = "schedule_windows"
+
+    job: Mapped[str]
+    window_start: Mapped[datetime]
+    done_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    __table_args__ = (PrimaryKeyConstraint("job", "window_start", name="pk_schedule_windows"),)

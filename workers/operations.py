@@ -9,7 +9,7 @@ import structlog
 from models.attempts import ClaimedAttempt
 from models.states import Operation
 from psps.base import Unparseable
-from psps.outbound import Answer, CancelRequest, Client, CreateRequest, NotOffered, PspError, RefundRequest
+from psps.outbound import Answer, CancelRequest, Client, CreateRequest, NotOffered, PspError, RefundRequest, Refused
 from workers.dependencies import WorkerDeps
 
 log = structlog.get_logger(__name__)
@@ -19,14 +19,16 @@ T = TypeVar("T")
 
 def guard(deps: WorkerDeps, call: Callable[[], T], if_broken: type[PspError]) -> T:
     """What the call gives. Whatever a bug raises in it becomes `if_broken`, so that one odd answer ends no worker; so does
-    the end of the task's time, while there is a moment left to write that down.
+    the end of the task's time, while there is a moment left to write that down. What the PSP has no call for is refused.
 
-    Raises PspError and NotOffered.
+    Raises PspError and nothing else.
     """
     try:
         return call()
-    except (PspError, NotOffered):
+    except PspError:
         raise
+    except NotOffered as error:
+        raise Refused("not_offered", str(error)) from error
     except deps.interruption as error:
         raise if_broken("out_of_time") from error
     except Unparseable as error:

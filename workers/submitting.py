@@ -19,7 +19,6 @@ from psps.outbound import (
     Answer,
     Client,
     NotNow,
-    NotOffered,
     OutcomeUnknown,
     PspError,
     Refused,
@@ -76,10 +75,12 @@ class _Submission:
             return self._wait(NotNow("calls_not_configured", "set what the client of this PSP needs", retry_after=300))
         try:
             baseline = guard(self.deps, lambda: self._find_baseline(client), NotNow)
-        except (NotNow, OutcomeUnknown) as error:
-            return self._wait(error if isinstance(error, NotNow) else NotNow(error.code, error.message))
-        except (Refused, NotOffered) as error:
-            return self._refuse(error if isinstance(error, Refused) else Refused("not_offered", str(error)))
+        except NotNow as error:
+            return self._wait(error)
+        except OutcomeUnknown as error:
+            return self._wait(NotNow(error.code, error.message))
+        except Refused as error:
+            return self._refuse(error)
         with self.deps.unit_of_work() as work:
             work.attempts.begin(attempt.id, self.token, self.deps.clock(), baseline)
             work.commit()
@@ -87,8 +88,6 @@ class _Submission:
             answer = guard(self.deps, lambda: SEND[attempt.operation](client, self._keyed(baseline)), OutcomeUnknown)
         except NotNow as error:
             return self._wait(error)
-        except NotOffered as error:
-            return self._refuse(Refused("not_offered", str(error)))
         except Refused as error:
             return self._believe(client, error)
         except OutcomeUnknown as error:
@@ -127,10 +126,7 @@ class _Submission:
 
     def _look_up(self, client: Client, since: datetime) -> Answer | None:
         attempt = self.attempt
-        try:
-            return FIND[attempt.operation](client, self._keyed(attempt.baseline_minor), since)
-        except NotOffered as error:
-            raise Refused("not_offered", str(error)) from error
+        return FIND[attempt.operation](client, self._keyed(attempt.baseline_minor), since)
 
     def _certain_after(self, client: Client) -> timedelta:
         """When a no of the PSP counts: never while a call may still be under way."""

@@ -55,10 +55,7 @@ def read_charge(charge: Fields, as_of: datetime) -> list[PaymentEvent] | Ignored
     # Times carry the offset of central Mexico (-06:00, in summers of old data -05:00). Openpay's own plugin is tested with
     # one that has no offset.
     due = hint_iso_time(charge.get("due_date"), MEXICO_CITY)
-    # That a charge ran out is told by the event's type alone, and nobody believes an event: without a due_date an unpaid
-    # voucher or transfer counts as run out, since a late payment of one that counts as canceled would be refused.
-    is_overdue = as_of > due if due else method in RUN_OUT
-    kind = _find_kind(status, method, refunded, is_overdue)
+    kind = _find_kind(status, method, refunded, _is_overdue(due, method, as_of))
     created_at = iso_time(charge.get("creation_date"), "creation_date", MEXICO_CITY)
     event = PaymentEvent(
         kind=kind,
@@ -78,6 +75,12 @@ def read_charge(charge: Fields, as_of: datetime) -> list[PaymentEvent] | Ignored
         reason=hint_text(charge.get("error_code")),
     )
     return [event]
+
+
+def _is_overdue(due: datetime | None, method: Method, as_of: datetime) -> bool:
+    # That a charge ran out is told by the event's type alone, and nobody believes an event: without a due_date an unpaid
+    # voucher or transfer counts as run out, since a late payment of one that counts as canceled would be refused.
+    return as_of > due if due else method in RUN_OUT
 
 
 def _find_kind(status: str, method: Method, refunded: int, is_overdue: bool) -> EventKind:

@@ -7,10 +7,24 @@ from dataclasses import dataclass
 import pytest
 from werkzeug.serving import make_server
 
+from psps.gate import Breaker, CallLimits, Gate
 from psps.outbound import ClientSettings
 from sandbox.app import create_sandbox
 from sandbox.keys import ENVIRONMENTS, Keys, ensure_keys
 from sandbox.state import SandboxState, new_state
+
+LIMITS = CallLimits(connect=1.0, read=2.0, deadline=3.0, tries=1)
+
+
+class Counting:
+    """A gate that counts calls."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.gate = Gate(limits=LIMITS, breaker=Breaker(threshold=1_000), take_turn=self._count)
+
+    def _count(self) -> None:
+        self.calls += 1
 
 
 @dataclass(frozen=True)
@@ -42,3 +56,8 @@ def sandbox_server(sandbox_keys: Keys) -> Iterator[SandboxServer]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def counting() -> Counting:
+    return Counting()

@@ -12,7 +12,7 @@ from models.states import Direction, EventKind, Method
 from psps.base import Ignored, PaymentEvent, Unparseable
 from psps.conekta.client import ConektaClient
 from psps.conekta.events import read_snapshot
-from psps.gate import Breaker, CallLimits, Gate
+from psps.gate import Gate
 from psps.outbound import (
     CancelRequest,
     ClientSettings,
@@ -28,11 +28,10 @@ from psps.outbound import (
 from psps.writing import write_json
 from sandbox.conekta.objects import new_payment
 from sandbox.payment import SimulatedPayment, Step, apply_step
-from tests.psps.conftest import SandboxServer
+from tests.psps.conftest import LIMITS, Counting, SandboxServer
 from tests.psps.loopback import Piece, hang_up, reply, serving
 
 REFERENCE = "A2B3C4D5E6F7G2H3I4J5K6L7M2N3"
-LIMITS = CallLimits(connect=1.0, read=2.0, deadline=3.0, tries=1)
 PAYER = Payer("José Núñez", "jose@example.com", "+5215555555555")
 START = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
 
@@ -47,22 +46,6 @@ def refund_of(payment_id: str | None, amount: int, before: int | None = 0, **cha
     assert payment_id
     asked = RefundRequest(payment_id, "R" * 28, "refund-1", amount, "MXN", refunded_before_minor=before)
     return replace(asked, **changes)
-
-
-class Counting:
-    """A gate that counts calls."""
-
-    def __init__(self) -> None:
-        self.calls = 0
-        self.gate = Gate(limits=LIMITS, breaker=Breaker(threshold=1_000), take_turn=self._count)
-
-    def _count(self) -> None:
-        self.calls += 1
-
-
-@pytest.fixture
-def counting() -> Counting:
-    return Counting()
 
 
 @pytest.fixture

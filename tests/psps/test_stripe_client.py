@@ -10,7 +10,7 @@ import pytest
 
 from models.states import Direction, EventKind, Method
 from psps.base import Ignored, PaymentEvent, Unparseable
-from psps.gate import Breaker, CallLimits, Gate
+from psps.gate import CallLimits, Gate
 from psps.outbound import (
     CancelRequest,
     ClientSettings,
@@ -28,11 +28,10 @@ from psps.stripe.events import read_snapshot
 from psps.writing import write_json
 from sandbox.payment import SimulatedPayment
 from sandbox.stripe.objects import new_payment
-from tests.psps.conftest import SandboxServer
+from tests.psps.conftest import LIMITS, Counting, SandboxServer
 from tests.psps.loopback import Piece, hang_up, reply, serving
 
 REFERENCE = "A2B3C4D5E6F7G2H3I4J5K6L7M2N3"
-LIMITS = CallLimits(connect=1.0, read=2.0, deadline=3.0, tries=1)
 PAYER = Payer("José Núñez", "jose@example.com", "+5215555555555")
 START = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
 
@@ -46,22 +45,6 @@ def request(method: Method = Method.OXXO, **changes: Any) -> CreateRequest:
 def refund_of(payment_id: str | None, amount: int, **changes: Any) -> RefundRequest:
     assert payment_id
     return replace(RefundRequest(payment_id, "R" * 28, "refund-1", amount, "MXN"), **changes)
-
-
-class Counting:
-    """A gate that counts calls."""
-
-    def __init__(self) -> None:
-        self.calls = 0
-        self.gate = Gate(limits=LIMITS, breaker=Breaker(threshold=1_000), take_turn=self._count)
-
-    def _count(self) -> None:
-        self.calls += 1
-
-
-@pytest.fixture
-def counting() -> Counting:
-    return Counting()
 
 
 @pytest.fixture

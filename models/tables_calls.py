@@ -1,4 +1,4 @@
-"""The tables beside the main ones: calls to PSPs, what waits, what is known, what was done by the clock."""
+"""The tables of calls to PSPs: what is asked of them, whose turn it is, which keys are in use."""
 
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,6 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     SmallInteger,
     UniqueConstraint,
-    func,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -102,45 +101,3 @@ class KeyUse(Table):
     last_event_id: Mapped[int]
 
     __table_args__ = (PrimaryKeyConstraint("psp", "account", "label", name="pk_key_uses"),)
-
-
-class WaitingReference(Table):
-    """A PSP id that would lead a parked event to its payment."""
-
-    __tablename__ = "waiting_references"
-
-    psp: Mapped[str]
-    account: Mapped[str]
-    psp_ref: Mapped[str]
-    event_id: Mapped[int]
-
-    __table_args__ = (PrimaryKeyConstraint("psp", "account", "psp_ref", "event_id", name="pk_waiting_references"),)
-
-
-class DepositAccount(Table):
-    """A CLABE that we gave to someone: deposits to it are known and kept."""
-
-    __tablename__ = "deposit_accounts"
-
-    psp: Mapped[str]
-    account: Mapped[str]
-    clabe: Mapped[str]
-    merchant_id: Mapped[UUID] = mapped_column(ForeignKey("merchants.id", name="fk_deposit_accounts_merchant_id"))
-    created_at: Mapped[datetime]
-
-    __table_args__ = (
-        PrimaryKeyConstraint("psp", "account", "clabe", name="pk_deposit_accounts"),
-        CheckConstraint("clabe ~ '^[0-9]{18}$'", name="clabe"),
-    )
-
-
-class ScheduleWindow(Table):
-    """One row for each window of a periodic job that was done: a second beat finds it taken."""
-
-    __tablename__ = "schedule_windows"
-
-    job: Mapped[str]
-    window_start: Mapped[datetime]
-    done_at: Mapped[datetime] = mapped_column(server_default=func.now())
-
-    __table_args__ = (PrimaryKeyConstraint("job", "window_start", name="pk_schedule_windows"),)
