@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine
 
-from psps.outbound import NotNow, Refused
+from psps.outbound import NotNow, NotOffered, Refused
 from tests.paper import write_delivery
 from tests.workers.test_submitting import PAID, Counter, fail_once
 from workers.calling import serve_account
@@ -122,6 +122,13 @@ def test_a_wrong_key_delays_and_any_other_refusal_parks(counter: Counter) -> Non
     counter.client.before = fail_once(Refused("other_collector", "", 200))
     counter.serve(seconds=5)
     assert statuses(counter)[0][1:] == ("parked", "refused: other_collector")
+
+
+def test_what_cannot_be_fetched_at_this_psp_is_parked(counter: Counter) -> None:
+    counter.client.before = fail_once(NotOffered("look at the operating day instead"))
+    counter.desk.receive(write_delivery(hint="p1"))
+    counter.serve()
+    assert statuses(counter) == [("webhook", "parked", "refused: not_offered")]
 
 
 def test_a_parked_hint_can_be_replayed(counter: Counter) -> None:
