@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 
 from commands.stack_state import write_json
 from embedded import LOOPBACK, RunningEngine, free_port, launch_postgres, launch_redis
+from psps.registry import PSPS
 from sandbox.keys import ENVIRONMENTS, FILE_NAME, Keys, ensure_keys
 from supervisor import Child, Command, launch_command
 
@@ -120,6 +121,8 @@ def sandbox_secrets(caller: Mapping[str, str], keys: Keys, sandbox_address: str)
         prefix = f"ACUSE_{psp.upper()}_"
         asked = {prefix + name: value for name, value in ENVIRONMENTS[psp](own).items()}
         asked[prefix + "API_URL"] = f"{sandbox_address}/{psp}"
+        if "WIDGET_URL" in PSPS[psp].takes and not caller.get(prefix + "API_URL"):
+            asked[prefix + "WIDGET_URL"] = f"{sandbox_address}/{psp}/widget"
         for name, value in asked.items():
             variables[name] = _joined(caller.get(name), value) if name.endswith(LISTS) else caller.get(name) or value
     return variables
