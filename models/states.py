@@ -117,3 +117,12 @@ class Decision(StrEnum):
 
     ACCEPT = "accept"
     RETURN = "return"
+
+
+class DeliveryStatus(StrEnum):
+    """The way of a notification to one endpoint."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"  # given up after its last attempt
+    SKIPPED = "skipped"  # the endpoint was disabled or deleted meanwhile

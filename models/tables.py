@@ -1,4 +1,4 @@
-"""The tables, each constraint named (calls: models.tables_calls). Times are timestamptz, money bigint minor units."""
+"""The tables of events and payments, each constraint named. Times are timestamptz, money bigint minor units."""
 
 from datetime import datetime
 from typing import Any
@@ -22,16 +22,6 @@ from models.states import Direction, InboxStatus, Method, Origin, Outcome, Payme
 from models.table_base import Table, one_of
 
 IS_LEASED_HINT = text("status = 'hint' and lease_until is not null")
-
-
-class Merchant(Table):
-    """Whose money it is."""
-
-    __tablename__ = "merchants"
-
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    name: Mapped[str]
-    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class InboxEvent(Table):
@@ -109,6 +99,8 @@ class Payment(Table):
     livemode: Mapped[bool]
     origin: Mapped[str]
     merchant_reference: Mapped[str | None]
+    description: Mapped[str | None]
+    payer_reference: Mapped[str | None]  # who pays, in the merchant's own words: a customer number
     clabe: Mapped[str | None]
     expires_at: Mapped[datetime | None]
     crypto_asset: Mapped[str | None]
@@ -134,6 +126,8 @@ class Payment(Table):
         CheckConstraint("received_minor >= 0", name="received_minor"),
         CheckConstraint("refunded_minor between 0 and received_minor", name="refunded_minor"),
         CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
+        Index("ix_payments_merchant_id_created_at", "merchant_id", "created_at", "id"),
+        Index("ix_payments_merchant_id_state", "merchant_id", "state", "created_at", "id"),
         {"postgresql_with": {"fillfactor": "80"}},
     )
 
@@ -219,23 +213,6 @@ class WaitingReference(Table):
     event_id: Mapped[int]
 
     __table_args__ = (PrimaryKeyConstraint("psp", "account", "psp_ref", "event_id", name="pk_waiting_references"),)
-
-
-class DepositAccount(Table):
-    """A CLABE that we gave to someone: deposits to it are known and kept."""
-
-    __tablename__ = "deposit_accounts"
-
-    psp: Mapped[str]
-    account: Mapped[str]
-    clabe: Mapped[str]
-    merchant_id: Mapped[UUID] = mapped_column(ForeignKey("merchants.id", name="fk_deposit_accounts_merchant_id"))
-    created_at: Mapped[datetime]
-
-    __table_args__ = (
-        PrimaryKeyConstraint("psp", "account", "clabe", name="pk_deposit_accounts"),
-        CheckConstraint("clabe ~ '^[0-9]{18}$'", name="clabe"),
-    )
 
 
 class ScheduleWindow(Table):
