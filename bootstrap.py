@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
 from config import Config, load_config
+from ingress.api.dependencies import MerchantDeps
 from ingress.app import ApiDeps, ReceiverDeps
 from ingress.doorbell import Doorbell
 from ingress.framing import Limits
@@ -23,6 +24,7 @@ from logs import configure_logging
 from migrations.run import find_head
 from models.engine import Role, open_engine
 from models.inbox import InboxStore
+from models.merchant_work import MerchantWork
 from models.schema import NotReady, check_durability, check_schema
 from models.unit_of_work import UnitOfWork
 from psps.gate import CallLimits
@@ -118,6 +120,24 @@ def build_api(config: Config) -> ApiDeps:
         limits=_limits(config),
         registry=CollectorRegistry(),
         metrics_dir=config.metrics_dir,
+        merchants=build_merchants(config, engine),
+    )
+
+
+def build_merchants(config: Config, engine: Engine) -> MerchantDeps:
+    """The parts of the merchant API."""
+    return MerchantDeps(
+        open_work=partial(MerchantWork, engine),
+        open_front_work=partial(UnitOfWork, engine),
+        accounts=config.accounts,
+        routes=config.routes,
+        ring_account=build_ring_account(config),
+        ring_notify=lambda: None,
+        clock=utc_now,
+        sealer=None,
+        trusted_proxies=config.trusted_proxies,
+        requests_per_minute=config.requests_per_minute,
+        redis_url=config.redis_url,
     )
 
 

@@ -9,6 +9,8 @@ from typing import Literal
 from config_accounts import DEFAULT_ACCOUNT, PspAccount, read_accounts
 from config_checks import REDIS_SCHEMES, find_broker_flaw, find_database_flaw, find_redis_flaw, is_loopback
 from config_reading import ConfigError, Reader
+from models.states import Method
+from psps.registry import PSPS
 
 __all__ = ["DEFAULT_ACCOUNT", "Config", "ConfigError", "PspAccount", "load_config", "process_environment"]
 
@@ -37,6 +39,10 @@ class Config:
     call_seconds: int = 10  # the deadline of one call to a PSP
     sandbox_pace: int = 1  # how much faster than real PSPs simulated ones settle
     query_after_seconds: int = 30  # until the first query about a call whose outcome is unknown
+    requests_per_minute: int = 20  # of the merchant API, unless a key has another number
+    routes: Mapping[Method, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # PSPs by method, the first that can makes it
     log_format: Literal["json", "console"] = "json"
     metrics_dir: Path | None = None
 
@@ -66,6 +72,8 @@ def load_config(environ: Mapping[str, str] | None = None) -> Config:
         call_seconds=read.number("ACUSE_CALL_SECONDS", 10, most=MOST_CALL_SECONDS),
         sandbox_pace=_sandbox_pace(read, accounts),
         query_after_seconds=read.number("ACUSE_QUERY_AFTER_SECONDS", 30),
+        requests_per_minute=read.number("ACUSE_REQUESTS_PER_MINUTE", 20, most=1_000_000),
+        routes=_routes(read),
         log_format=read.choice("ACUSE_LOG_FORMAT", "json", ("json", "console")),  # type: ignore[arg-type]
         metrics_dir=Path(metrics_dir) if metrics_dir else None,
     )
@@ -82,6 +90,17 @@ def _sandbox_pace(read: Reader, accounts: dict[tuple[str, str], PspAccount]) -> 
     if pace > 1 and not all(is_loopback(account.api_url) for account in accounts.values()):
         raise ConfigError("ACUSE_SANDBOX_PACE is for simulated PSPs alone: an API address is not on this machine")
     return pace
+
+
+def _routes(read: Reader) -> dict[Method, tuple[str, ...]]:
+    """ACUSE_ROUTE_OXXO=conekta,stripe and so on: which PSPs are tried in which order for a method."""
+    routes = {method: tuple(read.parts(f"ACUSE_ROUTE_{method.upper()}")) for method in Method}
+    for method, names in routes.items():
+        for name in names:
+            if name not in PSPS or method not in PSPS[name].creates:
+                able = ", ".join(psp.name for psp in PSPS.values() if method in psp.creates)
+                raise ConfigError(f"ACUSE_ROUTE_{method.upper()} names {name!r}; {method} payments are made by {able}")
+    return {method: names for method, names in routes.items() if names}
 
 
 def _redis_url(read: Reader, broker_url: str) -> str | None:

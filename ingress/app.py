@@ -15,6 +15,8 @@ from werkzeug.exceptions import HTTPException
 
 from config import PspAccount
 from ingress.answers import ROOT, Refused, error_reply
+from ingress.api.app import add_merchant_api
+from ingress.api.dependencies import MerchantDeps
 from ingress.doorbell import Doorbell
 from ingress.faults import describe_fault
 from ingress.framing import Limits
@@ -50,6 +52,7 @@ class ApiDeps:
     limits: Limits
     registry: CollectorRegistry
     metrics_dir: Path | None
+    merchants: MerchantDeps
 
 
 def create_receiver(deps: ReceiverDeps) -> Flask:
@@ -93,7 +96,10 @@ def create_api(deps: ApiDeps) -> Flask:
             health="/healthz",
             readiness="/readyz",
             metrics="/metrics",
+            api="/v1/docs",
         )
+
+    add_merchant_api(app, deps.merchants)
 
     return app
 

@@ -15,7 +15,9 @@ from models.requests import Askable, NewAttempt, NewOwnPayment, NotPossible, mak
 from models.states import Operation, PaymentState
 from models.unit_of_work import UnitOfWork
 from psps.outbound import CancelRequest, CreateRequest, RefundRequest, request_to_json
+from psps.registry import find_cancel_flaw, find_refund_flaw
 
+UNPAID = (PaymentState.PENDING, PaymentState.PROCESSING, PaymentState.FAILED)
 TAKEN_BACK = (PaymentState.DISPUTED, PaymentState.RETURNED)
 
 
@@ -30,7 +32,12 @@ class Asked:
 
 
 def ask_payment(
-    work: UnitOfWork, account: PspAccount, wanted: CreateRequest, now: datetime, merchant_id: UUID = DEFAULT_MERCHANT_ID
+    work: UnitOfWork,
+    account: PspAccount,
+    wanted: CreateRequest,
+    now: datetime,
+    merchant_id: UUID = DEFAULT_MERCHANT_ID,
+    payer_reference: str | None = None,
 ) -> Asked:
     """A new payment, or payout, at this account. `wanted` needs no reference and no key: they are made here."""
     if not account.can_call:
@@ -51,6 +58,8 @@ def ask_payment(
         currency=wanted.currency,
         livemode=account.livemode,
         merchant_reference=wanted.merchant_reference,
+        description=wanted.description or None,
+        payer_reference=payer_reference,
         created_at=now,
     )
     work.requests.add_payment(payment)
@@ -60,10 +69,18 @@ def ask_payment(
 
 
 def ask_refund(
-    work: UnitOfWork, payment_id: str, amount_minor: int | None, now: datetime, reason: str = "requested_by_customer"
+    work: UnitOfWork,
+    payment_id: str,
+    amount_minor: int | None,
+    now: datetime,
+    reason: str = "requested_by_customer",
+    merchant_id: UUID | None = None,
 ) -> Asked:
-    """A refund of a part, or with None of all that is left. Never more than was received. Raises NotPossible."""
-    payment = work.requests.lock(payment_id)
+    """A refund of a part, or with None of all that is left, never more than was received. With `merchant_id` only of a
+    payment of that merchant. Raises NoSuchPayment, NotPossible."""
+    payment = work.requests.lock(payment_id, merchant_id)
+    if instead := find_refund_flaw(payment.psp, payment.method):
+        raise NotPossible(instead)
     if payment.state in TAKEN_BACK:
         raise NotPossible(f"the payment is {payment.state}: the money has been taken back, and would be given twice")
     amount = payment.refundable_minor if amount_minor is None else amount_minor
@@ -81,9 +98,14 @@ def ask_refund(
     )
 
 
-def ask_cancel(work: UnitOfWork, payment_id: str, now: datetime) -> Asked:
-    """Call a payment off before it is paid. Whether that is still possible the PSP knows. Raises NotPossible."""
-    payment = work.requests.lock(payment_id)
+def ask_cancel(work: UnitOfWork, payment_id: str, now: datetime, merchant_id: UUID | None = None) -> Asked:
+    """Call a payment off before it is paid. Whether that is still possible the PSP knows. With `merchant_id` only one of
+    that merchant. Raises NoSuchPayment, NotPossible."""
+    payment = work.requests.lock(payment_id, merchant_id)
+    if instead := find_cancel_flaw(payment.psp):
+        raise NotPossible(instead)
+    if payment.state not in UNPAID:
+        raise NotPossible(f"the payment is {payment.state}: only what is not paid yet can be called off")
     attempt_id = uuid7()
     reference = make_reference(attempt_id)
     request = CancelRequest(_psp_id(payment), reference)

@@ -9,6 +9,7 @@ from uuid import UUID
 import orjson
 from sqlalchemy import Connection, TextClause, text
 
+from models.search import AGAIN
 from models.states import AttemptStatus, Operation
 from models.work import LeaseLost
 
@@ -72,11 +73,14 @@ where id = :id and lease_token = :token and settled_at is null
 """)
 
 # Whether the payment is known by then or its answer cannot even be read: the id must not be lost.
-BIND = text("""
-update payments p set psp_payment_id = :psp_payment_id from attempts a
-where a.id = :id and p.id = a.payment_id and p.psp_payment_id is null
-    and not exists (select from payments q where (q.psp, q.account, q.psp_payment_id) = (a.psp, a.account, :psp_payment_id))
-""")
+BIND = text(f"""
+with bound as (
+    update payments p set psp_payment_id = :psp_payment_id from attempts a
+    where a.id = :id and p.id = a.payment_id and p.psp_payment_id is null and not exists (
+        select from payments q where (q.psp, q.account, q.psp_payment_id) = (a.psp, a.account, :psp_payment_id))
+    returning p.id)
+insert into search_queue select id from bound {AGAIN}
+""")  # noqa: S608 - constants
 
 DUE_ACCOUNTS = text("""
 select psp, account from attempts

@@ -5,6 +5,8 @@ from uuid import UUID
 
 from sqlalchemy import Engine, text
 
+from models.idempotency import IdempotencyRepository
+from models.merchant_payments import MerchantPayments
 from models.unit_of_work import UnitOfWork
 
 API_ROLE = "acuse_api"  # migrations give it its rights and the policies that it falls under
@@ -15,12 +17,16 @@ ENTER = text("select set_config('role', :role, true), set_config('acuse.merchant
 class MerchantWork(UnitOfWork):
     """`with MerchantWork(engine, merchant_id) as work:` - every transaction in it belongs to this merchant."""
 
+    own_payments: MerchantPayments
+
     def __init__(self, engine: Engine, merchant_id: UUID) -> None:
         super().__init__(engine)
         self.merchant_id = merchant_id
 
     def __enter__(self) -> Self:
         super().__enter__()
+        self.own_payments = MerchantPayments(self.connection, self.merchant_id)
+        self.idempotency = IdempotencyRepository(self.connection, self.merchant_id)
         try:
             self._enter()
         except BaseException as error:

@@ -174,6 +174,7 @@ select psp, account, psp_ref, payment_id from json_to_recordset(cast(:rows as js
     psp text, account text, psp_ref text, payment_id uuid)
 order by psp, account, psp_ref
 on conflict do nothing
+returning payment_id
 """)
 
 
@@ -235,10 +236,11 @@ class PaymentRepository:
         if changed != len(moved):
             raise LostRace(f"{len(moved) - changed} of {len(moved)} payments had changed")
 
-    def add_references(self, references: Sequence[PspReference]) -> None:
-        """Remember which payment other PSP ids lead to. The first one to say so stays."""
-        if references:
-            self.connection.execute(ADD_REFERENCES, {"rows": to_json(references)})
+    def add_references(self, references: Sequence[PspReference]) -> set[UUID]:
+        """Remember which payment other PSP ids lead to; the payments that got new ones. The first one to say so stays."""
+        if not references:
+            return set()
+        return set(self.connection.scalars(ADD_REFERENCES, {"rows": to_json(references)}))
 
 
 def _locked(row: RowMapping) -> LockedPayment:

@@ -19,6 +19,10 @@ class NotPossible(Exception):
     """What was asked for cannot be done with this payment. The message says why."""
 
 
+class NoSuchPayment(NotPossible):
+    """No payment has this id, or none of this merchant's."""
+
+
 @dataclass(frozen=True, slots=True)
 class NewOwnPayment:
     """A payment that we are going to make at a PSP."""
@@ -33,6 +37,8 @@ class NewOwnPayment:
     currency: str
     livemode: bool
     merchant_reference: str | None
+    description: str | None
+    payer_reference: str | None
     created_at: datetime
 
 
@@ -57,6 +63,7 @@ class Askable:
     psp: str
     account: str
     psp_payment_id: str | None
+    method: Method
     currency: str | None
     state: PaymentState
     received_minor: int
@@ -70,9 +77,9 @@ def make_reference(id: UUID) -> str:
 
 ADD_PAYMENT = text("""
 insert into payments (id, merchant_id, psp, account, method, direction, state, amount_minor, currency, livemode, origin,
-                      merchant_reference, created_at, updated_at)
+                      merchant_reference, description, payer_reference, created_at, updated_at)
 values (:id, :merchant_id, :psp, :account, :method, :direction, 'pending', :amount_minor, :currency, :livemode, 'api',
-        :merchant_reference, :created_at, :created_at)
+        :merchant_reference, :description, :payer_reference, :created_at, :created_at)
 """)
 
 ADD_OWN_REFERENCE = text("""
@@ -87,15 +94,15 @@ select :id, p.id, p.psp, p.account, :operation, :idempotency_key, cast(:request 
 from payments p where p.id = :payment_id
 """)
 
-LOCK = text("""
-select p.id, p.psp, p.account, p.psp_payment_id, p.currency, p.state, p.received_minor,
+LOCK = """
+select p.id, p.psp, p.account, p.psp_payment_id, p.method, p.currency, p.state, p.received_minor,
     (p.received_minor - p.refunded_minor - coalesce(
         -- Refunds that are done and that no event has shown yet.
         (select sum(a.amount_minor) from attempts a where a.payment_id = p.id and a.operation = 'refund'
          and a.status = 'done' and a.settled_at >= p.updated_at), 0))::bigint as refundable_minor
-from payments p where p.id = cast(:own_id as uuid) or (cast(:own_id as uuid) is null and p.psp_payment_id = :id)
+from payments p where {condition}
 for no key update
-""")
+"""
 
 
 class RequestRepository:
@@ -110,15 +117,21 @@ class RequestRepository:
         self.connection.execute(ADD_PAYMENT, values)
         self.connection.execute(ADD_OWN_REFERENCE, values | {"psp_ref": OWN + make_reference(payment.id)})
 
-    def lock(self, payment_id: str) -> Askable:
-        """The payment by our id or the PSP's, locked until the transaction ends. Raises NotPossible."""
-        values = {"id": payment_id, "own_id": payment_id if _is_uuid(payment_id) else None}
-        rows = self.connection.execute(LOCK, values).mappings().all()
-        if len(rows) != 1:
-            raise NotPossible(
-                f"there is no payment {payment_id}" if not rows else f"{payment_id} names several payments"
-            )
-        return Askable(**{**rows[0], "state": PaymentState(rows[0]["state"])})
+    def lock(self, payment_id: str, merchant_id: UUID | None = None) -> Askable:
+        """The payment by our id or the PSP's, locked until the transaction ends; with `merchant_id` only one of that
+        merchant, by our id. Raises NoSuchPayment."""
+        own_id = payment_id if _is_uuid(payment_id) else None
+        values = {"id": payment_id, "own_id": own_id, "merchant_id": merchant_id}
+        condition = "p.id = cast(:own_id as uuid)" if own_id or merchant_id else "p.psp_payment_id = :id"
+        if merchant_id:
+            condition += " and p.merchant_id = :merchant_id"
+        rows = self.connection.execute(text(LOCK.format(condition=condition)), values).mappings().all()
+        if not rows:
+            raise NoSuchPayment(f"there is no payment {payment_id}")
+        if len(rows) > 1:
+            raise NotPossible(f"{payment_id} names several payments")
+        row = rows[0]
+        return Askable(**{**row, "state": PaymentState(row["state"]), "method": Method(row["method"])})
 
     def add(self, attempt: NewAttempt) -> None:
         """Write the attempt. Raises NotPossible while another one of the payment is not settled."""

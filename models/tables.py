@@ -142,7 +142,10 @@ class PaymentReference(Table):
     psp_ref: Mapped[str]
     payment_id: Mapped[UUID] = mapped_column(ForeignKey("payments.id", name="fk_payment_references_payment_id"))
 
-    __table_args__ = (PrimaryKeyConstraint("psp", "account", "psp_ref", name="pk_payment_references"),)
+    __table_args__ = (
+        PrimaryKeyConstraint("psp", "account", "psp_ref", name="pk_payment_references"),
+        Index("ix_payment_references_payment_id", "payment_id"),
+    )
 
 
 class Transition(Table):

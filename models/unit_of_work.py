@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from models.access import Access
 from models.attempts import AttemptRepository
 from models.audit import Finding, run_audit
 from models.calls import CallRepository
@@ -22,6 +23,7 @@ from models.payments import PaymentRepository
 from models.reading import Reader
 from models.requests import RequestRepository
 from models.schema import add_partitions, months_from
+from models.search import SearchRepository
 from models.transitions import TransitionRepository
 from models.waiting import WaitingRepository
 from models.windows import WindowRepository
@@ -77,7 +79,9 @@ class UnitOfWork:
     requests: RequestRepository
     hints: HintRepository
     calls: CallRepository
+    search: SearchRepository
     reader: Reader
+    access: Access
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -97,7 +101,9 @@ class UnitOfWork:
         self.requests = RequestRepository(self.connection)
         self.hints = HintRepository(self.connection)
         self.calls = CallRepository(self.connection)
+        self.search = SearchRepository(self.connection)
         self.reader = Reader(self.connection)
+        self.access = Access(self.connection)
         _open.units.add(self)
         return self
 

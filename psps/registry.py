@@ -1,9 +1,10 @@
 """The one list of PSPs. Adding one is its folder and one entry here."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
+from models.states import Method
 from psps.base import EventsModule, SignatureModule
 from psps.bitso import client as bitso_client
 from psps.bitso import events as bitso_events
@@ -62,6 +63,17 @@ class Psp:
     signs_query: bool = False
     calls_per_second: float = 10.0  # of one account, over all processes
     unwrap: Callable[[bytes], bytes | None] | None = None  # the JSON hidden inside a body
+    creates: tuple[Method, ...] = ()  # payments that its client can make
+    cannot_refund: Mapping[Method, str] = field(default_factory=dict)  # what to do instead, by method
+    cannot_cancel: str | None = None  # likewise
+
+
+TRIO = (Method.OXXO, Method.SPEI, Method.CARD)
+BY_PAYOUT = "the money cannot go back the way it came: send a SPEI payout to a CLABE of the payer"
+
+
+def _never(instead: str) -> dict[Method, str]:
+    return dict.fromkeys(Method, instead)
 
 
 API_KEY: dict[str, OptionKind] = {"API_KEY": "secret"}
@@ -80,6 +92,8 @@ PSPS: dict[str, Psp] = {
             takes={},
             tolerates_time=True,
             calls_per_second=25,
+            creates=TRIO,
+            cannot_refund={Method.OXXO: f"Stripe does not refund OXXO payments: {BY_PAYOUT}"},
         ),
         Psp(
             "conekta",
@@ -90,6 +104,7 @@ PSPS: dict[str, Psp] = {
             api_url="https://api.conekta.io",
             needs=API_KEY,
             takes={},
+            creates=TRIO,
         ),
         Psp(
             "stp",
@@ -101,6 +116,8 @@ PSPS: dict[str, Psp] = {
             needs={"COMPANY": "text", "PRIVATE_KEY": "private_key", "ORDERING_CLABE": "text"},
             takes={"EFWS_URL": "url", "PRIVATE_KEY_PASSPHRASE": "secret"},
             reply_moves_money=True,
+            cannot_refund=_never(f"STP has no refund: {BY_PAYOUT}"),
+            cannot_cancel="STP has no cancelation of an order: if it comes back, it is shown as returned",
         ),
         Psp(
             "mercadopago",
@@ -116,6 +133,7 @@ PSPS: dict[str, Psp] = {
             future_seconds=300,  # a time in the future is never that of a repetition
             is_hint=True,
             signs_query=True,
+            creates=TRIO,
         ),
         Psp(
             "openpay",
@@ -127,6 +145,10 @@ PSPS: dict[str, Psp] = {
             needs={**API_KEY, "MERCHANT_ID": "text"},
             takes={},
             is_hint=True,
+            creates=TRIO,
+            cannot_refund=dict.fromkeys(
+                (Method.OXXO, Method.SPEI, Method.UNKNOWN), f"Openpay refunds cards only: {BY_PAYOUT}"
+            ),
         ),
         Psp(
             "moonpay",
@@ -139,6 +161,9 @@ PSPS: dict[str, Psp] = {
             takes={"WIDGET_URL": "url"},
             tolerates_time=True,
             calls_per_second=20,
+            creates=(Method.CRYPTO_ONRAMP,),
+            cannot_refund=_never("MoonPay is the seller and has no refund by API: have the payer ask its support"),
+            cannot_cancel="MoonPay has no cancel: a purchase that nobody pays runs out by itself",
         ),
         Psp(
             "transak",
@@ -150,6 +175,9 @@ PSPS: dict[str, Psp] = {
             needs={"API_KEY": "text", "API_SECRET": "secret"},
             takes={"WIDGET_URL": "url"},
             unwrap=transak_events.unwrap,
+            creates=(Method.CRYPTO_ONRAMP,),
+            cannot_refund=_never("Transak is the seller and has no refund by API: have the payer ask its support"),
+            cannot_cancel="Transak has no cancel: an order that nobody pays expires by itself",
         ),
         Psp(
             "bitso",
@@ -162,6 +190,21 @@ PSPS: dict[str, Psp] = {
             takes={},
             is_hint=True,  # a signature is genuine for any of Bitso's customers, and a payload names none
             calls_per_second=4,  # 300 a minute are allowed, and too many lock the account out
+            creates=(Method.SPEI,),
+            cannot_refund=_never(f"Bitso has no refund: {BY_PAYOUT}"),
+            cannot_cancel="Bitso has no cancel: a one-time payment that nobody pays expires by itself",
         ),
     )
 }
+
+
+def find_refund_flaw(psp: str, method: Method) -> str | None:
+    """Why this PSP cannot refund a payment of this method, and what to do instead; None where it can, or may."""
+    known = PSPS.get(psp)
+    return known.cannot_refund.get(method) if known else None
+
+
+def find_cancel_flaw(psp: str) -> str | None:
+    """Why this PSP cannot call a payment off; None where it can, or may."""
+    known = PSPS.get(psp)
+    return known.cannot_cancel if known else None

@@ -3,6 +3,7 @@
 from typing import Any
 
 SWEEP_SECONDS = 5
+INDEX_SECONDS = 5
 HOUSEKEEPING_SECONDS = 3600
 
 TIMETABLE: dict[str, dict[str, Any]] = {
@@ -10,6 +11,11 @@ TIMETABLE: dict[str, dict[str, Any]] = {
         "task": "schedules.sweep",
         "schedule": SWEEP_SECONDS,
         "options": {"expires": SWEEP_SECONDS},
+    },
+    "index_search": {
+        "task": "schedules.index_search",
+        "schedule": INDEX_SECONDS,
+        "options": {"expires": INDEX_SECONDS},
     },
     "housekeeping": {
         "task": "schedules.keep_house",

@@ -194,9 +194,18 @@ class FakePayments:
             details = {**before.details, **one.details}
             self.data.payments[one.id] = replace(before, version=before.version + 1, details=details, **changes)
 
-    def add_references(self, references: Sequence[PspReference]) -> None:
-        for one in references:
-            self.data.references.setdefault((one.psp, one.account, one.psp_ref), one.payment_id)
+    def add_references(self, references: Sequence[PspReference]) -> set[UUID]:
+        new = {(r.psp, r.account, r.psp_ref): r.payment_id for r in reversed(references)}
+        new = {key: payment_id for key, payment_id in new.items() if key not in self.data.references}
+        self.data.references |= new
+        return set(new.values())
+
+
+class FakeSearch:
+    """On paper nobody searches."""
+
+    def enqueue(self, payment_ids: Collection[UUID]) -> None:
+        return
 
 
 class FakeTransitions:
@@ -284,7 +293,7 @@ class FakeUnitOfWork:
         self.inbox, self.payments = FakeWork(self.data), FakePayments(self.data)
         self.transitions, self.discrepancies = FakeTransitions(self.data), FakeDiscrepancies(self.data)
         self.windows, self.waiting = FakeWindows(self.data), FakeWaiting(self.data)
-        self.attempts, self.hints = FakeAttempts(), FakeHints()
+        self.attempts, self.hints, self.search = FakeAttempts(), FakeHints(), FakeSearch()
         return self
 
     def __exit__(

@@ -15,6 +15,8 @@ from workers.decisions import decide, needs_history
 from workers.facts import Decided, Fact, Place, Standing
 from workers.reading import Item
 
+REFERENCE = "merchant_reference"
+
 
 @dataclass(slots=True)
 class _Progress:
@@ -33,8 +35,9 @@ class _Progress:
 
 def apply_items(
     work: UnitOfWork, pairs: Sequence[tuple[Item, UUID]], adopted: Collection[UUID], now: datetime
-) -> list[NewTransition]:
-    """Decide about every item of the payment beside it and write the results; the caller commits."""
+) -> tuple[list[NewTransition], set[UUID]]:
+    """Decide about every item of the payment beside it and write the results; the caller commits. Also returns the
+    payments that are found by other words from now on."""
     by_payment: dict[UUID, list[Item]] = defaultdict(list)
     for item, payment_id in pairs:
         by_payment[payment_id].append(item)
@@ -42,6 +45,7 @@ def apply_items(
     moves: list[MovedPayment] = []
     discrepancies: list[NewDiscrepancy] = []
     explained: list[tuple[UUID, int]] = []
+    renamed: set[UUID] = set()
     for one in _lock(work, by_payment):
         for item in one.items:
             one.event_ids[item.fact.key] = item.event.id
@@ -53,13 +57,14 @@ def apply_items(
             one.current, one.place = decided.standing, decided.place
             _bind(one, item, decided)
         moves.append(_move(one, now))
+        renamed |= {one.payment.id} if _is_renamed(one) else set()
         discrepancies += [found for found in one.verdicts.values() if found]
         explained += [(one.payment.id, one.event_ids[key]) for key, found in one.verdicts.items() if not found]
     work.payments.move(moves)
     work.transitions.add(transitions)
     work.discrepancies.close(explained, "explained by an event that came later", now)
     work.discrepancies.add_once(discrepancies)
-    return transitions
+    return transitions, renamed
 
 
 def _lock(work: UnitOfWork, by_payment: dict[UUID, list[Item]]) -> list[_Progress]:
@@ -86,6 +91,14 @@ def _bind(one: _Progress, item: Item, decided: Decided) -> None:
         raise LostRace("the payment belongs to another one at the PSP by now")
     if item.own_payment or decided.outcome is not Outcome.FORBIDDEN:
         one.psp_payment_id = psp_id
+
+
+def _is_renamed(one: _Progress) -> bool:
+    before = one.payment
+    if (one.psp_payment_id or before.psp_payment_id) != before.psp_payment_id:
+        return True
+    is_ours = before.origin is Origin.API  # then its reference is the merchant's, whatever events say
+    return not is_ours and one.current.details.get(REFERENCE) != before.details.get(REFERENCE)
 
 
 def _start(payment: LockedPayment, items: list[Item]) -> _Progress:

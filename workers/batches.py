@@ -41,8 +41,9 @@ def store_batch(
         work.inbox.finish(results, token, now)  # first, so that who lost the lease touches no payment
         work.inbox.turn_into_hints(hints, token, now)
         work.inbox.postpone(list(waiting.values()), token)
-        transitions = apply_items(work, pairs, matched.adopted, now)
-        work.payments.add_references(matched.references)
+        transitions, renamed = apply_items(work, pairs, matched.adopted, now)
+        referred = work.payments.add_references(matched.references)
+        work.search.enqueue(matched.adopted | renamed | referred)
         work.inbox.replay(work.waiting.take(matched.references), now)  # events that came before their payment
         work.transitions.add([_record_unmatched(item, now) for item in unmatched])
         work.waiting.add([w for item in unmatched for w in _wait_for(item)])

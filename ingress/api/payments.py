@@ -1,0 +1,168 @@
+"""/v1/payments: make, find and understand payments."""
+
+import base64
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+import structlog
+from flask import Response
+
+from ingress.api.callers import current_caller, needs
+from ingress.api.dependencies import MerchantDeps, deps
+from ingress.api.idempotency import Made, once
+from ingress.api.parsing import Blueprint
+from ingress.api.payment_schemas import PaymentInput, PaymentOutput, PaymentPage, PaymentQuery
+from ingress.api.problems import Problem
+from ingress.asking import Asked, ask_payment
+from ingress.choosing import choose_account
+from models.merchant_payments import PaymentFilters
+from models.merchant_work import MerchantWork
+from models.states import AttemptStatus, Method
+from psps.outbound import CreateRequest, Payer
+
+log = structlog.get_logger(__name__)
+
+SETTLED = (AttemptStatus.DONE, AttemptStatus.REFUSED)
+FIRST_POLL, LONGEST_POLL = 0.02, 0.2
+
+blueprint = Blueprint("payments", __name__, url_prefix="/v1/payments", description="Payments and where they stand")
+
+
+@blueprint.route("", methods=["POST"])
+@needs("write")
+@blueprint.arguments(PaymentInput)
+@blueprint.response(202, PaymentOutput)
+def create_payment(wanted: dict[str, Any]) -> Response:
+    """Make a payment
+
+    Answered when the PSP has answered, or after 2 seconds without: then `creation.status` is not `done` yet, and the
+    payment can be read again. Send an `Idempotency-Key`, so that a lost answer costs no second payment.
+    """
+    need, caller = deps(), current_caller()
+    account = choose_account(
+        need.accounts, need.routes, Method(wanted["method"]), wanted.get("psp"), wanted.get("account")
+    )
+    payer_reference = wanted.get("payer", {}).get("reference")
+
+    def perform(work: MerchantWork) -> Made:
+        request, now = _write_request(wanted), need.clock()
+        asked = ask_payment(work, account, request, now, caller.merchant_id, payer_reference)
+        return Made(asked.payment_id, lambda: ring(need, asked))
+
+    return once(perform, _wait_for_payment, status=202)
+
+
+@blueprint.route("", methods=["GET"])
+@needs("read")
+@blueprint.arguments(PaymentQuery, location="query")
+@blueprint.response(200, PaymentPage)
+def list_payments(query: dict[str, Any]) -> dict[str, Any]:
+    """List payments
+
+    The newest first, page by page. Pages stay as they are while payments are added: a page begins where the one before
+    ended.
+    """
+    limit = query.pop("limit")
+    cursor = _read_cursor(query.pop("cursor", None))
+    with deps().open_work(current_caller().merchant_id) as work:
+        rows = work.own_payments.list(PaymentFilters(**query), cursor, limit + 1)
+    more = len(rows) > limit
+    return {
+        "payments": [show_payment(row) for row in rows[:limit]],
+        "next_cursor": _write_cursor(rows[limit - 1]) if more else None,
+    }
+
+
+@blueprint.route("/<uuid:payment_id>", methods=["GET"])
+@needs("read")
+@blueprint.response(200, PaymentOutput)
+def get_payment(payment_id: UUID) -> dict[str, Any]:
+    """Read a payment"""
+    with deps().open_work(current_caller().merchant_id) as work:
+        return show_payment(work.own_payments.get(payment_id))
+
+
+def ring(need: MerchantDeps, asked: Asked) -> None:
+    """Tell the worker that calls this account. Best effort: the sweep rings again."""
+    try:
+        need.ring_account(asked.psp, asked.account)
+    except Exception as error:  # noqa: BLE001 - whatever the broker raises
+        log.warning("api.ring_failed", error=type(error).__name__)
+
+
+def wait_until_settled(need: MerchantDeps, merchant_id: UUID, attempt_id: UUID) -> dict[str, Any]:
+    """The attempt, as soon as it is settled or `answer_wait` is over. No transaction is open while it waits."""
+    ends, pause = time.monotonic() + need.answer_wait, FIRST_POLL
+    while True:
+        with need.open_work(merchant_id) as work:
+            attempt = work.own_payments.attempt_of(attempt_id)
+        if attempt["status"] in SETTLED or time.monotonic() > ends:
+            return attempt
+        time.sleep(pause)
+        pause = min(pause * 1.5, LONGEST_POLL)
+
+
+def show_payment(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of the repository as the schema names things."""
+    crypto = {name: row[f"crypto_{name}"] for name in ("asset", "network", "base_units", "scale", "tx_hash")}
+    creation = {"status": row.get("attempt_status"), "error_code": row.get("attempt_error_code")}
+    return {
+        **row,
+        "reference": row["merchant_reference"],
+        "crypto": crypto if row["crypto_asset"] else None,
+        "creation": creation if creation["status"] else None,
+    }
+
+
+def _wait_for_payment(payment_id: UUID) -> dict[str, Any]:
+    need, merchant_id = deps(), current_caller().merchant_id
+    ends, pause = time.monotonic() + need.answer_wait, FIRST_POLL
+    while True:
+        with need.open_work(merchant_id) as work:
+            row = work.own_payments.get(payment_id)
+        if row["attempt_status"] in (*SETTLED, None) or time.monotonic() > ends:
+            return PaymentOutput().dump(show_payment(row))
+        time.sleep(pause)
+        pause = min(pause * 1.5, LONGEST_POLL)
+
+
+def _write_request(wanted: dict[str, Any]) -> CreateRequest:
+    """Without the reference and the key, which are made with the payment."""
+    payer, crypto = wanted.get("payer", {}), wanted.get("crypto", {})
+    return CreateRequest(
+        reference="",
+        idempotency_key="",
+        method=Method(wanted["method"]),
+        amount_minor=wanted["amount_minor"],
+        currency=wanted["currency"],
+        description=wanted.get("description", ""),
+        merchant_reference=wanted.get("reference"),
+        expires_at=wanted.get("expires_at"),
+        payer=Payer(name=payer.get("name"), email=payer.get("email"), phone=payer.get("phone")),
+        card_token=wanted.get("card_token"),
+        return_url=wanted.get("return_url"),
+        crypto_asset=crypto.get("asset"),
+        crypto_network=crypto.get("network"),
+        wallet_address=crypto.get("wallet_address"),
+    )
+
+
+def _write_cursor(row: Mapping[str, Any]) -> str:
+    written = orjson.dumps([row["created_at"].astimezone(UTC), row["id"]])
+    return base64.urlsafe_b64encode(written).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str | None) -> tuple[datetime, UUID] | None:
+    if cursor is None:
+        return None
+    with suppress(ValueError, TypeError):
+        created_at, payment_id = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        at = datetime.fromisoformat(created_at)
+        if at.tzinfo is not None:
+            return at, UUID(payment_id)
+    raise Problem(422, "invalid", "this cursor is not one of ours: begin with the first page", errors=[])
