@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -27,35 +27,21 @@ from models.inbox import InboxStore
 from models.merchant_work import MerchantWork
 from models.schema import NotReady, check_durability, check_schema
 from models.unit_of_work import UnitOfWork
+from notifications.sealing import Sealer
+from notifications.sending import DEADLINE, Sender
 from psps.gate import CallLimits
 from psps.registry import PSPS
 from schedules.beat import SWEEP_SECONDS, TIMETABLE
 from schedules.services import ScheduleDeps
 from schedules.tasks import register_tasks as register_schedule_tasks
-from workers.app import create_celery
+from workers.app import create_celery, create_producer
 from workers.clients import build_clients
 from workers.dependencies import WorkerDeps
 from workers.metrics import WorkerMetrics
-from workers.tasks import PROCESS_EVENTS, SERVE_ACCOUNT
+from workers.tasks import NOTIFY, PROCESS_EVENTS, SERVE_ACCOUNT
 from workers.tasks import register_tasks as register_worker_tasks
 
 T = TypeVar("T")
-
-# The producer of the doorbell must give up at once: the sweep rings again for what it drops.
-PRODUCER_SETTINGS: dict[str, Any] = {
-    "task_publish_retry": False,
-    "broker_pool_acquire_timeout": 1,
-    "broker_connection_timeout": 1,
-}
-PRODUCER_TRANSPORT = {
-    "socket_timeout": 1,
-    "socket_connect_timeout": 0.5,
-    "max_retries": 0,
-    "interval_start": 0,
-    "interval_step": 0,
-    "confirm_publish": True,
-}
-
 
 def utc_now() -> datetime:
     """The clock of every process."""
@@ -80,7 +66,7 @@ def build_celery(config: Config | None = None) -> Celery:
     worker_deps = _once_per_process(partial(build_worker_deps, config, app))
     register_worker_tasks(app, worker_deps)
     register_schedule_tasks(
-        app, lambda: ScheduleDeps(*attrgetter("unit_of_work", "enqueue", "ring_account", "clock")(worker_deps()))
+        app, lambda: ScheduleDeps(*attrgetter("unit_of_work", "enqueue", "ring_account", "clock", "ring_notify")(worker_deps()))
     )
     return app
 
@@ -132,30 +118,34 @@ def build_merchants(config: Config, engine: Engine) -> MerchantDeps:
         accounts=config.accounts,
         routes=config.routes,
         ring_account=build_ring_account(config),
-        ring_notify=lambda: None,
+        ring_notify=build_ring_notify(config),
         clock=utc_now,
-        sealer=None,
+        sealer=build_sealer(config),
         trusted_proxies=config.trusted_proxies,
         requests_per_minute=config.requests_per_minute,
         redis_url=config.redis_url,
+        allow_loopback_endpoints=config.allow_loopback_endpoints,
     )
 
 
 def build_publish(config: Config) -> Callable[[Sequence[int]], None]:
     """A function that rings `process_events` for some ids, in about a second at most, or raises."""
-    return partial(_publish, _create_producer(config))
+    return partial(_publish, create_producer(config.broker_url))
 
 
 def build_ring_account(config: Config) -> Callable[[str, str], None]:
     """The same for `serve_account` and a PSP with an account of it."""
-    return partial(_ring_account, _create_producer(config))
+    return partial(_ring_account, create_producer(config.broker_url))
 
 
-def _create_producer(config: Config) -> Celery:
-    app = create_celery(config.broker_url)
-    app.conf.update(PRODUCER_SETTINGS)
-    app.conf.broker_transport_options = app.conf.broker_transport_options | PRODUCER_TRANSPORT
-    return app
+def build_ring_notify(config: Config) -> Callable[[], None]:
+    """The same for `notify`."""
+    return partial(_ring_notify, create_producer(config.broker_url))
+
+
+def build_sealer(config: Config) -> Sealer | None:
+    """What seals the secrets that we must be able to read again."""
+    return Sealer(config.secret_keys) if config.secret_keys else None
 
 
 def check_start(config: Config) -> None:
@@ -177,17 +167,19 @@ def _ring_account(app: Celery, psp: str, account: str) -> None:
     app.send_task(SERVE_ACCOUNT, args=[psp, account], ignore_result=True, expires=SWEEP_SECONDS)
 
 
+def _ring_notify(app: Celery) -> None:
+    app.send_task(NOTIFY, ignore_result=True, expires=SWEEP_SECONDS)
+
+
 def _limits(config: Config) -> Limits:
     return Limits(config.max_body_bytes, config.body_seconds, config.answer_seconds)
 
 
 def build_checks(config: Config, engine: Engine) -> dict[str, Callable[[], None]]:
     """What /readyz asks: each returns or raises an error that says what is wrong."""
-    app = create_celery(config.broker_url)
-    app.conf.broker_transport_options = app.conf.broker_transport_options | PRODUCER_TRANSPORT
     return {
         "database": partial(check_schema, engine, find_head()),
-        "broker": partial(_check_broker, app),
+        "broker": partial(_check_broker, create_producer(config.broker_url)),
     }
 
 
@@ -211,6 +203,7 @@ def build_worker_deps(config: Config, app: Celery) -> WorkerDeps:
         accounts=config.accounts,
         enqueue=partial(_publish, app),
         ring_account=partial(_ring_account, app),
+        ring_notify=partial(_ring_notify, app),
         find_client=build_clients(config.accounts, _call_limits(config), unit_of_work),
         clock=utc_now,
         metrics=WorkerMetrics(CollectorRegistry()),
@@ -221,7 +214,19 @@ def build_worker_deps(config: Config, app: Celery) -> WorkerDeps:
         longest_call=timedelta(seconds=_call_limits(config).longest),
         sandbox_pace=config.sandbox_pace,
         query_after=timedelta(seconds=config.query_after_seconds),
+        sealer=build_sealer(config),
+        make_sender=cache(partial(_make_sender, config)),
+        notify_pace=_notify_pace(config),
     )
+
+
+def _make_sender(config: Config) -> Sender:
+    return Sender(config.allow_loopback_endpoints, deadline=max(DEADLINE / _notify_pace(config), 1.0))
+
+
+def _notify_pace(config: Config) -> int:
+    """Merchants on the internet are never hurried; those of a simulation are, as its PSPs are."""
+    return config.sandbox_pace if config.allow_loopback_endpoints else 1
 
 
 def _call_limits(config: Config) -> CallLimits:

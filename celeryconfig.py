@@ -10,6 +10,7 @@ task_default_queue = "maintenance"
 task_routes = {
     "workers.process_events": {"queue": "events"},
     "workers.serve_account": {"queue": "psp_calls"},
+    "workers.notify": {"queue": "notifications"},
     "schedules.*": {"queue": "maintenance"},
 }
 task_create_missing_queues = False

@@ -2,7 +2,7 @@
 
 import click
 
-from commands import asking, inspect, release, sandbox, stack, stack_status
+from commands import asking, inspect, keys, merchants, release, sandbox, stack, stack_status, users
 from commands.terms import find_version
 
 
@@ -21,6 +21,9 @@ main.add_command(release.clabes)
 main.add_command(inspect.audit)
 main.add_command(inspect.events)
 main.add_command(inspect.payments)
+main.add_command(merchants.merchants)
+main.add_command(users.users)
+main.add_command(keys.keys)
 main.add_command(sandbox.sandbox)
 main.add_command(sandbox.demo)
 

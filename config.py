@@ -7,8 +7,15 @@ from pathlib import Path
 from typing import Literal
 
 from config_accounts import DEFAULT_ACCOUNT, PspAccount, read_accounts
-from config_checks import REDIS_SCHEMES, find_broker_flaw, find_database_flaw, find_redis_flaw, is_loopback
-from config_reading import ConfigError, Reader
+from config_checks import (
+    REDIS_SCHEMES,
+    find_broker_flaw,
+    find_database_flaw,
+    find_redis_flaw,
+    find_secret_key_flaw,
+    is_loopback,
+)
+from config_reading import ConfigError, Reader, check
 from models.states import Method
 from psps.registry import PSPS
 
@@ -43,6 +50,8 @@ class Config:
     routes: Mapping[Method, tuple[str, ...]] = field(
         default_factory=dict
     )  # PSPs by method, the first that can makes it
+    secret_keys: tuple[str, ...] = field(default=(), repr=False)  # seal what we must read again; the newest first
+    allow_loopback_endpoints: bool = False  # merchants may be notified on this machine: for development alone
     log_format: Literal["json", "console"] = "json"
     metrics_dir: Path | None = None
 
@@ -74,6 +83,8 @@ def load_config(environ: Mapping[str, str] | None = None) -> Config:
         query_after_seconds=read.number("ACUSE_QUERY_AFTER_SECONDS", 30),
         requests_per_minute=read.number("ACUSE_REQUESTS_PER_MINUTE", 20, most=1_000_000),
         routes=_routes(read),
+        secret_keys=_secret_keys(read),
+        allow_loopback_endpoints=read.flag("ACUSE_ALLOW_LOOPBACK_ENDPOINTS"),
         log_format=read.choice("ACUSE_LOG_FORMAT", "json", ("json", "console")),  # type: ignore[arg-type]
         metrics_dir=Path(metrics_dir) if metrics_dir else None,
     )
@@ -90,6 +101,11 @@ def _sandbox_pace(read: Reader, accounts: dict[tuple[str, str], PspAccount]) -> 
     if pace > 1 and not all(is_loopback(account.api_url) for account in accounts.values()):
         raise ConfigError("ACUSE_SANDBOX_PACE is for simulated PSPs alone: an API address is not on this machine")
     return pace
+
+
+def _secret_keys(read: Reader) -> tuple[str, ...]:
+    name = "ACUSE_SECRET_KEYS"
+    return tuple(check(name, key, find_secret_key_flaw) for key in read.parts(name))
 
 
 def _routes(read: Reader) -> dict[Method, tuple[str, ...]]:

@@ -1,5 +1,7 @@
 """What is wrong with a setting, in words that follow the variable's name; None where it can work. Never shows the value."""
 
+import base64
+import binascii
 import re
 from urllib.parse import SplitResult, urlsplit
 
@@ -7,6 +9,7 @@ from psps.credentials import LEAST_KEY_BITS, load_der_key, load_private_key, loa
 
 LEAST_HMAC_LENGTH, LEAST_HMAC_VARIETY = 24, 8
 LEAST_PASSWORD_LENGTH, LEAST_PASSWORD_VARIETY = 8, 5
+SECRET_KEY_BYTES = 32
 HIGHEST_PORT = 65535
 PLACEHOLDER_WORDS = (
     "changeme",
@@ -114,6 +117,15 @@ def find_token_flaw(token: str) -> str | None:
     if len(token) < LEAST_HMAC_LENGTH or len(set(token)) < LEAST_HMAC_VARIETY:
         return f"holds a token shorter than {LEAST_HMAC_LENGTH} characters or of too few different ones"
     return None
+
+
+def find_secret_key_flaw(key: str) -> str | None:
+    """A key that seals our own secrets (a Fernet key)."""
+    try:
+        is_whole = len(base64.b64decode(key, altchars=b"-_", validate=True)) == SECRET_KEY_BYTES
+    except (binascii.Error, ValueError):
+        is_whole = False
+    return None if is_whole else "must hold Fernet keys: 32 random bytes each in URL-safe base64"
 
 
 def find_api_url_flaw(url: str) -> str | None:

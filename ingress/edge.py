@@ -21,7 +21,7 @@ from psps.base import Reply
 
 log = structlog.get_logger(__name__)
 
-API_THREADS = 8
+API_THREADS = 80  # most of them may wait for PSPs, see ingress/api/waiting.py
 MOST_API_REQUESTS = 256
 INLINE = frozenset({"/healthz"})  # answered even if every thread waits for a hung database
 

@@ -29,6 +29,8 @@ ADD_MERCHANT = text("insert into merchants (id, name, created_at) values (:id, :
 
 LIST_MERCHANTS = text("select id, name, created_at from merchants order by created_at, id limit :limit")
 
+GET_MERCHANT = text("select id, name, created_at from merchants where id = :id")
+
 FIND_MERCHANTS = text("""
 select id, name, created_at from merchants where name = :name or id = cast(:id as uuid) order by id limit 2
 """)
@@ -42,7 +44,7 @@ PURGES = {
 
 
 class MerchantRepository:
-    """Merchants, for the operator."""
+    """Merchants: `get` for themselves, the rest for the operator."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -55,6 +57,10 @@ class MerchantRepository:
         """The oldest first."""
         rows = self.connection.execute(LIST_MERCHANTS, {"limit": limit}).mappings()
         return [StoredMerchant(**row) for row in rows]
+
+    def get(self, id: UUID) -> StoredMerchant:
+        """The merchant."""
+        return StoredMerchant(**self.connection.execute(GET_MERCHANT, {"id": id}).mappings().one())
 
     def find(self, name: str, id: UUID | None) -> list[StoredMerchant]:
         """Those of this name or id: at most two, to tell one from several."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy import Connection, text
@@ -46,6 +46,12 @@ class StoredApiKey:
     expires_at: datetime | None
     revoked_at: datetime | None
     last_used_at: datetime | None
+
+    def find_status(self, now: datetime) -> Literal["active", "expired", "revoked"]:
+        """Whether it can be used, and why not."""
+        if self.expires_at is not None and self.expires_at <= (self.revoked_at or now):
+            return "expired"
+        return "revoked" if self.revoked_at else "active"
 
 
 COLUMNS = """id, merchant_id, name, prefix, scopes, requests_per_minute, created_at, expires_at, revoked_at,

@@ -52,7 +52,8 @@ class IdempotencyRepository:
     def get(self, key: str) -> KnownRequest:
         """What is known of a key that is taken."""
         row = self.connection.execute(FIND, {"merchant_id": self.merchant_id, "key": key}).one()
-        return KnownRequest(*row)
+        answer = None if row.answer is None else bytes(row.answer)
+        return KnownRequest(bytes(row.request_hash), row.resource_id, row.answer_status, answer, row.is_sealed)
 
     def bind(self, key: str, resource_id: UUID) -> None:
         """Remember what the request made."""

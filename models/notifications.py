@@ -1,67 +1,20 @@
-"""Notifications: the outbox, written in the transaction of the change itself, and what merchants see of it."""
+"""What merchants see of their notifications: how each delivery goes, and the wish to have them again.
 
-from collections.abc import Sequence
+Every statement names the merchant.
+"""
+
+from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, text
-from uuid_utils.compat import uuid7
+from sqlalchemy import Connection, TextClause, text
 
-from models.notification_bodies import (
-    ENDPOINT_DISABLED,
-    ENDPOINT_TEST,
-    PAYMENT_CREATED,
-    PaymentChange,
-    write_endpoint_body,
-    write_payment_body,
-)
-from models.states import DeliveryStatus, PaymentState
+from models.reading import NotFound, Row
+from models.states import DeliveryStatus
 
-Cursor = tuple[datetime, UUID]  # created_at and id of the last row that was seen
-Row = dict[str, Any]
-
-LISTENERS = text("""
-select distinct merchant_id from endpoints where merchant_id = any(:merchant_ids) and deleted_at is null
-""")
-
-# Whoever writes holds the payment's lock, or has just made it, so nobody else gives out the next numbers.
-PAYMENTS = text("""
-select p.id, p.merchant_id, p.psp, p.account, p.psp_payment_id, p.method, p.state, p.amount_minor, p.received_minor,
-    p.refunded_minor, p.currency, p.livemode, p.merchant_reference, p.description, p.payer_reference, p.created_at,
-    coalesce((select max(n.sequence) from notifications n where n.payment_id = p.id), 0) as sequence
-from payments p where p.id = any(:ids)
-""")
-
-ADD = text("""
-insert into notifications (id, merchant_id, payment_id, sequence, event_type, body, created_at)
-select * from unnest(cast(:ids as uuid[]), cast(:merchant_ids as uuid[]), cast(:payment_ids as uuid[]),
-    cast(:sequences as bigint[]), cast(:event_types as text[]), cast(:bodies as bytea[]), cast(:created_at as timestamptz[]))
-""")
-
-# What comes while an endpoint is disabled is not sent to it; it can be asked for later.
-FAN_OUT = text("""
-insert into notification_deliveries (notification_id, endpoint_id, merchant_id, status, next_attempt_at, created_at, settled_at)
-select n.id, e.id, n.merchant_id, case when e.disabled_at is null then 'pending' else 'skipped' end, n.at, n.at,
-    case when e.disabled_at is not null then n.at end
-from unnest(cast(:ids as uuid[]), cast(:merchant_ids as uuid[]), cast(:event_types as text[]), cast(:created_at as timestamptz[]))
-    as n (id, merchant_id, event_type, at)
-join endpoints e on e.merchant_id = n.merchant_id and e.deleted_at is null
-    and (e.event_types = '{}' or n.event_type = any(e.event_types))
-where cast(:but_not as uuid) is null or e.id <> :but_not
-returning status
-""")
-
-ADD_DELIVERY = text("""
-insert into notification_deliveries (notification_id, endpoint_id, merchant_id, next_attempt_at, created_at)
-values (:notification_id, :endpoint_id, :merchant_id, :now, :now)
-""")
-
-IS_ACTIVE = text("""
-select 1 from endpoints
-where id = :id and merchant_id = :merchant_id and deleted_at is null and disabled_at is null
-""")
+Cursor = tuple[datetime, UUID]  # created_at and notification id of the last row that was seen
 
 # Tests and notices were meant for the endpoints that have them; all else may be asked for by any endpoint that wants its type.
 REPLAY = text("""
@@ -118,7 +71,10 @@ GET = text("""
 select id, event_type, payment_id, sequence, body, created_at from notifications where id = :id and merchant_id = :merchant_id
 """)
 
-FIRST, LAST = (datetime(1970, 1, 1, tzinfo=UTC), UUID(int=0)), (datetime(9999, 12, 31, tzinfo=UTC), UUID(int=2**128 - 1))
+FIRST, LAST = (
+    (datetime(1970, 1, 1, tzinfo=UTC), UUID(int=0)),
+    (datetime(9999, 12, 31, tzinfo=UTC), UUID(int=2**128 - 1)),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,63 +85,11 @@ class Replayed:
     after: Cursor | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Written:
-    """One row of the outbox."""
-
-    id: UUID
-    merchant_id: UUID
-    payment_id: UUID | None
-    sequence: int | None
-    event_type: str
-    body: bytes
-    created_at: datetime
-
-
 class NotificationRepository:
-    """The outbox, and its reading side. What merchants ask for names the merchant in every statement."""
+    """Notifications and deliveries of one merchant at a time."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-
-    def add(self, changes: Sequence[PaymentChange]) -> int:
-        """Write what merchants with endpoints are told of these changes, in their order; how many deliveries wait now.
-
-        The caller holds the locks of the payments, whose rows are as they are in the end, and commits and rings.
-        """
-        heard = self._find_listeners({change.merchant_id for change in changes})
-        wanted = [change for change in changes if change.merchant_id in heard]
-        if not wanted:
-            return 0
-        rows = self.connection.execute(PAYMENTS, {"ids": list({change.payment_id for change in wanted})})
-        payments = {row["id"]: dict(row) for row in rows.mappings()}
-        return self._write([_tell(change, payments[change.payment_id]) for change in wanted])
-
-    def add_created(self, merchant_id: UUID, payment_id: UUID, now: datetime) -> int:
-        """Write that a payment was made in this transaction; how many deliveries wait now."""
-        if not self._find_listeners({merchant_id}):
-            return 0
-        rows = self.connection.execute(PAYMENTS, {"ids": [payment_id]}).mappings()
-        payments = [dict(row) for row in rows if row["merchant_id"] == merchant_id]
-        return self._write([_tell(_make_created(payment, now), payment) for payment in payments])
-
-    def add_test(self, merchant_id: UUID, endpoint_id: UUID, now: datetime) -> UUID | None:
-        """Write a test for one endpoint, whatever its filter; its id. None: no such endpoint, or it is disabled."""
-        values = {"id": endpoint_id, "merchant_id": merchant_id}
-        if self.connection.execute(IS_ACTIVE, values).one_or_none() is None:
-            return None
-        body = write_endpoint_body(ENDPOINT_TEST, endpoint_id, now)
-        test = _Written(uuid7(), merchant_id, None, None, ENDPOINT_TEST, body, now)
-        self._add_rows([test])
-        own = {"notification_id": test.id, "endpoint_id": endpoint_id, "merchant_id": merchant_id, "now": now}
-        self.connection.execute(ADD_DELIVERY, own)
-        return test.id
-
-    def add_disabled(self, merchant_id: UUID, endpoint_id: UUID, reason: str, now: datetime) -> int:
-        """Tell a merchant's other endpoints that this one was disabled; how many deliveries wait now."""
-        body = write_endpoint_body(ENDPOINT_DISABLED, endpoint_id, now, reason)
-        notice = _Written(uuid7(), merchant_id, None, None, ENDPOINT_DISABLED, body, now)
-        return self._write([notice], but_not=endpoint_id)
 
     def get(self, merchant_id: UUID, notification_id: UUID) -> Row:
         """id, event_type, payment_id, sequence, body (bytes), created_at. Raises NotFound."""
@@ -207,7 +111,7 @@ class NotificationRepository:
         before: Cursor | None = None,
         status: DeliveryStatus | None = None,
     ) -> list[Row]:
-        """An endpoint's deliveries with their attempts (number, sent_at, status, error, latency_ms), the newest first.
+        """An endpoint's deliveries with their `tries` (number, sent_at, status, error, latency_ms), the newest first.
 
         `before` is (created_at, notification_id) of the last one of the page before.
         """
@@ -255,7 +159,20 @@ class NotificationRepository:
         limits = {"after_at": after[0], "after_id": after[1], "most": most, "now": now}
         return [(row.created_at, row.id) for row in self.connection.execute(REPLAY, values | limits)]
 
-    def _find_listeners(self, merchant_ids: set[UUID]) -> set[UUID]:
-        if not merchant_ids:
-            return set()
-        return set(self.connection.scalars(LISTENERS, {"merchant_ids": list(merchant_ids)}))
+    def _list(self, statement: TextClause, merchant_id: UUID, limit: int, values: dict[str, Any]) -> list[Row]:
+        found = self.connection.execute(statement, values | {"merchant_id": merchant_id, "limit": limit}).mappings()
+        rows = [dict(row) for row in found]
+        attempts = self._list_attempts(merchant_id, rows)
+        return [row | {"tries": attempts[row["notification_id"], row["endpoint_id"]]} for row in rows]
+
+    def _list_attempts(self, merchant_id: UUID, deliveries: list[Row]) -> dict[tuple[UUID, UUID], list[Row]]:
+        values = {
+            "merchant_id": merchant_id,
+            "notification_ids": [row["notification_id"] for row in deliveries],
+            "endpoint_ids": [row["endpoint_id"] for row in deliveries],
+        }
+        found: dict[tuple[UUID, UUID], list[Row]] = defaultdict(list)
+        for row in self.connection.execute(TRIES, values).mappings():
+            shown = {name: row[name] for name in ("number", "sent_at", "status", "error", "latency_ms")}
+            found[row["notification_id"], row["endpoint_id"]].append(shown)
+        return found

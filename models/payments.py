@@ -40,6 +40,7 @@ class LockedPayment:
     """A payment as it stands while we hold its lock."""
 
     id: UUID
+    merchant_id: UUID
     state: PaymentState
     amount_minor: int | None
     received_minor: int
@@ -140,7 +141,7 @@ on conflict on constraint uq_payments_psp_payment_id do nothing
 """)
 
 LOCK = text("""
-select id, state, amount_minor, received_minor, refunded_minor, currency, origin, livemode, place_at, place_rank,
+select id, merchant_id, state, amount_minor, received_minor, refunded_minor, currency, origin, livemode, place_at, place_rank,
        place_key, version, psp_payment_id, json_strip_nulls(json_build_object(
            'method', nullif(method, 'unknown'), 'merchant_reference', merchant_reference, 'expires_at', expires_at,
            'crypto_asset', crypto_asset, 'crypto_network', crypto_network, 'crypto_base_units', crypto_base_units::text,

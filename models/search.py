@@ -113,7 +113,7 @@ class SearchRepository:
     def enqueue(self, payment_ids: Collection[UUID]) -> None:
         """Have payments indexed that this transaction made or changed. They must be locked before."""
         if payment_ids:
-            self.connection.execute(ENQUEUE, {"ids": sorted(payment_ids)})
+            self.connection.execute(ENQUEUE, {"ids": sorted(set(payment_ids))})
 
     def index(self, limit: int) -> int:
         """Bring the entries of so many queued payments up to date; how many there were. What others hold is left."""

@@ -15,10 +15,15 @@ from models.access import Access
 from models.attempts import AttemptRepository
 from models.audit import Finding, run_audit
 from models.calls import CallRepository
+from models.deliveries import DeliveryRepository
 from models.discrepancies import DiscrepancyRepository
+from models.endpoint_health import EndpointHealth
+from models.endpoints import EndpointRepository
 from models.hints import HintRepository
 from models.inbox import Delivery, Stored, add_hint, put_all
 from models.merchants import DEFAULT_MERCHANT_ID
+from models.notifications import NotificationRepository
+from models.outbox import OutboxRepository
 from models.payments import PaymentRepository
 from models.reading import Reader
 from models.requests import RequestRepository
@@ -80,6 +85,11 @@ class UnitOfWork:
     hints: HintRepository
     calls: CallRepository
     search: SearchRepository
+    outbox: OutboxRepository
+    deliveries: DeliveryRepository
+    notifications: NotificationRepository
+    endpoints: EndpointRepository
+    endpoint_health: EndpointHealth
     reader: Reader
     access: Access
 
@@ -102,6 +112,11 @@ class UnitOfWork:
         self.hints = HintRepository(self.connection)
         self.calls = CallRepository(self.connection)
         self.search = SearchRepository(self.connection)
+        self.outbox = OutboxRepository(self.connection)
+        self.deliveries = DeliveryRepository(self.connection)
+        self.notifications = NotificationRepository(self.connection)
+        self.endpoints = EndpointRepository(self.connection)
+        self.endpoint_health = EndpointHealth(self.connection)
         self.reader = Reader(self.connection)
         self.access = Access(self.connection)
         _open.units.add(self)

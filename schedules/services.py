@@ -16,6 +16,8 @@ RING_SIZE = 200
 RING_AGAIN_AFTER = timedelta(seconds=10)
 MONTHS_AHEAD = 3
 WINDOWS_KEPT = timedelta(days=2)
+NOTIFICATIONS_KEPT = timedelta(days=90)
+FORGET_BATCH, FORGET_FOR = 2000, timedelta(seconds=20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,7 @@ class ScheduleDeps:
     enqueue: Callable[[Sequence[int]], None]
     ring_account: Callable[[str, str], None]  # for a PSP and an account of it that has calls due
     clock: Callable[[], datetime]
+    ring_notify: Callable[[], None]  # for notifications that are due
 
 
 def find_window(now: datetime, seconds: float) -> datetime:
@@ -34,8 +37,8 @@ def find_window(now: datetime, seconds: float) -> datetime:
 
 
 def sweep(deps: ScheduleDeps) -> int:
-    """Ring for every unfinished event whose time has come and that nobody works on, and for every account that has calls
-    due; how many events there were.
+    """Ring for every unfinished event whose time has come and that nobody works on, for every account that has calls due,
+    and for notifications; how many events there were.
 
     The window is half the period, so that the jitter of one beat never skips a period. What was rung is left alone for a few seconds, so a long backlog is not rung again and again.
     """
@@ -46,18 +49,21 @@ def sweep(deps: ScheduleDeps) -> int:
         due = work.inbox.list_due(now, SWEEP_LIMIT)
         work.inbox.ring_later(due, now, now + RING_AGAIN_AFTER)
         accounts = sorted({*work.hints.list_due_accounts(now), *work.attempts.list_due_accounts(now)})
+        has_notifications = work.deliveries.has_due(now) or work.endpoint_health.has_probes(now)
         work.commit_lazily()
     for start in range(0, len(due), RING_SIZE):
         deps.enqueue(due[start : start + RING_SIZE])
     for psp, account in accounts:
         deps.ring_account(psp, account)
-    if due or accounts:
-        log.info("swept", events=len(due), accounts=len(accounts))
+    if has_notifications:
+        deps.ring_notify()
+    if due or accounts or has_notifications:
+        log.info("swept", events=len(due), accounts=len(accounts), notifications=has_notifications)
     return len(due)
 
 
 def keep_house(deps: ScheduleDeps) -> None:
-    """Make the payload partitions of the coming months and forget old windows."""
+    """Make the payload partitions of the coming months, and forget old windows and old notifications."""
     now = deps.clock()
     with deps.unit_of_work() as work:
         if not work.windows.take("housekeeping", find_window(now, HOUSEKEEPING_SECONDS)):
@@ -66,3 +72,14 @@ def keep_house(deps: ScheduleDeps) -> None:
         work.windows.forget(now - WINDOWS_KEPT)
         work.inbox.replay(work.waiting.take_known(), now)
         work.commit()
+    _forget_notifications(deps, now)
+
+
+def _forget_notifications(deps: ScheduleDeps, now: datetime) -> None:
+    """In batches, for some seconds at most: the rest is there in an hour."""
+    while deps.clock() - now < FORGET_FOR:
+        with deps.unit_of_work() as work:
+            forgotten = work.deliveries.purge(now - NOTIFICATIONS_KEPT, FORGET_BATCH)
+            work.commit()
+        if forgotten < FORGET_BATCH:
+            return

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from models.discrepancies import NewDiscrepancy
 from models.inbox import SWEEP_GRACE, Delivery
+from models.notification_bodies import PaymentChange
 from models.payments import LockedPayment, LostRace, MovedPayment, NewPayment, OwnPayment, PspKey, PspReference
 from models.states import InboxStatus, Outcome, Source
 from models.transitions import NewTransition
@@ -165,6 +166,7 @@ class FakePayments:
                 self.data.psp_ids[key] = new.id
                 self.data.payments[new.id] = LockedPayment(
                     new.id,
+                    new.merchant_id,
                     new.state,
                     None,
                     0,
@@ -206,6 +208,13 @@ class FakeSearch:
 
     def enqueue(self, payment_ids: Collection[UUID]) -> None:
         return
+
+
+class FakeOutbox:
+    """On paper nobody has endpoints."""
+
+    def add(self, changes: Sequence[PaymentChange]) -> int:
+        return 0
 
 
 class FakeTransitions:
@@ -294,6 +303,7 @@ class FakeUnitOfWork:
         self.transitions, self.discrepancies = FakeTransitions(self.data), FakeDiscrepancies(self.data)
         self.windows, self.waiting = FakeWindows(self.data), FakeWaiting(self.data)
         self.attempts, self.hints, self.search = FakeAttempts(), FakeHints(), FakeSearch()
+        self.outbox = FakeOutbox()
         return self
 
     def __exit__(

@@ -1,8 +1,25 @@
 """The Celery application, made when somebody asks for it: `celery -A workers.app:celery worker`."""
 
+from typing import Any
+
 from celery import Celery
 
 from config import ConfigError
+
+# The producer of the doorbell must give up at once: the sweep rings again for what it drops.
+PRODUCER_SETTINGS: dict[str, Any] = {
+    "task_publish_retry": False,
+    "broker_pool_acquire_timeout": 1,
+    "broker_connection_timeout": 1,
+}
+PRODUCER_TRANSPORT = {
+    "socket_timeout": 1,
+    "socket_connect_timeout": 0.5,
+    "max_retries": 0,
+    "interval_start": 0,
+    "interval_step": 0,
+    "confirm_publish": True,
+}
 
 
 def create_celery(broker_url: str) -> Celery:
@@ -10,6 +27,14 @@ def create_celery(broker_url: str) -> Celery:
     app = Celery("acuse", set_as_current=False)
     app.config_from_object("celeryconfig")
     app.conf.broker_url = broker_url
+    return app
+
+
+def create_producer(broker_url: str) -> Celery:
+    """An application that only rings, and gives up at once where the broker is away."""
+    app = create_celery(broker_url)
+    app.conf.update(PRODUCER_SETTINGS)
+    app.conf.broker_transport_options = app.conf.broker_transport_options | PRODUCER_TRANSPORT
     return app
 
 

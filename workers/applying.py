@@ -7,6 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from models.discrepancies import NewDiscrepancy
+from models.notification_bodies import PaymentChange
 from models.payments import LockedPayment, LostRace, MovedPayment
 from models.states import Origin, Outcome
 from models.transitions import NewTransition
@@ -14,6 +15,7 @@ from models.unit_of_work import UnitOfWork
 from workers.decisions import decide, needs_history
 from workers.facts import Decided, Fact, Place, Standing
 from workers.reading import Item
+from workers.telling import find_change
 
 REFERENCE = "merchant_reference"
 
@@ -33,38 +35,50 @@ class _Progress:
     psp_payment_id: str | None = None  # learned just now
 
 
+@dataclass(slots=True)
+class Applied:
+    """What a batch did: its decisions, the payments that are found by other words from now on, and what of it their
+    merchants can see."""
+
+    transitions: list[NewTransition] = field(default_factory=list)
+    renamed: set[UUID] = field(default_factory=set)
+    changes: list[PaymentChange] = field(default_factory=list)
+
+
 def apply_items(
     work: UnitOfWork, pairs: Sequence[tuple[Item, UUID]], adopted: Collection[UUID], now: datetime
-) -> tuple[list[NewTransition], set[UUID]]:
-    """Decide about every item of the payment beside it and write the results; the caller commits. Also returns the
-    payments that are found by other words from now on."""
+) -> Applied:
+    """Decide about every item of the payment beside it and write the results; the caller commits."""
     by_payment: dict[UUID, list[Item]] = defaultdict(list)
     for item, payment_id in pairs:
         by_payment[payment_id].append(item)
-    transitions: list[NewTransition] = []
+    applied = Applied()
     moves: list[MovedPayment] = []
     discrepancies: list[NewDiscrepancy] = []
     explained: list[tuple[UUID, int]] = []
-    renamed: set[UUID] = set()
     for one in _lock(work, by_payment):
         for item in one.items:
             one.event_ids[item.fact.key] = item.event.id
             decided = decide(one.base, one.current, one.place, one.past, item.fact)
-            transitions.append(_record(one, item, decided, now, is_adopted=one.payment.id in adopted))
+            is_new = one.payment.id in adopted and one.place is None
+            applied.transitions.append(_record(one, item, decided, now, is_new))
+            applied.changes += find_change(
+                one.payment.merchant_id, one.current, decided.standing, applied.transitions[-1], is_new
+            )
             one.verdicts |= dict.fromkeys(fact.key for fact in decided.allowed)
             one.verdicts |= {found.theirs["key"]: found for found in _open(one, item, decided, now)}
             one.past.append(item.fact)
             one.current, one.place = decided.standing, decided.place
             _bind(one, item, decided)
         moves.append(_move(one, now))
-        renamed |= {one.payment.id} if _is_renamed(one) else set()
+        applied.renamed |= {one.payment.id} if _is_renamed(one) else set()
         discrepancies += [found for found in one.verdicts.values() if found]
         explained += [(one.payment.id, one.event_ids[key]) for key, found in one.verdicts.items() if not found]
     work.payments.move(moves)
-    work.transitions.add(transitions)
+    work.transitions.add(applied.transitions)
     work.discrepancies.close(explained, "explained by an event that came later", now)
     work.discrepancies.add_once(discrepancies)
-    return transitions, renamed
+    return applied
 
 
 def _lock(work: UnitOfWork, by_payment: dict[UUID, list[Item]]) -> list[_Progress]:
@@ -121,9 +135,9 @@ def _start(payment: LockedPayment, items: list[Item]) -> _Progress:
     return _Progress(payment, base, current, place, past=[], items=items)
 
 
-def _record(one: _Progress, item: Item, decided: Decided, now: datetime, is_adopted: bool) -> NewTransition:
+def _record(one: _Progress, item: Item, decided: Decided, now: datetime, is_new: bool) -> NewTransition:
     reason = decided.reason
-    if reason is None and is_adopted and one.place is None and decided.outcome is Outcome.APPLIED:
+    if reason is None and is_new and decided.outcome is Outcome.APPLIED:
         reason = "adopted"
     return NewTransition(
         payment_id=one.payment.id,

@@ -23,8 +23,8 @@ UNMATCHED_PAUSE = (timedelta(seconds=2), timedelta(seconds=60))
 
 def store_batch(
     deps: WorkerDeps, items: Sequence[Item], finished: Sequence[Finished], hints: Sequence[int], token: UUID
-) -> tuple[list[NewTransition], list[Finished]]:
-    """Apply the items, finish, postpone or hand over their events, commit. Raises LeaseLost, Contention or
+) -> tuple[list[NewTransition], list[Finished], int]:
+    """Apply the items, finish, postpone or hand over their events, commit; also how many notifications wait now. Raises LeaseLost, Contention or
     DatabaseUnavailable, and whatever a bug raises; then nothing is stored."""
     now = deps.clock()
     with deps.unit_of_work() as work:
@@ -41,14 +41,15 @@ def store_batch(
         work.inbox.finish(results, token, now)  # first, so that who lost the lease touches no payment
         work.inbox.turn_into_hints(hints, token, now)
         work.inbox.postpone(list(waiting.values()), token)
-        transitions, renamed = apply_items(work, pairs, matched.adopted, now)
+        applied = apply_items(work, pairs, matched.adopted, now)
         referred = work.payments.add_references(matched.references)
-        work.search.enqueue(matched.adopted | renamed | referred)
+        work.search.enqueue(matched.adopted | applied.renamed | referred)
+        notified = work.outbox.add(applied.changes)
         work.inbox.replay(work.waiting.take(matched.references), now)  # events that came before their payment
         work.transitions.add([_record_unmatched(item, now) for item in unmatched])
         work.waiting.add([w for item in unmatched for w in _wait_for(item)])
         work.commit()
-    return transitions, results
+    return applied.transitions, results, notified
 
 
 def _finish(pairs: Sequence[tuple[Item, UUID]], unmatched: Sequence[Item]) -> list[Finished]:

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 from models.unit_of_work import UnitOfWork
+from notifications.sealing import Sealer
+from notifications.sending import Sender
 from psps.base import EventsModule
 from psps.outbound import Client
 from workers.metrics import WorkerMetrics
@@ -29,6 +31,7 @@ class WorkerDeps:
     accounts: Mapping[tuple[str, str], AccountRules]
     enqueue: Callable[[Sequence[int]], None]  # rings process_events for these ids; raises when the broker is away
     ring_account: Callable[[str, str], None]  # rings serve_account for a PSP and an account of it; raises likewise
+    ring_notify: Callable[[], None]  # rings notify; raises likewise
     find_client: Callable[[str, str], Client | None]  # of a PSP and an account of it; None: calls are not configured
     clock: Callable[[], datetime]
     metrics: WorkerMetrics
@@ -39,3 +42,8 @@ class WorkerDeps:
     longest_call: timedelta  # what a call to a PSP may take at the worst, with all its tries
     sandbox_pace: int  # what the PSPs' times to settle are divided by; 1 for real ones
     query_after: timedelta  # until the first query about a call whose outcome is unknown
+    sealer: Sealer | None  # opens the secrets of endpoints; None: ACUSE_SECRET_KEYS is not set
+    make_sender: Callable[[], Sender]  # what notifications leave through; made at the first use, then the same
+    notify_pace: int = (
+        1  # what the pauses between attempts are divided by; 1 unless endpoints are of this machine alone
+    )

@@ -28,6 +28,12 @@ class WorkerMetrics:
             buckets=(1, 2, 5, 10, 20, 50, 100, 200),
             registry=registry,
         )
+        self.notifications = Counter(
+            "acuse_notification_attempts_total",
+            "Attempts to notify a merchant, by what became of the delivery (pending: it is tried again)",
+            ["outcome"],
+            registry=registry,
+        )
         self.latency = Histogram(
             "acuse_acknowledged_to_applied_seconds",
             "From the arrival of a delivery to its terminal status",

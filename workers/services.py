@@ -97,14 +97,14 @@ def _try_batch(deps: WorkerDeps, events: Sequence[ClaimedEvent], token: UUID) ->
     hints = [event for event, result in zip(events, read, strict=True) if isinstance(result, Hint)]
     for tries_left in reversed(range(CONTENTION_TRIES)):
         try:
-            transitions, results = store_batch(deps, items, finished, [event.id for event in hints], token)
+            transitions, results, notified = store_batch(deps, items, finished, [event.id for event in hints], token)
             break
         except Contention:
             if not tries_left:
                 raise
             time.sleep(random.uniform(0.01, 0.1))
     count_batch(deps, events, transitions, results)
-    ring_quietly(deps, accounts={(event.psp, event.account) for event in hints})
+    ring_quietly(deps, accounts={(event.psp, event.account) for event in hints}, notify=notified > 0)
 
 
 def _give_back(deps: WorkerDeps, events: Sequence[ClaimedEvent], token: UUID, attempts_spent: int) -> None:

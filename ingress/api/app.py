@@ -5,15 +5,15 @@ from functools import partial
 from flask import Flask, Response, g, request
 from flask_smorest import Api
 
-from ingress.api import changes, docs, payments
+from ingress.api import balance, changes, docs, keys, login, me, payments, timeline
 from ingress.api.callers import ROOT, check_marked, guard, identify
 from ingress.api.dependencies import NAME, MerchantDeps
 from ingress.api.identity import find_caller
-from ingress.api.limits import finish_headers, make_limiter
+from ingress.api.limits import finish_headers, limit_login, make_limiter
 from ingress.api.problems import register_problems
 from ingress.api.spec import complete_spec
 
-RESOURCES = (payments, changes)
+RESOURCES = (payments, timeline, changes, balance, login, me, keys)
 SETTINGS = {
     "API_TITLE": "Acuse merchant API",
     "API_VERSION": "v1",
@@ -39,12 +39,14 @@ def add_merchant_api(app: Flask, need: MerchantDeps) -> None:
     app.config.update(SETTINGS)
     app.before_request(partial(identify, partial(find_caller, need)))
     app.after_request(_finish)
-    make_limiter(app, need)
+    limiter = make_limiter(app, need)
     app.before_request(partial(guard, app))
     register_problems(app)
     api = MerchantApi(app)
     for resource in RESOURCES:
         api.register_blueprint(resource.blueprint)
+    for endpoint in login.COUNTED:
+        limit_login(limiter, app, endpoint)
     app.register_blueprint(docs.blueprint)
     check_marked(app)
     complete_spec(api, app)
@@ -60,5 +62,5 @@ def _finish(response: Response) -> Response:
     finish_headers(response)
     if request.method in ("GET", "HEAD") and response.status_code == 200 and g.get("caller"):
         response.add_etag()
-        return response.make_conditional(request)
+        response.make_conditional(request)
     return response

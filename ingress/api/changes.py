@@ -11,9 +11,10 @@ from ingress.api.dependencies import deps
 from ingress.api.idempotency import Made, once
 from ingress.api.parsing import Blueprint, refuse_body
 from ingress.api.payment_schemas import ChangeOutput, RefundInput
-from ingress.api.payments import ring, wait_until_settled
+from ingress.api.payments import SETTLED, ring
 from ingress.asking import Asked, ask_cancel, ask_refund
 from models.merchant_work import MerchantWork
+from models.reading import Row
 
 blueprint = Blueprint("changes", __name__, url_prefix="/v1/payments", description="Refunds and cancelations")
 
@@ -57,6 +58,12 @@ def _change(ask: Callable[[MerchantWork], Asked]) -> Response:
 
 
 def _wait_for_change(attempt_id: UUID) -> dict[str, Any]:
-    attempt = wait_until_settled(deps(), current_caller().merchant_id, attempt_id)
+    need, merchant_id = deps(), current_caller().merchant_id
+
+    def look() -> Row:
+        with need.open_work(merchant_id) as work:
+            return work.own_payments.attempt_of(attempt_id)
+
+    attempt = need.waiting.wait_for(look, lambda row: row["status"] in SETTLED)
     written: dict[str, Any] = ChangeOutput().dump(attempt)
     return written

@@ -1,7 +1,7 @@
 """What the merchant API needs, as one parameter, and how a view finds it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,6 +9,8 @@ from uuid import UUID
 from flask import current_app
 
 from config import PspAccount
+from ingress.api.waiting import Waiting
+from ingress.passwords import Passwords
 from models.merchant_work import MerchantWork
 from models.states import Method
 from models.unit_of_work import UnitOfWork
@@ -32,8 +34,9 @@ class MerchantDeps:
     trusted_proxies: int = 0
     requests_per_minute: int = 20  # of an address, and of whoever has no other number
     redis_url: str | None = None  # of the rate limits; None: each process counts by itself
-    answer_wait: float = 2.0  # seconds that a POST waits for the PSP's answer
+    waiting: Waiting = field(default_factory=Waiting)  # of a POST for the PSP's answer
     allow_loopback_endpoints: bool = False
+    passwords: Passwords = field(default_factory=Passwords)
 
 
 def deps() -> MerchantDeps:

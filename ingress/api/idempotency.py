@@ -1,7 +1,6 @@
 """`Idempotency-Key`: a POST under a key has one effect and one answer, however often and however close together it comes."""
 
 import hashlib
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +21,6 @@ log = structlog.get_logger(__name__)
 
 HEADER, REPLAYED = "Idempotency-Key", "Idempotent-Replayed"
 LONGEST_KEY = 255
-POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +91,8 @@ def _replay(
 ) -> Response:
     if known.request_hash != digest:
         raise Problem(409, "idempotency-key-reused", f"this {HEADER} was used for another request: take a new one")
-    known = _wait_for_answer(need, key, known)
+    if known.answer is None:
+        known = _wait_for_answer(need, key)
     if known.answer is not None:
         return _respond(known.answer_status or status, _open(need, known), replayed=True)
     if known.resource_id is None:
@@ -103,14 +102,14 @@ def _replay(
     return _respond(status, orjson.dumps(body), replayed=True)
 
 
-def _wait_for_answer(need: MerchantDeps, key: str, known: KnownRequest) -> KnownRequest:
+def _wait_for_answer(need: MerchantDeps, key: str) -> KnownRequest:
     """The first request may be waiting for its PSP."""
-    ends = time.monotonic() + need.answer_wait + 0.5
-    while known.answer is None and time.monotonic() < ends:
-        time.sleep(POLL_SECONDS)
+
+    def look() -> KnownRequest:
         with need.open_work(current_caller().merchant_id) as work:
-            known = work.idempotency.get(key)
-    return known
+            return work.idempotency.get(key)
+
+    return need.waiting.wait_for(look, lambda known: known.answer is not None, more=0.5)
 
 
 def _show(show: Show | None, resource_id: UUID) -> dict[str, Any]:
@@ -140,12 +139,12 @@ def _keep_later(need: MerchantDeps, key: str, status: int, body: dict[str, Any])
 def _open(need: MerchantDeps, known: KnownRequest) -> bytes:
     answer = known.answer or b""
     if not known.is_sealed:
-        return bytes(answer)
+        return answer
     if need.sealer is None:
         raise Problem(
             503, "not-configured", "the kept answer holds a secret, and ACUSE_SECRET_KEYS is not set any more"
         )
-    return need.sealer.open(bytes(answer)).encode()
+    return need.sealer.open(answer).encode()
 
 
 def _respond(status: int, body: bytes, replayed: bool = False) -> Response:

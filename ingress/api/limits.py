@@ -59,7 +59,7 @@ def make_limiter(app: Flask, need: MerchantDeps) -> Limiter:
 
 def limit_login(limiter: Limiter, app: Flask, endpoint: str) -> None:
     """Five tries a minute for an account and for an address, before anything is looked at."""
-    view = app.view_functions[endpoint]
+    view: Any = app.view_functions[endpoint]
     for find_key in (_find_account, find_address):
         view = limiter.limit(LOGIN_LIMIT, key_func=find_key, scope=find_key.__name__)(view)
     app.view_functions[endpoint] = view

@@ -1,7 +1,6 @@
 """/v1/payments: make, find and understand payments."""
 
 import base64
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -22,13 +21,13 @@ from ingress.asking import Asked, ask_payment
 from ingress.choosing import choose_account
 from models.merchant_payments import PaymentFilters
 from models.merchant_work import MerchantWork
+from models.reading import Row
 from models.states import AttemptStatus, Method
 from psps.outbound import CreateRequest, Payer
 
 log = structlog.get_logger(__name__)
 
 SETTLED = (AttemptStatus.DONE, AttemptStatus.REFUSED)
-FIRST_POLL, LONGEST_POLL = 0.02, 0.2
 
 blueprint = Blueprint("payments", __name__, url_prefix="/v1/payments", description="Payments and where they stand")
 
@@ -95,18 +94,6 @@ def ring(need: MerchantDeps, asked: Asked) -> None:
         log.warning("api.ring_failed", error=type(error).__name__)
 
 
-def wait_until_settled(need: MerchantDeps, merchant_id: UUID, attempt_id: UUID) -> dict[str, Any]:
-    """The attempt, as soon as it is settled or `answer_wait` is over. No transaction is open while it waits."""
-    ends, pause = time.monotonic() + need.answer_wait, FIRST_POLL
-    while True:
-        with need.open_work(merchant_id) as work:
-            attempt = work.own_payments.attempt_of(attempt_id)
-        if attempt["status"] in SETTLED or time.monotonic() > ends:
-            return attempt
-        time.sleep(pause)
-        pause = min(pause * 1.5, LONGEST_POLL)
-
-
 def show_payment(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row of the repository as the schema names things."""
     crypto = {name: row[f"crypto_{name}"] for name in ("asset", "network", "base_units", "scale", "tx_hash")}
@@ -121,14 +108,14 @@ def show_payment(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _wait_for_payment(payment_id: UUID) -> dict[str, Any]:
     need, merchant_id = deps(), current_caller().merchant_id
-    ends, pause = time.monotonic() + need.answer_wait, FIRST_POLL
-    while True:
+
+    def look() -> Row:
         with need.open_work(merchant_id) as work:
-            row = work.own_payments.get(payment_id)
-        if row["attempt_status"] in (*SETTLED, None) or time.monotonic() > ends:
-            return PaymentOutput().dump(show_payment(row))
-        time.sleep(pause)
-        pause = min(pause * 1.5, LONGEST_POLL)
+            return work.own_payments.get(payment_id)
+
+    row = need.waiting.wait_for(look, lambda row: row["attempt_status"] in SETTLED)
+    written: dict[str, Any] = PaymentOutput().dump(show_payment(row))
+    return written
 
 
 def _write_request(wanted: dict[str, Any]) -> CreateRequest:

@@ -105,7 +105,8 @@ def register_problems(app: Flask) -> None:
         log.error("api.fault", endpoint=request.endpoint, **describe_fault(error))
         return make_response(500, "fault", DETAILS[500])
 
-    for kind in (Problem, *PROBLEMS):
+    kinds: list[type[Exception]] = [Problem, *PROBLEMS]
+    for kind in kinds:
         app.register_error_handler(kind, answer_problem)
     app.register_error_handler(HTTPException, answer_http_error)
     app.register_error_handler(Exception, answer_fault)

@@ -31,7 +31,8 @@ HEADER_PARAMETER = {
 def complete_spec(api: Api, app: Any) -> None:
     """Add the problems that an operation may answer, who may call it, and the header that every POST takes."""
     spec = api.spec
-    spec.components.schema("Problem", schema=ProblemSchema)
+    if "Problem" not in spec.components.schemas:
+        spec.components.schema("Problem", schema=ProblemSchema)
     spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
     needs = {_spec_path(rule.rule): find_need(app, rule.endpoint) for rule in app.url_map.iter_rules()}
     for path, operations in spec._paths.items():

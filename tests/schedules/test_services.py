@@ -23,13 +23,19 @@ class Bell:
         self.now = NOON
         self.rung: list[list[int]] = []
         self.accounts: list[tuple[str, str]] = []
-        self.deps = ScheduleDeps(partial(UnitOfWork, engine), self.ring, self.ring_account, lambda: self.now)
+        self.notified = 0
+        self.deps = ScheduleDeps(
+            partial(UnitOfWork, engine), self.ring, self.ring_account, lambda: self.now, self.ring_notify
+        )
 
     def ring(self, ids: Sequence[int]) -> None:
         self.rung.append(list(ids))
 
     def ring_account(self, psp: str, account: str) -> None:
         self.accounts.append((psp, account))
+
+    def ring_notify(self) -> None:
+        self.notified += 1
 
     def sweep_after(self, **time: float) -> list[int]:
         """Let time pass, sweep, and tell what was rung."""

@@ -10,6 +10,7 @@ from sqlalchemy import Engine, text
 
 from models.inbox import Delivery, InboxStore
 from models.unit_of_work import UnitOfWork
+from notifications.sending import Sender
 from tests.paper import NOON, PaperPsp
 from workers.dependencies import WorkerDeps
 from workers.metrics import WorkerMetrics
@@ -37,6 +38,7 @@ class Desk:
             accounts={("paper", "default"): Rules(), ("paper", "strict"): Rules(unmatched="park")},  # type: ignore[dict-item]
             enqueue=lambda ids: None,
             ring_account=lambda psp, account: None,
+            ring_notify=lambda: None,
             find_client=lambda psp, account: None,
             clock=lambda: self.now,
             metrics=WorkerMetrics(CollectorRegistry()),
@@ -47,6 +49,8 @@ class Desk:
             longest_call=timedelta(seconds=20),
             sandbox_pace=1,
             query_after=timedelta(seconds=30),
+            sealer=None,
+            make_sender=lambda: Sender(allow_loopback=True),
         )
 
     def put(self, *deliveries: Delivery) -> list[int]:

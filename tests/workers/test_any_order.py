@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from models.inbox import Delivery
 from models.states import EventKind, InboxStatus, Outcome
+from notifications.sending import Sender
 from tests.fakes import Data, FakeUnitOfWork, put_delivery
 from tests.paper import NOON, PaperPsp, write_delivery
 from workers.dependencies import WorkerDeps
@@ -32,6 +33,7 @@ def make_deps(data: Data) -> WorkerDeps:
         accounts={("paper", "default"): Rules()},  # type: ignore[dict-item]
         enqueue=lambda ids: None,
         ring_account=lambda psp, account: None,
+            ring_notify=lambda: None,
         find_client=lambda psp, account: None,
         clock=lambda: NOON,
         metrics=METRICS,
@@ -42,6 +44,8 @@ def make_deps(data: Data) -> WorkerDeps:
         longest_call=timedelta(seconds=20),
         sandbox_pace=1,
         query_after=timedelta(seconds=30),
+            sealer=None,
+            make_sender=lambda: Sender(allow_loopback=True),
     )
 
 
