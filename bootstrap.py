@@ -43,6 +43,7 @@ from workers.tasks import register_tasks as register_worker_tasks
 
 T = TypeVar("T")
 
+
 def utc_now() -> datetime:
     """The clock of every process."""
     return datetime.now(UTC)
@@ -66,7 +67,10 @@ def build_celery(config: Config | None = None) -> Celery:
     worker_deps = _once_per_process(partial(build_worker_deps, config, app))
     register_worker_tasks(app, worker_deps)
     register_schedule_tasks(
-        app, lambda: ScheduleDeps(*attrgetter("unit_of_work", "enqueue", "ring_account", "clock", "ring_notify")(worker_deps()))
+        app,
+        lambda: ScheduleDeps(
+            *attrgetter("unit_of_work", "enqueue", "ring_account", "clock", "ring_notify")(worker_deps())
+        ),
     )
     return app
 

@@ -35,6 +35,7 @@ COLOURS = {
     "web": "green",
     "worker": "yellow",
     "worker_psp": "bright_yellow",
+    "worker_notify": "bright_green",
     "beat": "magenta",
     "sample": "cyan",
 }
@@ -165,7 +166,7 @@ def _greet(plan: parts.Plan, seconds: float) -> None:
 
 def _show(name: str, line: str) -> None:
     with suppress(OSError):  # nobody reads our output any more
-        click.echo(f"{click.style(f'{name:<9}', fg=COLOURS.get(name, 'white'))}| {line}")
+        click.echo(f"{click.style(f'{name:<13}', fg=COLOURS.get(name, 'white'))}| {line}")
 
 
 def _now() -> str:

@@ -7,11 +7,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from redis import Redis
 from redis.exceptions import RedisError
 
+from commands.secret_key import ensure_secret_key
 from commands.stack_state import write_json
 from embedded import LOOPBACK, RunningEngine, free_port, launch_postgres, launch_redis
 from psps.registry import PSPS
@@ -25,7 +27,12 @@ ROOT_WARNING = (
     "ignore:You're running the worker with superuser privileges"  # on purpose here: the machine is a developer's
 )
 LISTS = ("_WEBHOOK_SECRETS", "_WEBHOOK_PUBLIC_KEYS", "_ACCESS_TOKENS")
-EVENT_QUEUES, CALL_QUEUES = "events,notifications,reconcile,maintenance", "psp_calls"
+# Queues and processes of each. Who calls others is apart, so that a PSP or a merchant that hangs holds up nobody else.
+WORKERS = {
+    "worker": ("events,reconcile,maintenance", 2),
+    "worker_psp": ("psp_calls", 4),
+    "worker_notify": ("notifications", 2),
+}
 
 Show = Callable[[str, str], None]
 
@@ -85,7 +92,12 @@ def build_environment(caller: Mapping[str, str], plan: Plan, database_url: str, 
         "ACUSE_RECEIVER_URL": plan.receiver_url,
         **({"ACUSE_SANDBOX_URL": plan.sandbox_url} if plan.sandbox_url else {}),
     }
-    others = {"ACUSE_METRICS_DIR": str(plan.data_dir / "metrics"), "ACUSE_LOG_FORMAT": plan.log_format}
+    others = {
+        "ACUSE_METRICS_DIR": str(plan.data_dir / "metrics"),
+        "ACUSE_LOG_FORMAT": plan.log_format,
+        "ACUSE_SECRET_KEYS": own.get("ACUSE_SECRET_KEYS") or ensure_secret_key(plan.data_dir),
+        **({"ACUSE_ALLOW_LOOPBACK_ENDPOINTS": "true"} if plan.sandbox_url else {}),
+    }
     secrets = {}
     if plan.sandbox_secrets:
         secrets = sandbox_secrets(own, sandbox_credentials(plan.data_dir / "sandbox", own), plan.sandbox_address)
@@ -134,17 +146,10 @@ def program_children(plan: Plan, environment: Mapping[str, str], show: Show) -> 
     wanted = {
         "web": (plan.serves, _web_arguments(plan), lambda: _answers_ok(f"{plan.receiver_url}/readyz")),
         "sandbox": ("sandbox" in plan.parts, _sandbox_arguments(plan), lambda: _listens(plan.sandbox_port)),
-        "worker": (
-            "worker" in plan.parts,
-            _worker_arguments("worker", EVENT_QUEUES, 2),
-            lambda: _worker_waits(broker, 1),
-        ),
-        # Apart from the others, so that a PSP which hangs holds up nobody but those who call.
-        "worker_psp": (
-            "worker" in plan.parts,
-            _worker_arguments("worker_psp", CALL_QUEUES, 4),
-            lambda: _worker_waits(broker, 2),
-        ),
+        **{
+            name: ("worker" in plan.parts, _worker_arguments(name, *work), partial(_worker_waits, broker, place))
+            for place, (name, work) in enumerate(WORKERS.items(), 1)
+        },
         "beat": ("beat" in plan.parts, _beat_arguments(plan), lambda: any(plan.data_dir.glob("beat-schedule*"))),
     }
     return [

@@ -29,6 +29,7 @@ class Asked:
     attempt_id: UUID
     psp: str
     account: str
+    told: int = 0  # how many notifications of it wait for their delivery
 
 
 def ask_payment(
@@ -63,9 +64,11 @@ def ask_payment(
         created_at=now,
     )
     work.requests.add_payment(payment)
+    work.search.put_new(merchant_id, payment_id, wanted.merchant_reference, wanted.description, payer_reference)
     attempt = NewAttempt(uuid7(), payment_id, Operation.CREATE, reference, request_to_json(request), None, now)
     work.requests.add(attempt)
-    return Asked(payment_id, attempt.id, account.psp, account.account)
+    told = work.outbox.add_created(merchant_id, payment_id, now)
+    return Asked(payment_id, attempt.id, account.psp, account.account, told)
 
 
 def ask_refund(

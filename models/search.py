@@ -100,6 +100,9 @@ on conflict (payment_id) do update
 """)
 
 
+PUT_NEW = text("insert into payment_search values (:payment_id, :merchant_id, :document, :tokens)")
+
+
 class SearchRepository:
     """The queue of payments whose entry is behind, and the entries."""
 
@@ -109,6 +112,13 @@ class SearchRepository:
     def add(self, payment_id: UUID) -> None:
         """Have a payment that was made in this transaction indexed."""
         self.connection.execute(ADD, {"id": payment_id})
+
+    def put_new(self, merchant_id: UUID, payment_id: UUID, *texts: str | None) -> None:
+        """Make the entry of a payment that was made in this transaction: its reference, description and payer's
+        reference. It can be found as soon as it is there; the PSP's ids are added when they are known."""
+        document = "\n".join(fold(part) for part in texts if part)
+        told = {"payment_id": payment_id, "merchant_id": merchant_id, "document": document}
+        self.connection.execute(PUT_NEW, told | {"tokens": make_tokens(merchant_id, document)})
 
     def enqueue(self, payment_ids: Collection[UUID]) -> None:
         """Have payments indexed that this transaction made or changed. They must be locked before."""

@@ -5,7 +5,7 @@ from functools import partial
 from flask import Flask, Response, g, request
 from flask_smorest import Api
 
-from ingress.api import balance, changes, docs, keys, login, me, payments, timeline
+from ingress.api import balance, changes, deliveries, docs, endpoints, keys, login, me, payments, timeline
 from ingress.api.callers import ROOT, check_marked, guard, identify
 from ingress.api.dependencies import NAME, MerchantDeps
 from ingress.api.identity import find_caller
@@ -13,7 +13,7 @@ from ingress.api.limits import finish_headers, limit_login, make_limiter
 from ingress.api.problems import register_problems
 from ingress.api.spec import complete_spec
 
-RESOURCES = (payments, timeline, changes, balance, login, me, keys)
+RESOURCES = (payments, timeline, changes, balance, endpoints, deliveries, login, me, keys)
 SETTINGS = {
     "API_TITLE": "Acuse merchant API",
     "API_VERSION": "v1",

@@ -1,22 +1,18 @@
 """/v1/payments: make, find and understand payments."""
 
-import base64
 from collections.abc import Mapping
-from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
 import structlog
 from flask import Response
 
 from ingress.api.callers import current_caller, needs
+from ingress.api.cursors import read_cursor, write_cursor
 from ingress.api.dependencies import MerchantDeps, deps
 from ingress.api.idempotency import Made, once
 from ingress.api.parsing import Blueprint
 from ingress.api.payment_schemas import PaymentInput, PaymentOutput, PaymentPage, PaymentQuery
-from ingress.api.problems import Problem
 from ingress.asking import Asked, ask_payment
 from ingress.choosing import choose_account
 from models.merchant_payments import PaymentFilters
@@ -67,13 +63,13 @@ def list_payments(query: dict[str, Any]) -> dict[str, Any]:
     ended.
     """
     limit = query.pop("limit")
-    cursor = _read_cursor(query.pop("cursor", None))
+    cursor = read_cursor(query.pop("cursor", None))
     with deps().open_work(current_caller().merchant_id) as work:
         rows = work.own_payments.list(PaymentFilters(**query), cursor, limit + 1)
     more = len(rows) > limit
     return {
         "payments": [show_payment(row) for row in rows[:limit]],
-        "next_cursor": _write_cursor(rows[limit - 1]) if more else None,
+        "next_cursor": write_cursor((rows[limit - 1]["created_at"], rows[limit - 1]["id"])) if more else None,
     }
 
 
@@ -87,9 +83,11 @@ def get_payment(payment_id: UUID) -> dict[str, Any]:
 
 
 def ring(need: MerchantDeps, asked: Asked) -> None:
-    """Tell the worker that calls this account. Best effort: the sweep rings again."""
+    """Tell the workers what there is to do. Best effort: the sweep rings again."""
     try:
         need.ring_account(asked.psp, asked.account)
+        if asked.told:
+            need.ring_notify()
     except Exception as error:  # noqa: BLE001 - whatever the broker raises
         log.warning("api.ring_failed", error=type(error).__name__)
 
@@ -137,19 +135,3 @@ def _write_request(wanted: dict[str, Any]) -> CreateRequest:
         crypto_network=crypto.get("network"),
         wallet_address=crypto.get("wallet_address"),
     )
-
-
-def _write_cursor(row: Mapping[str, Any]) -> str:
-    written = orjson.dumps([row["created_at"].astimezone(UTC), row["id"]])
-    return base64.urlsafe_b64encode(written).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str | None) -> tuple[datetime, UUID] | None:
-    if cursor is None:
-        return None
-    with suppress(ValueError, TypeError):
-        created_at, payment_id = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        at = datetime.fromisoformat(created_at)
-        if at.tzinfo is not None:
-            return at, UUID(payment_id)
-    raise Problem(422, "invalid", "this cursor is not one of ours: begin with the first page", errors=[])

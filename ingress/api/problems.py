@@ -11,10 +11,13 @@ from werkzeug.exceptions import HTTPException, default_exceptions
 
 from ingress.choosing import NoAccount
 from ingress.faults import describe_fault
+from ingress.notifying import CannotSeal, TooManyEndpoints
 from models.reading import NotFound
 from models.requests import NoSuchPayment, NotPossible
 from models.search import NeedleTooShort
 from models.unit_of_work import Contention, DatabaseUnavailable
+from notifications.address import AddressRefused
+from notifications.sealing import CannotOpen
 from psps.base import Unparseable
 
 log = structlog.get_logger(__name__)
@@ -29,6 +32,10 @@ PROBLEMS: dict[type[Exception], tuple[int, str, str | None]] = {
     NoSuchPayment: (404, "not-found", "there is no such payment"),
     NotPossible: (409, "not-possible", None),
     NoAccount: (409, "no-account", None),
+    AddressRefused: (422, "address-refused", None),
+    TooManyEndpoints: (409, "too-many-endpoints", None),
+    CannotSeal: (503, "not-configured", None),
+    CannotOpen: (503, "not-configured", None),
     NeedleTooShort: (422, "invalid", None),
     Unparseable: (400, "malformed-json", None),
     Contention: (503, "busy", "other work was in the way and nothing was changed: send it again"),

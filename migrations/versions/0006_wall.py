@@ -33,6 +33,7 @@ GRANTS = {
     "transitions": "select",
     "attempts": "select, insert",
     "search_queue": "select, insert",
+    "payment_search": "insert",  # what is in it, the role learns through find_payments alone
     "users": "select, update",
     "sessions": "select, update",
     "api_keys": "select, insert, update",

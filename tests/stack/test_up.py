@@ -23,7 +23,7 @@ from tests.stack.processes import is_alive, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("ACUSE_")}
-NAMES = {"postgres", "redis", "web", "sandbox", "worker", "worker_psp", "beat"}
+NAMES = {"postgres", "redis", "web", "sandbox", "worker", "worker_psp", "worker_notify", "beat"}
 
 
 def acuse(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -102,7 +102,7 @@ def test_env_gives_addresses_first_and_what_signing_needs(stack: Stack) -> None:
     assert environment["ACUSE_STP_WEBHOOK_PASSWORD"] == keys["stp"]["password"]
 
 
-@pytest.mark.parametrize("name", ["stack.json", "sandbox/keys.json", "postgres/password", "redis/password"])
+@pytest.mark.parametrize("name", ["stack.json", "secret_key.json", "sandbox/keys.json", "postgres/password", "redis/password"])
 def test_files_with_secrets_are_private(stack: Stack, name: str) -> None:
     assert stat.S_IMODE((stack.data_dir / name).stat().st_mode) == 0o600
 

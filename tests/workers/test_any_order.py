@@ -33,7 +33,7 @@ def make_deps(data: Data) -> WorkerDeps:
         accounts={("paper", "default"): Rules()},  # type: ignore[dict-item]
         enqueue=lambda ids: None,
         ring_account=lambda psp, account: None,
-            ring_notify=lambda: None,
+        ring_notify=lambda: None,
         find_client=lambda psp, account: None,
         clock=lambda: NOON,
         metrics=METRICS,
@@ -44,8 +44,8 @@ def make_deps(data: Data) -> WorkerDeps:
         longest_call=timedelta(seconds=20),
         sandbox_pace=1,
         query_after=timedelta(seconds=30),
-            sealer=None,
-            make_sender=lambda: Sender(allow_loopback=True),
+        sealer=None,
+        make_sender=lambda: Sender(allow_loopback=True),
     )
 
 
