@@ -20,6 +20,7 @@ from commands.sample_flow import play_sample_flow
 from commands.sandbox_calls import ask_sandbox, find_address, find_sandbox, tell_sandbox
 from commands.sandbox_check import NotExpectations, compare, read_expected
 from commands.sandbox_faults import effects, faults
+from commands.sandbox_notifications import notifications
 from commands.stack_payments import StackPayments
 from commands.terms import data_dir_option, fail, json_option
 from sandbox.ack_log import AckLog
@@ -42,6 +43,7 @@ def sandbox() -> None:
 
 sandbox.add_command(faults)
 sandbox.add_command(effects)
+sandbox.add_command(notifications)
 
 
 @sandbox.command()

@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from commands import stack_parts as parts
+from commands.merchant_key import ensure_merchant_key
 from commands.sample_flow import play_sample_flow
 from commands.stack_state import (
     DataFolderTaken,
@@ -105,8 +106,11 @@ def _run(plan: parts.Plan, began: float, sample: bool) -> None:
             state.environment = parts.build_environment(caller, plan, *addresses)
             environment = caller | state.environment
             supervisor.run_once("migrate", parts.launch_program("migrate", ("cli", "migrate"), environment, _show))
+            if "api" in plan.parts:
+                key = ensure_merchant_key(plan.data_dir, load_config(environment))
+                state.environment["ACUSE_MERCHANT_KEY"] = key
             supervisor.start(*parts.program_children(plan, environment, _show))
-            _greet(plan, time.monotonic() - began)
+            _greet(plan, time.monotonic() - began, state.environment.get("ACUSE_MERCHANT_KEY"))
             if sample and {"receiver", "worker", "sandbox"} <= set(plan.parts):
                 _play_sample(plan, environment)
             supervisor.watch()
@@ -144,7 +148,7 @@ def _describe(child: Child) -> dict[str, Any]:
     return {"version": engine.version, "folder": str(engine.folder), "port": engine.port, "url": engine.url}
 
 
-def _greet(plan: parts.Plan, seconds: float) -> None:
+def _greet(plan: parts.Plan, seconds: float, merchant_key: str | None) -> None:
     acuse = shlex.quote(str(Path(sys.executable).with_name("acuse")))
     flag = "" if plan.data_dir == Path(".acuse").absolute() else f" --data-dir {shlex.quote(str(plan.data_dir))}"
     samples = ["sandbox send oxxo.paid", "payments list", "status"] if "sandbox" in plan.parts else ["status", "env"]
@@ -154,6 +158,7 @@ def _greet(plan: parts.Plan, seconds: float) -> None:
         "",
         *(f"  {name:<10}{url}" for name, url in plan.urls().items()),
         f"  {'data':<10}{plan.data_dir}",
+        *_sample_request(plan, merchant_key),
         "",
         "In another terminal:",
         *(f"  {acuse} {sample}{flag}" for sample in samples),
@@ -162,6 +167,24 @@ def _greet(plan: parts.Plan, seconds: float) -> None:
         "",
     ]
     click.echo("\n".join(lines))
+
+
+def _sample_request(plan: parts.Plan, merchant_key: str | None) -> list[str]:
+    """The merchant's key and, where it costs nothing, how to make a payment with it."""
+    if merchant_key is None:
+        return []
+    shown = [f"  {'key':<10}{merchant_key}"]
+    if "sandbox" not in plan.parts:
+        return shown
+    payer = '"payer": {"name": "Ana Ruiz", "email": "ana@example.com"}'
+    return [
+        *shown,
+        "",
+        "A payment of $150.00 at OXXO:",
+        f"  curl {plan.receiver_url}/v1/payments -H 'Authorization: Bearer {merchant_key}' \\",
+        "    -H 'Content-Type: application/json' -H 'Idempotency-Key: ORD-1' \\",
+        f"""    -d '{{"method": "oxxo", "amount_minor": 15000, "reference": "ORD-1", {payer}}}'""",
+    ]
 
 
 def _show(name: str, line: str) -> None:

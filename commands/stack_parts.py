@@ -22,6 +22,7 @@ from supervisor import Child, Command, launch_command
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("receiver", "api", "worker", "beat", "sandbox")
+API_PAGES = {"api": "v1", "docs": "v1/docs"}
 CELERY = ("celery", "-q", "-A", "workers.app:celery")
 ROOT_WARNING = (
     "ignore:You're running the worker with superuser privileges"  # on purpose here: the machine is a developer's
@@ -65,6 +66,9 @@ class Plan:
         """What a person may open, by name."""
         return {
             **({"receiver": f"{self.receiver_url}/webhooks/<psp>"} if "receiver" in self.parts else {}),
+            **(
+                {name: f"{self.receiver_url}/{path}" for name, path in API_PAGES.items()} if "api" in self.parts else {}
+            ),
             **({"health": f"{self.receiver_url}/readyz"} if self.serves else {}),
             **({"sandbox": self.sandbox_url} if self.sandbox_url else {}),
         }
@@ -91,6 +95,7 @@ def build_environment(caller: Mapping[str, str], plan: Plan, database_url: str, 
         "ACUSE_REDIS_URL": redis_url,
         "ACUSE_RECEIVER_URL": plan.receiver_url,
         **({"ACUSE_SANDBOX_URL": plan.sandbox_url} if plan.sandbox_url else {}),
+        **({"ACUSE_API_URL": plan.receiver_url} if "api" in plan.parts else {}),
     }
     others = {
         "ACUSE_METRICS_DIR": str(plan.data_dir / "metrics"),
@@ -143,7 +148,7 @@ def sandbox_secrets(caller: Mapping[str, str], keys: Keys, sandbox_address: str)
 def program_children(plan: Plan, environment: Mapping[str, str], show: Show) -> list[Child]:
     """Our own programs in the order in which they start."""
     broker = environment["ACUSE_BROKER_URL"]
-    wanted = {
+    wanted: dict[str, tuple[bool, tuple[str, ...], Callable[[], bool]]] = {
         "web": (plan.serves, _web_arguments(plan), lambda: _answers_ok(f"{plan.receiver_url}/readyz")),
         "sandbox": ("sandbox" in plan.parts, _sandbox_arguments(plan), lambda: _listens(plan.sandbox_port)),
         **{

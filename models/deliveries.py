@@ -166,7 +166,7 @@ class DeliveryRepository:
         time over all processes, and one while it fails.
         """
         values = {"now": now, "most": most, "room": room}
-        ids = list(self.connection.scalars(LOCK_ENDPOINTS, values | {"room_of_failing": room_of_failing}))
+        ids = room and list(self.connection.scalars(LOCK_ENDPOINTS, values | {"room_of_failing": room_of_failing}))
         if not ids:
             return []
         rows = self.connection.execute(CLAIM, values | {"ids": ids, "token": token, "until": until})

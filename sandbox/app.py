@@ -1,4 +1,4 @@
-"""The sandbox as one Flask application: every simulated PSP under its own prefix, and the control endpoints."""
+"""The sandbox as one Flask application: every simulated PSP under its prefix, a merchant's inbox, the control endpoints."""
 
 from flask import Flask, Response
 
@@ -7,6 +7,7 @@ from sandbox.bitso.api import make_api as make_bitso_api
 from sandbox.conekta.api import make_api as make_conekta_api
 from sandbox.control import make_control
 from sandbox.mercadopago.api import make_api as make_mercadopago_api
+from sandbox.merchant import make_merchant
 from sandbox.misbehaving import Misbehaving
 from sandbox.moonpay.api import make_api as make_moonpay_api
 from sandbox.openpay.api import make_api as make_openpay_api
@@ -17,7 +18,7 @@ from sandbox.transak.api import make_api as make_transak_api
 
 
 def create_sandbox(state: SandboxState) -> Flask:
-    """/stripe/v1/..., /conekta/orders..., /stp/speiws/rest/... and /stp/efws/API/..., /sandbox/..., /healthz."""
+    """/stripe/v1/..., /conekta/orders..., /stp/speiws/rest/..., /merchant/webhooks, /sandbox/..., /healthz and more."""
     app = Flask(__name__)
     for make in (
         make_stripe_api,
@@ -28,6 +29,7 @@ def create_sandbox(state: SandboxState) -> Flask:
         make_moonpay_api,
         make_transak_api,
         make_bitso_api,
+        make_merchant,
         make_control,
     ):
         app.register_blueprint(make(state))

@@ -11,6 +11,7 @@ from sandbox.answers import answer
 from sandbox.api_faults import EVERY_PSP
 from sandbox.faults import Faults
 from sandbox.flows import SIMULATORS, UnknownFlow, list_flows, play_flow, play_mixture
+from sandbox.merchant import add_inbox_buttons
 from sandbox.payment import Played, SimulatedPayment
 from sandbox.runs import run
 from sandbox.sender import Route
@@ -29,6 +30,7 @@ def make_control(state: SandboxState) -> Blueprint:
     _add_records(control, state)
     _add_buttons(control, state)
     _add_faults(control, state)
+    add_inbox_buttons(control, state)
     return control
 
 

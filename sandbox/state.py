@@ -9,6 +9,7 @@ from sandbox.api_faults import ApiFaults
 from sandbox.effects import Effect, EffectLog
 from sandbox.identity import Identity
 from sandbox.keys import Keys
+from sandbox.merchant_inbox import MerchantInbox
 from sandbox.payment import Expected, Played, SimulatedPayment
 
 
@@ -33,6 +34,7 @@ class SandboxState:
     expected: dict[tuple[str, str], Expected] = field(default_factory=dict)
     effects: EffectLog = field(default_factory=EffectLog)
     api_faults: ApiFaults = field(default_factory=ApiFaults)
+    inbox: MerchantInbox = field(default_factory=MerchantInbox)
     # So many of the next changes at Stripe answer 500, kept under their key: every second one after its effect.
     stripe_stored_errors: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock)

@@ -5,7 +5,9 @@ endpoint that is dead or slow delays its own notifications and nobody else's.
 """
 
 import asyncio
+import random
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import uuid4
@@ -18,7 +20,7 @@ from workers.dependencies import WorkerDeps
 from workers.dispatching import Sent, dispatch
 from workers.probing import probe_due
 from workers.ringing import ring_quietly
-from workers.settling import settle
+from workers.settling import settle, tell
 
 log = structlog.get_logger(__name__)
 
@@ -26,11 +28,12 @@ SLOTS = 64  # sends that are young
 SLOW_AFTER = 2.0  # seconds
 MOST_OPEN, MOST_OPEN_OF_FAILING = 256, 192
 MOST_OF_ENDPOINT = 4  # over all processes; one while the endpoint fails
-LEASE = timedelta(seconds=30)  # a send takes 15 at most
+LEASE = timedelta(seconds=20)  # a send takes 15 at most; what a dead process had waits as long
 # With the longest send after it well below a task's time limit. Endpoints that fail get no new sends in the last 15 of
 # these seconds: what still runs at the end of a run is then short, and nobody waits for it.
 RUN_SECONDS, SECONDS_FOR_FAILING = 25.0, 10.0
 POLL_SECONDS = 0.25
+TRIES = 5
 
 
 def notify(deps: WorkerDeps) -> None:
@@ -53,45 +56,51 @@ class _Pump:
         """Whether that was all."""
         probes = asyncio.create_task(probe_due(self.deps))
         await asyncio.to_thread(_skip_strays, self.deps)
+        sent: list[Sent] = []
         while True:
             elapsed = time.monotonic() - self.began
-            if elapsed < RUN_SECONDS:
-                await self._fill(with_failing=elapsed < SECONDS_FOR_FAILING)
-            waiting = {task for task in (*self.open, probes) if task in self.open or not task.done()}
+            for delivery in await asyncio.to_thread(_turn, self.deps, sent, *self._find_room(elapsed)):
+                task = asyncio.create_task(dispatch(self.deps, delivery))
+                self.open[task] = (time.monotonic(), delivery.failing_since is not None)
+            waiting = [*self.open, *([] if probes.done() else [probes])]
             if not waiting:
                 return elapsed < SECONDS_FOR_FAILING
             await asyncio.wait(waiting, timeout=POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            await self._settle()
+            done = [task for task in self.open if task.done()]
+            sent = [task.result() for task in done]
+            self.open = {task: about for task, about in self.open.items() if task not in done}
 
-    async def _fill(self, with_failing: bool) -> None:
+    def _find_room(self, elapsed: float) -> tuple[int, int]:
+        """How many may be claimed now, and how many of them for endpoints that fail."""
+        if elapsed >= RUN_SECONDS:
+            return 0, 0
         now = time.monotonic()
         young = sum(now - since < SLOW_AFTER for since, _ in self.open.values())
-        room = min(SLOTS - young, MOST_OPEN - len(self.open))
+        room = max(min(SLOTS - young, MOST_OPEN - len(self.open)), 0)
         failing = sum(is_failing for _, is_failing in self.open.values())
-        room_of_failing = min(room, MOST_OPEN_OF_FAILING - failing) if with_failing else 0
-        if room > 0:
-            for delivery in await asyncio.to_thread(_claim, self.deps, room, max(room_of_failing, 0)):
-                task = asyncio.create_task(dispatch(self.deps, delivery))
-                self.open[task] = (time.monotonic(), delivery.failing_since is not None)
-
-    async def _settle(self) -> None:
-        done = [task for task in self.open if task.done()]
-        for task in done:
-            del self.open[task]
-        if done:
-            await asyncio.to_thread(settle, self.deps, [task.result() for task in done])
+        return room, max(min(room, MOST_OPEN_OF_FAILING - failing), 0) if elapsed < SECONDS_FOR_FAILING else 0
 
 
-def _claim(deps: WorkerDeps, room: int, room_of_failing: int) -> list[ClaimedDelivery]:
-    now = deps.clock()
-    try:
-        with deps.unit_of_work() as work:
-            claimed = work.deliveries.claim(uuid4(), now, now + LEASE, MOST_OF_ENDPOINT, room, room_of_failing)
-            work.commit_lazily()  # the attempt counts even if this process dies over it
-    except (Contention, DatabaseUnavailable) as error:
-        log.warning("nothing_claimed", error=type(error).__name__)
+def _turn(deps: WorkerDeps, sent: Sequence[Sent], room: int, room_of_failing: int) -> list[ClaimedDelivery]:
+    """Settle what was sent and claim more, in one transaction."""
+    if not (sent or room):
         return []
-    return claimed
+    for tries_left in reversed(range(TRIES if sent else 1)):
+        now = deps.clock()
+        try:
+            with deps.unit_of_work() as work:
+                settled = settle(deps, work, sent)
+                claimed = work.deliveries.claim(uuid4(), now, now + LEASE, MOST_OF_ENDPOINT, room, room_of_failing)
+                work.commit_lazily()  # the attempts count even if this process dies over them
+        except (Contention, DatabaseUnavailable) as error:
+            if not tries_left:
+                log.warning("deliveries_left", sent=len(sent), error=type(error).__name__)
+            else:
+                time.sleep(random.uniform(0.05, 0.3))
+        else:
+            tell(deps, *settled)
+            return claimed
+    return []
 
 
 def _skip_strays(deps: WorkerDeps) -> None:

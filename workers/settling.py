@@ -1,7 +1,6 @@
 """What becomes of deliveries after an attempt, and of endpoints that are gone or have failed for days."""
 
 import random
-import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -11,43 +10,34 @@ import structlog
 from models.deliveries import DeliveryResult
 from models.endpoint_health import DisabledReason
 from models.states import DeliveryStatus
-from models.unit_of_work import Contention, DatabaseUnavailable, UnitOfWork
+from models.unit_of_work import UnitOfWork
 from notifications.retrying import DISABLED_AFTER, next_pause
 from workers.dependencies import WorkerDeps
 from workers.dispatching import GONE, SECRET_UNAVAILABLE, Sent
 
 log = structlog.get_logger(__name__)
 
-TRIES = 5
 SECRET_PAUSE = timedelta(hours=1)
 PROBE_EVERY = timedelta(hours=1)
 
 
-def settle(deps: WorkerDeps, sent: Sequence[Sent]) -> None:
-    """Write down how attempts went. What cannot be written is sent again after its lease, with the same id."""
-    for tries_left in reversed(range(TRIES)):
-        try:
-            _settle(deps, sent)
-            return
-        except (Contention, DatabaseUnavailable) as error:
-            if not tries_left:
-                log.warning("attempts_not_settled", attempts=len(sent), error=type(error).__name__)
-            else:
-                time.sleep(random.uniform(0.05, 0.3))
+Held = set[tuple[UUID, UUID]]  # (notification, endpoint) of what was still under our lease
 
 
-def _settle(deps: WorkerDeps, sent: Sequence[Sent]) -> None:
+def settle(deps: WorkerDeps, work: UnitOfWork, sent: Sequence[Sent]) -> tuple[list[DeliveryResult], Held]:
+    """Write down how attempts went; the caller commits, and tells. What is not committed is sent again after its lease,
+    with the same id."""
+    if not sent:
+        return [], set()
     now = deps.clock()
     results = [_judge(deps, one, now) for one in sent]
-    with deps.unit_of_work() as work:
-        # Endpoints before deliveries, as everybody locks them.
-        work.endpoint_health.note(_sum_up([one for one in sent if not one.is_ours]))
-        held = work.deliveries.settle(results, now)
-        for one in sent:
-            if (one.delivery.notification_id, one.delivery.endpoint_id) in held:
-                _heed(deps, work, one, now)
-        work.commit_lazily()
-    _tell(deps, results, held)
+    # Endpoints before deliveries, as everybody locks them.
+    work.endpoint_health.note(_sum_up([one for one in sent if not one.is_ours]))
+    held = work.deliveries.settle(results, now)
+    for one in sent:
+        if (one.delivery.notification_id, one.delivery.endpoint_id) in held:
+            _heed(deps, work, one, now)
+    return results, held
 
 
 def _judge(deps: WorkerDeps, one: Sent, now: datetime) -> DeliveryResult:
@@ -120,7 +110,8 @@ def _disable_failing(work: UnitOfWork, endpoint_id: UUID, now: datetime) -> None
         log.warning("endpoint_disabled", endpoint_id=str(endpoint_id), reason=reason)
 
 
-def _tell(deps: WorkerDeps, results: Sequence[DeliveryResult], held: set[tuple[UUID, UUID]]) -> None:
+def tell(deps: WorkerDeps, results: Sequence[DeliveryResult], held: Held) -> None:
+    """Tell the metrics and the log what was settled."""
     for result in results:
         place = {"notification_id": str(result.notification_id), "endpoint_id": str(result.endpoint_id)}
         if (result.notification_id, result.endpoint_id) not in held:

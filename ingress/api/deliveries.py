@@ -102,7 +102,10 @@ def replay_range(wanted: dict[str, Any], endpoint_id: UUID) -> Response:
 @needs("read")
 @blueprint.response(200, NotificationOutput)
 def get_notification(notification_id: UUID) -> dict[str, Any]:
-    """Read a notification: what it said, and how it was delivered"""
+    """Read a notification
+
+    What it said, and how it was delivered to each endpoint. Notifications are kept for 90 days.
+    """
     merchant_id = current_caller().merchant_id
     with deps().open_work(merchant_id) as work:
         told = work.notifications.get(merchant_id, notification_id)
@@ -115,7 +118,10 @@ def get_notification(notification_id: UUID) -> dict[str, Any]:
 @blueprint.arguments(NotificationReplayInput)
 @blueprint.response(202, TestOutput)
 def replay_notification(wanted: dict[str, Any], notification_id: UUID) -> Response:
-    """Have one notification again"""
+    """Have one notification again
+
+    It is sent to this endpoint with its old id, delivered before or not.
+    """
     merchant_id = current_caller().merchant_id
 
     def perform(work: MerchantWork) -> Made:

@@ -10,6 +10,8 @@ from ingress.api.callers import needs
 from ingress.api.problems import Problem
 
 SPEC = "acuse-openapi"
+OWN_FOLDER = Path(__file__).with_name("page")
+OWN_ASSETS = ("acuse.css", "start.js")
 ASSETS = ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png")
 # Nothing is loaded from elsewhere, and the page speaks to nobody but us.
 POLICY = (
@@ -23,6 +25,7 @@ PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Acuse merchant API</title>
 <link rel="stylesheet" href="docs/swagger-ui.css">
+<link rel="stylesheet" href="docs/acuse.css">
 <link rel="icon" href="docs/favicon-32x32.png">
 </head>
 <body>
@@ -32,12 +35,6 @@ PAGE = """<!doctype html>
 </body>
 </html>
 """
-START = """SwaggerUIBundle({
-  url: "openapi.json", dom_id: "#api", deepLinking: true, validatorUrl: null, docExpansion: "list",
-  defaultModelsExpandDepth: 0, tryItOutEnabled: false, persistAuthorization: false
-});
-"""
-
 blueprint = Blueprint("docs", __name__, url_prefix="/v1")
 
 
@@ -59,8 +56,8 @@ def show_page() -> Response:
 @needs("nobody")
 def show_asset(name: str) -> Response:
     """What the page is made of."""
-    if name == "start.js":
-        return Response(START, content_type="text/javascript; charset=utf-8")
+    if name in OWN_ASSETS:
+        return send_from_directory(OWN_FOLDER, name)
     if name not in ASSETS:
         raise Problem(404, "not-found", "there is nothing at this address")
     return send_from_directory(_folder(), name)

@@ -51,7 +51,10 @@ def create_endpoint(wanted: dict[str, Any]) -> Response:
 @needs("read")
 @blueprint.response(200, EndpointsOutput)
 def list_endpoints() -> dict[str, Any]:
-    """List the endpoints"""
+    """List the endpoints
+
+    The oldest first, also those that are disabled.
+    """
     merchant_id = current_caller().merchant_id
     with deps().open_work(merchant_id) as work:
         return {"endpoints": [_show(one) for one in work.endpoints.list_all(merchant_id)]}
@@ -61,7 +64,10 @@ def list_endpoints() -> dict[str, Any]:
 @needs("read")
 @blueprint.response(200, EndpointOutput)
 def get_endpoint(endpoint_id: UUID) -> dict[str, Any]:
-    """Read an endpoint"""
+    """Read an endpoint
+
+    Its filter, whether it works, and until when the secret before signs as well. No secret is ever shown again.
+    """
     merchant_id = current_caller().merchant_id
     with deps().open_work(merchant_id) as work:
         return _show(work.endpoints.get(merchant_id, endpoint_id))
@@ -72,7 +78,10 @@ def get_endpoint(endpoint_id: UUID) -> dict[str, Any]:
 @blueprint.arguments(EndpointChange)
 @blueprint.response(200, EndpointOutput)
 def change_endpoint(change: dict[str, Any], endpoint_id: UUID) -> dict[str, Any]:
-    """Change an endpoint"""
+    """Change an endpoint
+
+    Its address, its filter or its description; what is left out stays.
+    """
     with deps().open_work(current_caller().merchant_id) as work:
         changed = open_desk(work).change(endpoint_id, change)
         work.commit()
@@ -83,7 +92,10 @@ def change_endpoint(change: dict[str, Any], endpoint_id: UUID) -> dict[str, Any]
 @needs("write")
 @blueprint.response(204)
 def delete_endpoint(endpoint_id: UUID) -> None:
-    """Delete an endpoint: nothing more is sent to it"""
+    """Delete an endpoint
+
+    Nothing more is sent to it, not even what waits.
+    """
     merchant_id = current_caller().merchant_id
     with deps().open_work(merchant_id) as work:
         work.endpoints.delete(merchant_id, endpoint_id, deps().clock())

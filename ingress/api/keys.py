@@ -45,7 +45,10 @@ def create_api_key(said: dict[str, Any]) -> Response:
 @needs("user")
 @blueprint.response(200, KeysOutput)
 def list_api_keys() -> dict[str, Any]:
-    """List the keys"""
+    """List the keys
+
+    Those that are active first, then the newest; never their text.
+    """
     merchant_id, now = current_user().merchant_id, deps().clock()
     with deps().open_work(merchant_id) as work:
         return {"keys": [_show(key, now) for key in work.access.api_keys.list_all(merchant_id)]}
@@ -55,7 +58,10 @@ def list_api_keys() -> dict[str, Any]:
 @needs("user")
 @blueprint.response(200, KeyOutput)
 def get_api_key(key_id: UUID) -> dict[str, Any]:
-    """Read a key"""
+    """Read a key
+
+    Its prefix, scopes, limit and last use.
+    """
     merchant_id = current_user().merchant_id
     with deps().open_work(merchant_id) as work:
         return _show(_get(work, merchant_id, key_id), deps().clock())
@@ -65,7 +71,10 @@ def get_api_key(key_id: UUID) -> dict[str, Any]:
 @needs("user")
 @blueprint.response(204)
 def revoke_api_key(key_id: UUID) -> None:
-    """Revoke a key: it is good for nothing any more"""
+    """Revoke a key
+
+    At once: it is good for nothing any more.
+    """
     merchant_id = current_user().merchant_id
     with deps().open_work(merchant_id) as work:
         _get(work, merchant_id, key_id)

@@ -47,7 +47,10 @@ def log_in_user(said: dict[str, Any]) -> dict[str, Any]:
 @needs("user")
 @blueprint.response(204)
 def log_out_user() -> None:
-    """Log out: the token is good for nothing any more"""
+    """Log out
+
+    The token is good for nothing any more; other sessions of the user go on.
+    """
     refuse_body()
     log_out(deps(), current_user())
 
@@ -56,7 +59,10 @@ def log_out_user() -> None:
 @needs("user")
 @blueprint.response(204)
 def log_out_user_everywhere() -> None:
-    """Log out everywhere: no token of the user is good for anything any more"""
+    """Log out everywhere
+
+    No token of the user is good for anything any more. API keys go on.
+    """
     refuse_body()
     log_out_everywhere(deps(), current_user())
 

@@ -21,7 +21,10 @@ blueprint = Blueprint("me", __name__, url_prefix="/v1/me", description="The user
 @needs("user")
 @blueprint.response(200, MeOutput)
 def get_me() -> dict[str, Any]:
-    """Who am I?"""
+    """Who am I?
+
+    The user behind the token, the merchant, and whether a second factor is confirmed.
+    """
     who = current_user()
     with explained():
         user = find_user(deps(), who)
@@ -54,7 +57,10 @@ def begin_second_factor(said: dict[str, Any]) -> NewSecret:
 @blueprint.arguments(CodeInput)
 @blueprint.response(204)
 def confirm_second_factor(said: dict[str, Any]) -> None:
-    """Confirm the second factor with the code that the app shows"""
+    """Confirm the second factor
+
+    With the code that the app shows. From then on every log-in needs one.
+    """
     with explained():
         confirm_totp(deps(), current_user(), said["totp"])
 

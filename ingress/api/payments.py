@@ -77,7 +77,11 @@ def list_payments(query: dict[str, Any]) -> dict[str, Any]:
 @needs("read")
 @blueprint.response(200, PaymentOutput)
 def get_payment(payment_id: UUID) -> dict[str, Any]:
-    """Read a payment"""
+    """Read a payment
+
+    As it stands now, with what the payer needs in order to pay and how far the PSP is with making it. Send the `ETag` that you
+    have as `If-None-Match`, and the answer is 304 while nothing has changed.
+    """
     with deps().open_work(current_caller().merchant_id) as work:
         return show_payment(work.own_payments.get(payment_id))
 

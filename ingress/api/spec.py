@@ -6,6 +6,8 @@ from typing import Any
 from flask_smorest import Api
 
 from ingress.api.callers import Need, find_need
+from ingress.api.examples import add_examples
+from ingress.api.introduction import INTRODUCTION
 from ingress.api.problems import PROBLEM_JSON, ProblemSchema
 
 WORDS = {
@@ -31,6 +33,7 @@ HEADER_PARAMETER = {
 def complete_spec(api: Api, app: Any) -> None:
     """Add the problems that an operation may answer, who may call it, and the header that every POST takes."""
     spec = api.spec
+    spec.options["info"] = {"description": INTRODUCTION}
     if "Problem" not in spec.components.schemas:
         spec.components.schema("Problem", schema=ProblemSchema)
     spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
@@ -39,6 +42,7 @@ def complete_spec(api: Api, app: Any) -> None:
         for method, operation in operations.items():
             if isinstance(operation, dict):
                 _complete(operation, method, needs[path], "{" in path)
+    add_examples(spec._paths, spec.components.schemas, needs)
 
 
 def _complete(operation: dict[str, Any], method: str, need: Need | None, has_id: bool) -> None:

@@ -17,6 +17,7 @@ from config import Config, ConfigError, load_config
 
 STRIPE = "whsec_9fQ2researchVectorKey0123456789"
 OTHER = "whsec_theOneBeforeTheRotation0123456"
+SEALS = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 
 
 def pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> str:
@@ -96,6 +97,10 @@ REFUSED = [
     ("ACUSE_STRIPE_SOURCES", "203.0.113.0/24,"),
     ("ACUSE_STRIPE_CALLS_PER_SECOND", "0"),
     ("ACUSE_STP_PRIVATE_KEY", "-----BEGIN PRIVATE KEY-----\\nMIIE\\n-----END PRIVATE KEY-----"),
+    ("ACUSE_SECRET_KEYS", "throw-away"),
+    ("ACUSE_SECRET_KEYS", f"{SEALS[:-2]}=="),
+    ("ACUSE_SECRET_KEYS", f"{SEALS},"),
+    ("ACUSE_ALLOW_LOOPBACK_ENDPOINTS", "perhaps"),
     ("ACUSE_TRUSTED_PROXIES", "11"),
     ("ACUSE_QUERY_AFTER_SECONDS", "0"),
     ("ACUSE_LEASE_SECONDS", "4"),
@@ -127,6 +132,8 @@ ACCEPTED = [
     ("ACUSE_STRIPE_API_URL", "http://127.0.0.1:8090/stripe"),
     ("ACUSE_STRIPE_API_URL", "https://proxy.internal:8443/stripe"),
     ("ACUSE_STRIPE_SOURCES", "203.0.113.0/24, 2001:db8::1"),
+    ("ACUSE_SECRET_KEYS", f"{SEALS}, {SEALS[::-1].strip('=')}="),
+    ("ACUSE_ALLOW_LOOPBACK_ENDPOINTS", "true"),
     ("ACUSE_TRUSTED_PROXIES", "2"),
     ("ACUSE_LEASE_SECONDS", "5"),
     ("ACUSE_MAX_ATTEMPTS", "1000"),

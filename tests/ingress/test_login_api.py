@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -207,7 +208,7 @@ def test_a_second_factor_from_beginning_to_end(counter: Counter) -> None:
         answer = counter.make_client().post("/v1/login", json=said)
         assert code_of(answer) == (401, "totp-required")
     assert code_of(counter.send_login(email, "wrong password")) == (401, "wrong-credentials")
-    later = totp.at(bootstrap.utc_now(), 1)
+    later = totp.at(bootstrap.utc_now() + timedelta(seconds=30))
     assert counter.send_login(email, totp=later).status_code == 200
     counter.desk.forget_tries()
     used = client.request("DELETE", "/v1/me/totp", json={"password": PASSWORD, "totp": later})

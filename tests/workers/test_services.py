@@ -213,7 +213,9 @@ def test_what_a_race_left_parked_is_found_by_housekeeping(desk: Desk) -> None:
         connection.execute(text(parked), {"id": event_id})
         waiting = "insert into waiting_references values ('paper', 'default', 'ch_1', :id)"
         connection.execute(text(waiting), {"id": event_id})
-    keep_house(ScheduleDeps(desk.deps.unit_of_work, lambda ids: None, lambda psp, account: None, desk.deps.clock, lambda: None))
+    keep_house(
+        ScheduleDeps(desk.deps.unit_of_work, lambda ids: None, lambda psp, account: None, desk.deps.clock, lambda: None)
+    )
     process_events(desk.deps, [event_id])
     assert desk.payment()[0] == "disputed"
 
