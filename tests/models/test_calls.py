@@ -29,7 +29,19 @@ def work_on(engine: Engine) -> Work:
 def add_attempt(work_on: Work, account: str = "default") -> UUID:
     payment_id = uuid7()
     payment = NewOwnPayment(
-        payment_id, DEFAULT_MERCHANT_ID, "paper", account, Method.OXXO, Direction.IN, 100, "MXN", False, None, NOON
+        payment_id,
+        DEFAULT_MERCHANT_ID,
+        "paper",
+        account,
+        Method.OXXO,
+        Direction.IN,
+        100,
+        "MXN",
+        False,
+        None,
+        None,
+        None,
+        NOON,
     )
     with work_on() as work:
         work.requests.add_payment(payment)

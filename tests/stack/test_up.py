@@ -102,7 +102,9 @@ def test_env_gives_addresses_first_and_what_signing_needs(stack: Stack) -> None:
     assert environment["ACUSE_STP_WEBHOOK_PASSWORD"] == keys["stp"]["password"]
 
 
-@pytest.mark.parametrize("name", ["stack.json", "secret_key.json", "sandbox/keys.json", "postgres/password", "redis/password"])
+@pytest.mark.parametrize(
+    "name", ["stack.json", "secret_key.json", "sandbox/keys.json", "postgres/password", "redis/password"]
+)
 def test_files_with_secrets_are_private(stack: Stack, name: str) -> None:
     assert stat.S_IMODE((stack.data_dir / name).stat().st_mode) == 0o600
 
