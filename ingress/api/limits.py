@@ -4,14 +4,13 @@ import time
 from typing import Any
 
 from flask import Flask, Response, g, request
-from flask_limiter import Limiter, RequestLimit
+from flask_limiter import Limiter
 from flask_limiter.constants import HeaderNames
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from ingress.api.callers import ROOT, Caller
 from ingress.api.dependencies import MerchantDeps, deps
-from ingress.api.problems import Problem
 from ingress.sources import find_source
 
 LOGIN_LIMIT = "5 per minute"
@@ -50,7 +49,6 @@ def make_limiter(app: Flask, need: MerchantDeps) -> Limiter:
         in_memory_fallback_enabled=True,
         swallow_errors=True,
         key_prefix="acuse-limits",
-        on_breach=_refuse,
     )
     limiter.request_filter(_is_not_counted)
     limiter.init_app(app)
@@ -83,10 +81,6 @@ def _find_account() -> str:
 
 def _is_not_counted() -> bool:
     return not request.path.startswith(ROOT) or request.path.startswith((f"{ROOT}docs", f"{ROOT}openapi.json"))
-
-
-def _refuse(breached: RequestLimit) -> None:
-    raise Problem(429, "too-many-requests", f"more than {breached.limit}: come again after Retry-After seconds")
 
 
 def finish_headers(response: Response) -> None:

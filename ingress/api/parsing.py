@@ -30,7 +30,7 @@ class StrictParser(FlaskParser):
         """The object in the body. Raises Problem 415 and 400."""
         body = req.get_data(cache=True)
         if not body:
-            return {}
+            raise Problem(422, "invalid", "send a JSON object, if only {}", errors=[])
         if not core.is_json(req.mimetype):
             raise Problem(415, "unsupported-media-type", "send application/json")
         try:
@@ -61,6 +61,10 @@ class Input(Schema):
 
 class MinorUnits(fields.Field[int]):
     """A JSON whole number of minor units; neither true, nor 12.0, nor "12"."""
+
+    def __init__(self, **more: Any) -> None:
+        bounds = {"type": "integer", "minimum": 1, "maximum": MOST_MINOR}
+        super().__init__(**{**more, "metadata": bounds | more.get("metadata", {})})
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **more: Any) -> int:
         if type(value) is not int or not 1 <= value <= MOST_MINOR:

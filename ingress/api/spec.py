@@ -22,6 +22,7 @@ WORDS = {
     429: "Too many requests: come again after `Retry-After` seconds",
     503: "Nothing was changed: send it again after `Retry-After` seconds",
 }
+WITHOUT_KEY = {"login", "me"}  # see there why
 HEADER_PARAMETER = {
     "in": "header",
     "name": "Idempotency-Key",
@@ -54,7 +55,7 @@ def _complete(operation: dict[str, Any], method: str, need: Need | None, has_id:
         statuses.add(404)
     if method in ("post", "put", "patch", "delete"):
         statuses |= {400, 409, 413, 415}
-    if method == "post" and need != "nobody":
+    if method == "post" and not WITHOUT_KEY.intersection(operation["tags"]):
         operation.setdefault("parameters", []).append(HEADER_PARAMETER)
     responses = operation["responses"]
     for status in sorted(statuses):

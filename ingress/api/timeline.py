@@ -41,7 +41,7 @@ class CallOutput(Schema):
     latency_ms = fields.Integer(required=True)
 
 
-class DeliveryOutput(Schema):
+class StoryDeliveryOutput(Schema):
     """The way of a notification to one endpoint."""
 
     endpoint_id = fields.UUID(required=True)
@@ -74,7 +74,7 @@ class EntryOutput(Schema):
     notification_id = fields.UUID()
     event_type = fields.String()
     sequence = fields.Integer(allow_none=True)
-    deliveries = fields.List(fields.Nested(DeliveryOutput))
+    deliveries = fields.List(fields.Nested(StoryDeliveryOutput))
 
 
 class TimelineOutput(Schema):

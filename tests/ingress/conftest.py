@@ -14,7 +14,7 @@ from werkzeug.serving import make_server
 import bootstrap
 from config import Config, load_config
 from embedded import RunningEngine, free_port
-from ingress.app import ReceiverDeps, create_receiver
+from ingress.app import ApiDeps, ReceiverDeps, create_receiver
 from ingress.serve import build_edge, serve
 from tests.ingress.senders import environment
 
@@ -43,13 +43,13 @@ class Served:
 
 
 @contextmanager
-def serve_edge(config: Config) -> Iterator[Served]:
-    """The edge, as `python -m ingress.serve` runs it, on a loop in a thread."""
+def serve_edge(config: Config, adapt: Callable[[ApiDeps], ApiDeps] = lambda deps: deps) -> Iterator[Served]:
+    """The edge, as `python -m ingress.serve` runs it, on a loop in a thread; `adapt` may change the API's parts."""
     port, loop, stop = free_port(), uvloop.new_event_loop(), asyncio.Event()
     deps = bootstrap.build_receiver(config)
 
     async def run() -> None:
-        await serve(build_edge(deps, bootstrap.build_api(config)), "127.0.0.1", port, stop)
+        await serve(build_edge(deps, adapt(bootstrap.build_api(config))), "127.0.0.1", port, stop)
 
     with _running("edge", deps, config, port) as served:
         thread = threading.Thread(target=lambda: loop.run_until_complete(run()))

@@ -4,7 +4,8 @@ import hashlib
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,8 @@ from sqlalchemy import Engine, create_engine, text
 from uuid_utils.compat import uuid7
 
 from config import Config
+from ingress.api.waiting import Waiting
+from ingress.app import ApiDeps
 from tests.ingress.conftest import serve_edge
 
 
@@ -51,6 +54,29 @@ class Shop:
                 },
             )
         return key
+
+    def log_in(self) -> str:
+        """A user of the merchant, and a token of that user."""
+        token, user_id, now = f"at_{secrets.token_urlsafe(32)}", UUID(str(uuid7())), datetime.now(UTC)
+        self.email = f"{secrets.token_hex(6)}@example.com"
+        about = {"user": user_id, "merchant": self.merchant_id, "email": self.email, "now": now}
+        session = {"id": UUID(str(uuid7())), "hash": hashlib.sha256(token.encode()).digest()}
+        with self.engine.begin() as connection:
+            connection.execute(
+                text(
+                    "insert into users (id, merchant_id, email, password_hash, created_at)"
+                    " values (:user, :merchant, :email, 'none', :now)"
+                ),
+                about,
+            )
+            connection.execute(
+                text(
+                    "insert into sessions (id, merchant_id, user_id, token_hash, created_at, expires_at)"
+                    " values (:id, :merchant, :user, :hash, :now, :until)"
+                ),
+                about | session | {"until": now + timedelta(hours=1)},
+            )
+        return token
 
     def client_with(self, key: str) -> httpx.Client:
         headers = {"Authorization": f"Bearer {key}"}
@@ -93,9 +119,13 @@ class Market:
 
 
 @contextmanager
-def serve_market(config: Config) -> Iterator[Market]:
-    """The API behind the edge, on a database of its own."""
+def serve_market(config: Config, answer_wait: float = 2.0) -> Iterator[Market]:
+    """The API behind the edge, on a database of its own. No worker runs, so a POST that asks a PSP waits in vain."""
     engine = create_engine(config.database_url)
-    with serve_edge(config) as served:
+
+    def wait_less(deps: ApiDeps) -> ApiDeps:
+        return replace(deps, merchants=replace(deps.merchants, waiting=Waiting(answer_wait)))
+
+    with serve_edge(config, wait_less) as served:
         yield Market(served.port, engine)
     engine.dispose()
