@@ -9,12 +9,13 @@ from uuid import UUID
 import psycopg2
 from sqlalchemy import Engine, event
 
-from models.merchant_payments import MerchantPayments
+from models.merchant_payments import FEW, MerchantPayments
 from models.merchant_work import MerchantWork
 from models.search import make_needle, make_tokens
 
 READ_WHOLE = re.compile(r"Seq Scan on (?:public\.)?(\w+)")
 SMALL = {"merchants", "endpoints", "users", "api_keys", "sessions"}  # reading these whole is right
+PLACES = {"wanted": "$1", "needle": "$2", "most": "$3"}  # of the function's parameters
 BODY = "select prosrc from pg_proc where proname = 'find_payments'"
 
 Statement = tuple[str, Any]
@@ -40,10 +41,12 @@ def explain_search(url: str, merchant: UUID, needle: str) -> list[str]:
     with connection, connection.cursor() as cursor:
         cursor.execute("select set_config('acuse.merchant_id', %s, true)", [str(merchant)])
         cursor.execute(BODY)
-        body = re.sub(r"\bneedle\b", "$2", re.sub(r"\bwanted\b", "$1", cursor.fetchone()[0]))
+        body = re.sub(r"\b(wanted|needle|most)\b", lambda name: PLACES[name[0]], cursor.fetchone()[0])
         cursor.execute("set local plan_cache_mode = force_generic_plan")
-        cursor.execute(f"prepare inside(integer[], text) as {body}")
-        cursor.execute("explain (analyze, buffers) execute inside(%s, %s)", [make_tokens(merchant, needle), needle])
+        cursor.execute(f"prepare inside(integer[], text, integer) as {body}")
+        cursor.execute("set local enable_seqscan = off")  # as the function does
+        asked = [make_tokens(merchant, needle), needle, FEW]
+        cursor.execute("explain (analyze, buffers) execute inside(%s, %s, %s)", asked)
         plan = "\n".join(line for (line,) in cursor.fetchall())
     connection.close()
     return [plan]

@@ -62,7 +62,7 @@ class HttpReads:
     def list(self, merchant: UUID, cursor: Any = None, search: str | None = None, limit: int = 50) -> tuple[int, Any]:
         asked = {"limit": limit, "cursor": cursor, "search": search}
         page = self._ask(merchant, "/v1/payments", {k: v for k, v in asked.items() if v is not None})
-        return len(page["data"]), page["next_cursor"]
+        return len(page["payments"]), page["next_cursor"]
 
     def timeline(self, merchant: UUID, payment: UUID) -> Any:
         return self._ask(merchant, f"/v1/payments/{payment}/timeline")

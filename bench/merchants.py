@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import orjson
@@ -19,14 +20,16 @@ import redis
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from bench.merchant_plans import explain, explain_search, find_whole_reads
 from bench.merchant_reads import DirectReads, HttpReads, Reads, measure_closed, measure_open, walk
 from bench.merchant_seed import Wanted, read_sizes, seed
 from bench.stack import BenchStack, run_stack, wait_for
+from ingress.keys import WantedKey, create_key
 from models.engine import open_engine
 from models.merchant_payments import PaymentFilters
+from models.unit_of_work import UnitOfWork
 
 PAGE = 50
 PAGES_BEFORE = 99
@@ -80,7 +83,7 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         engine = open_engine(
             stack.environment["ACUSE_DATABASE_URL"].replace("postgresql:", "postgresql+psycopg2:"), "api"
         )
-        reads = open_http(stack) if arguments.http else DirectReads(engine)
+        reads = open_http(stack, engine) if arguments.http else DirectReads(engine)
         sample = take_sample(stack.postgres.url, reads)
         requests = name_requests(reads, sample)
         task = progress.add_task("measuring", total=len(requests) + 1)
@@ -106,16 +109,21 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         }
 
 
-def open_http(stack: BenchStack) -> HttpReads:
+def open_http(stack: BenchStack, engine: Engine) -> HttpReads:
     """An API process, and a key for every merchant."""
     stack.start("-m", "ingress.serve", "--host", "127.0.0.1", "--port", str(stack.port), "--only", "api")
     wait_for(f"http://127.0.0.1:{stack.port}/readyz")
-    return HttpReads(httpx.Client(base_url=f"http://127.0.0.1:{stack.port}", timeout=30), make_keys(stack))
+    return HttpReads(httpx.Client(base_url=f"http://127.0.0.1:{stack.port}", timeout=30), make_keys(engine))
 
 
-def make_keys(stack: BenchStack) -> dict[UUID, str]:
+def make_keys(engine: Engine) -> dict[UUID, str]:
     """A key for every merchant, with a limit far beyond what is asked."""
-    raise SystemExit("keys for --http are not made yet")
+    now, wanted = datetime.now(UTC), WantedKey(f"bench-{uuid4()}", ("read",), requests_per_minute=100_000)
+    with UnitOfWork(engine) as work:
+        merchants = work.connection.scalars(text("select id from merchants")).all()
+        keys = {merchant: create_key(work, merchant, wanted, now, is_operator=True).text for merchant in merchants}
+        work.commit()
+    return keys
 
 
 def take_sample(url: str, reads: Reads) -> Sample:

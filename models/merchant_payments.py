@@ -12,6 +12,7 @@ from models.reading import NotFound, Row
 from models.search import make_needle, make_tokens
 
 Rows = list[Row]
+Conditions = list[str]
 Cursor = tuple[datetime, UUID]  # created_at and id of the last payment of a page
 
 CIVIL_ZONE = "America/Mexico_City"
@@ -29,7 +30,21 @@ from payments p left join lateral (
 where p.merchant_id = :merchant_id and p.id = :id
 """  # noqa: S608 - constants
 
-LIST = "select {columns} from payments p where {conditions} order by p.created_at desc, p.id desc limit :limit"
+LIST = "select {columns} from {source} p where {conditions} order by p.created_at desc, p.id desc limit :limit"
+
+# The newest ones, among which everything that is in many payments is found soonest.
+LATEST = "(select * from payments p where {conditions} order by p.created_at desc, p.id desc limit :latest)"
+
+# Looked up for one payment after the other, in their order, for as long as the page is not full.
+IS_SOUGHT = """position(:needle in (
+    select s.document from payment_search s where s.merchant_id = :merchant_id and s.payment_id = p.id)) > 0"""
+
+FIND = "select find_payments(cast(:wanted as integer[]), :needle, :most) as id"
+
+IS_FOUND = "p.id = any(:ids)"
+
+LOOKED_AT = 5  # so many payments for each that a page has are looked at before the index is asked
+FEW = 1000  # beyond, a page is filled sooner by looking at one payment after the other
 
 CONDITIONS = {
     "state": "p.state = :state",
@@ -40,8 +55,6 @@ CONDITIONS = {
     "created_to": "p.created_at < :created_to",
     "amount_min": "p.amount_minor >= :amount_min",
     "amount_max": "p.amount_minor <= :amount_max",
-    # An array, and not a join: its size is not known, and few or many, looking each id up is right.
-    "search": "p.id = any(array(select find_payments(cast(:wanted as integer[]), :needle)))",
 }
 
 AFTER = "(p.created_at, p.id) < (:cursor_at, :cursor_id)"
@@ -141,16 +154,32 @@ class MerchantPayments:
 
     def list(self, filters: PaymentFilters, cursor: Cursor | None, limit: int) -> Rows:
         """A page of payments, the newest first, after the cursor. Raises NeedleTooShort."""
-        values = filters.given()
-        conditions = ["p.merchant_id = :merchant_id", *(CONDITIONS[name] for name in values)]
-        if (search := values.pop("search", None)) is not None:
-            needle = make_needle(search)
-            values |= {"needle": needle, "wanted": make_tokens(self.merchant_id, needle)}
+        values: dict[str, Any] = filters.given() | {"limit": limit}
+        search = values.pop("search", None)
+        conditions = ["p.merchant_id = :merchant_id", *(CONDITIONS[name] for name in CONDITIONS if name in values)]
         if cursor is not None:
             conditions.append(AFTER)
             values["cursor_at"], values["cursor_id"] = cursor
-        query = LIST.format(columns=COLUMNS, conditions=" and ".join(conditions))
-        return self._rows(query, limit=limit, **values)
+        if search is None:
+            return self._list("payments", conditions, values)
+        return self._search(make_needle(search), conditions, values)
+
+    def _search(self, needle: str, conditions: Conditions, values: dict[str, Any]) -> Rows:
+        """A needle that is in many payments fills a page soon, and the index is for one that is in few."""
+        values |= {"needle": needle, "latest": LOOKED_AT * values["limit"]}
+        latest = LATEST.format(conditions=" and ".join(conditions))
+        page = self._list(latest, [IS_SOUGHT], values)
+        if len(page) == values["limit"]:
+            return page
+        wanted = make_tokens(self.merchant_id, needle)
+        ids = [row["id"] for row in self._rows(FIND, wanted=wanted, needle=needle, most=FEW)]
+        if len(ids) == FEW:
+            return self._list("payments", [*conditions, IS_SOUGHT], values)
+        return self._list("payments", [*conditions, IS_FOUND], values | {"ids": ids})
+
+    def _list(self, source: str, conditions: Conditions, values: dict[str, Any]) -> Rows:
+        query = LIST.format(columns=COLUMNS, source=source, conditions=" and ".join(conditions))
+        return self._rows(query, **values)
 
     def timeline(self, payment_id: UUID) -> Timeline:
         """Everything that was decided, asked and told about a payment. Raises NotFound."""

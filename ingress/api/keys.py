@@ -60,11 +60,14 @@ def list_api_keys() -> dict[str, Any]:
 def get_api_key(key_id: UUID) -> dict[str, Any]:
     """Read a key
 
-    Its prefix, scopes, limit and last use.
+    Its prefix, scopes, limit and last use. One that was revoked is not there any more; the list has it still.
     """
     merchant_id = current_user().merchant_id
     with deps().open_work(merchant_id) as work:
-        return _show(_get(work, merchant_id, key_id), deps().clock())
+        found = _get(work, merchant_id, key_id)
+    if found.revoked_at is not None:
+        raise NotFound(f"there is no key {key_id}")
+    return _show(found, deps().clock())
 
 
 @blueprint.route("/<uuid:key_id>", methods=["DELETE"])

@@ -28,8 +28,8 @@ RETRY_SECONDS = 2
 
 # What a view may raise: status, code, and the words where the exception's own are not for a merchant.
 PROBLEMS: dict[type[Exception], tuple[int, str, str | None]] = {
-    NotFound: (404, "not-found", None),
-    NoSuchPayment: (404, "not-found", "there is no such payment"),
+    NotFound: (404, "not-found", "there is no such thing, or it is another merchant's"),
+    NoSuchPayment: (404, "not-found", "there is no such thing, or it is another merchant's"),
     NotPossible: (409, "not-possible", None),
     NoAccount: (409, "no-account", None),
     AddressRefused: (422, "address-refused", None),

@@ -106,12 +106,31 @@ def test_what_another_merchant_has_is_not_found_through_either_wall_alone(engine
         assert MerchantPayments(work.connection, merchant).list(filters, None, 10) == [], "the repository's is"
 
 
-def test_the_api_role_sees_neither_entries_nor_others_rows_of_the_queue(engine: Engine, merchant: UUID) -> None:
+@pytest.mark.parametrize("table", ["search_queue", "payment_search"])
+def test_the_api_role_sees_nothing_of_others_search(engine: Engine, merchant: UUID, table: str) -> None:
+    add_payment(engine, merchant)
     add_payment(engine, add_merchant(engine))
+    if table == "payment_search":
+        index_all(engine)
     with MerchantWork(engine, merchant) as work:
-        assert work.connection.scalar(text("select count(*) from search_queue")) == 0
-        with pytest.raises(ProgrammingError, match="permission denied"):
-            work.connection.execute(text("select * from payment_search"))
+        assert work.connection.scalar(text(f"select count(*) from {table}")) == 1
+
+
+def test_however_many_there_are_a_search_finds_them_page_by_page(engine: Engine, merchant: UUID) -> None:
+    both, odd = [], []
+    for n in range(60):
+        both.append(add_payment(engine, merchant, description=f"everywhere {'odd' if n % 20 == 1 else ''}"))
+        odd += both[-1:] * (n % 20 == 1)
+    index_all(engine)
+    for few in (1000, 30):  # of those that the index may find before it is left alone
+        with MerchantWork(engine, merchant) as work, pytest.MonkeyPatch.context() as patch:
+            patch.setattr("models.merchant_payments.FEW", few)
+            for needle, expected in (("everywhere", both), ("ODD", odd)):
+                found, cursor = [], None
+                while rows := work.own_payments.list(PaymentFilters(search=needle), cursor, 2):
+                    found += [row["id"] for row in rows]
+                    cursor = rows[-1]["created_at"], rows[-1]["id"]
+                assert found == expected[::-1]
 
 
 def test_a_payment_made_by_the_api_role_is_queued_by_it(engine: Engine, merchant: UUID) -> None:
