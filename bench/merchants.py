@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import random
 import tempfile
 import time
@@ -86,6 +87,7 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         reads = open_http(stack, engine) if arguments.http else DirectReads(engine)
         sample = take_sample(stack.postgres.url, reads)
         requests = name_requests(reads, sample)
+        busy = os.getloadavg()
         task = progress.add_task("measuring", total=len(requests) + 1)
         figures = {}
         for name, request in requests.items():
@@ -101,6 +103,7 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
             "rate": arguments.rate,
             "way": "HTTP" if arguments.http else "repository",
             "seeding s": None if is_seeded else seeding,
+            "load of the machine before": busy,
             "requests": figures,
             "payment by id": cache,
             "sizes": read_sizes(stack.postgres.url),
@@ -201,7 +204,8 @@ def compare_cache(stack: BenchStack, engine: Engine, sample: Sample, rate: float
 def explain_all(url: str, engine: Engine, sample: Sample) -> dict[str, list[str]]:
     """The plans of everything that a merchant can ask for."""
     merchant, payment, reference = sample.rows[0]
-    owner, cursor = next(iter(sample.cursors.items()))
+    owner = next(iter(sample.cursors))
+    cursor = walk(DirectReads(engine), owner, PAGES_BEFORE)
     return {
         "get": explain(engine, merchant, lambda payments: payments.get(payment)),
         "list, page 1": explain(engine, merchant, lambda payments: payments.list(PaymentFilters(), None, PAGE)),
@@ -236,7 +240,10 @@ def show(results: dict[str, Any]) -> None:
     console.print(sizes)
     for name, plans in results["plans"].items():
         print(f"\n== {name}", *plans, sep="\n")
-    print(f"\nseeded in {results['seeding s']} s; read whole: {results['read whole'] or 'nothing large'}")
+    print()
+    for name, value in results.items():
+        if not isinstance(value, dict):
+            console.print(f"{name}: {value}", highlight=False)
 
 
 if __name__ == "__main__":
