@@ -13,7 +13,7 @@ from bootstrap import build_checks, build_engine, utc_now
 from commands.database import explain_database, open_work, show_json, stack_config
 from commands.terms import data_dir_option, fail, json_option
 from config import Config, PspAccount
-from migrations.run import MigrationsBusy
+from migrations.run import CannotMigrate, MigrationsBusy
 from migrations.run import migrate as run_migrations
 from models.schema import check_connections, check_durability, check_partitions
 from psps.clabe import is_clabe
@@ -31,7 +31,7 @@ def migrate(data_dir: Path) -> None:
     try:
         with explain_database():
             before, after = run_migrations(engine, click.echo)
-    except MigrationsBusy as error:
+    except (MigrationsBusy, CannotMigrate) as error:
         fail(str(error))
     finally:
         engine.dispose()

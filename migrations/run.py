@@ -9,14 +9,19 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from models.schema import add_partitions, find_revision, months_from
 from models.unit_of_work import DatabaseUnavailable
 
 LOCK_KEY = 0x4143555345  # "ACUSE"
 MONTHS_AHEAD = 3  # payload partitions to have, in case beat does not run
+RAISED = "P0001"  # a migration of ours said so itself
 LOCK_TIMEOUT = "2s"  # a migration that waits longer for a table would hold up everybody behind it
+
+
+class CannotMigrate(Exception):
+    """The database user lacks a right. The message says what an administrator has to run."""
 
 
 class MigrationsBusy(Exception):
@@ -41,7 +46,7 @@ def migrate(engine: Engine, say: Callable[[str], None], wait_seconds: float = 60
     """Upgrade to head and return (revision before, revision after).
 
     Runs that come at the same time wait for each other: the lock is polled in autocommit, because a waiter inside a
-    transaction would hold up `create index concurrently`. Raises DatabaseUnavailable, MigrationsBusy.
+    transaction would hold up `create index concurrently`. Raises DatabaseUnavailable, MigrationsBusy, CannotMigrate.
     """
     with _connect(engine).execution_options(isolation_level="AUTOCOMMIT") as guard:
         _take_lock(guard, say, wait_seconds)
@@ -53,13 +58,22 @@ def migrate(engine: Engine, say: Callable[[str], None], wait_seconds: float = 60
                 connection.commit()
                 config = _config()
                 config.attributes["connection"] = connection
-                command.upgrade(config, "head")
+                _upgrade(config)
                 connection.commit()
                 add_partitions(connection, months_from(datetime.now(UTC), MONTHS_AHEAD))
                 connection.commit()
             return before, find_head()
         finally:
             guard.execute(text("select pg_advisory_unlock(:key)"), {"key": LOCK_KEY})
+
+
+def _upgrade(config: Config) -> None:
+    try:
+        command.upgrade(config, "head")
+    except DBAPIError as error:
+        if getattr(error.orig, "pgcode", None) != RAISED:
+            raise
+        raise CannotMigrate(str(error.orig).partition("\n")[0]) from None
 
 
 def _connect(engine: Engine) -> Connection:

@@ -104,6 +104,8 @@ def _create_role() -> None:
     op.execute(
         f"""do $$ begin
             if not pg_has_role(current_user, '{API_ROLE}', 'set') then grant {API_ROLE} to current_user; end if;
+        exception when insufficient_privilege then
+            raise 'a role is out of reach: have an administrator run "grant {API_ROLE} to %"', current_user;
         end $$"""
     )
 

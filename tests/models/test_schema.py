@@ -2,15 +2,20 @@
 
 import threading
 from datetime import UTC, datetime
+from uuid import uuid4
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, create_engine, text
 
-from migrations.run import LOCK_KEY, find_head, migrate
+from embedded import RunningEngine
+from migrations.run import LOCK_KEY, CannotMigrate, find_head, migrate
+from models.merchant_work import MerchantWork
+from models.merchants import DEFAULT_MERCHANT_ID
 from models.schema import NotReady, check_durability, check_partitions, check_schema, months_from
 from models.table_base import Table
+from tests.conftest import sqlalchemy_url
 
 
 def rows(engine: Engine, query: str) -> list[tuple]:
@@ -95,3 +100,25 @@ def test_partitions_are_there_for_this_month_and_the_next(engine: Engine) -> Non
 def test_months_follow_each_other_over_the_year() -> None:
     months = months_from(datetime(2026, 11, 30, 23, 59, tzinfo=UTC), count=4)
     assert [f"{m:%Y-%m-%d}" for m in months] == ["2026-11-01", "2026-12-01", "2027-01-01", "2027-02-01"]
+
+
+def test_a_database_user_without_the_role_is_told_what_to_run(postgres: RunningEngine, database_url: str) -> None:
+    name = f"plain_{uuid4().hex[:8]}"
+    admin = create_engine(sqlalchemy_url(postgres.url), isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"create role {name} login password 'x'"))
+        connection.execute(text(f"create database {name} owner {name}"))
+    server = sqlalchemy_url(postgres.url).partition("@")[2].partition("/")[0]
+    engine = create_engine(f"postgresql+psycopg2://{name}:x@{server}/{name}")
+    with pytest.raises(CannotMigrate, match=f"grant acuse_api to {name}"):
+        migrate(engine, print)
+    with admin.connect() as connection:
+        connection.execute(text(f"grant acuse_api to {name}"))
+    migrate(engine, print)
+    with MerchantWork(engine, DEFAULT_MERCHANT_ID) as work:
+        assert work.connection.scalar(text("select current_user")) == "acuse_api"
+    engine.dispose()
+    with admin.connect() as connection:
+        connection.execute(text(f"drop database {name}"))
+        connection.execute(text(f"drop role {name}"))
+    admin.dispose()
