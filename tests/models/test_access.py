@@ -1,7 +1,6 @@
 """Repositories of those who may speak for a merchant."""
 
 import multiprocessing
-import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -17,7 +16,7 @@ from models.users import EmailTaken
 from tests.ingress.front_desk import NOON, FrontDesk
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-ACCOUNTS = 25
+ACCOUNTS = 12
 
 
 @pytest.fixture
@@ -91,10 +90,9 @@ def test_the_use_of_a_key_is_noted_once_a_minute_and_waits_for_nobody(desk: Fron
     assert seen == [NOON, NOON, NOON + MINUTE]
     with desk.open_front_work() as other:
         other.access.api_keys.revoke(key.merchant_id, key.id, NOON)  # holds the row
-        began = time.monotonic()
         with desk.open_front_work() as work:
+            work.connection.execute(text("set local lock_timeout = '100ms'"))
             work.access.api_keys.note_use(key.merchant_id, key.id, NOON + DAY)
-        assert time.monotonic() - began < 1
 
 
 def test_keys_of_another_merchant_are_neither_seen_nor_revoked(desk: FrontDesk) -> None:
