@@ -163,6 +163,7 @@ def _seed_search(url: str, cursor: Any, wanted: Wanted, progress: Progress) -> N
     """The entries that the indexer would make, by COPY."""
     task = progress.add_task("search entries", total=wanted.payments)
     cursor.execute(f"set gin_pending_list_limit = '{PENDING_LIST}'")
+    cursor.execute("alter index ix_payment_search_tokens set (fastupdate = on)")
     source = psycopg2.connect(url)
     with source, source.cursor("sources", cursor_factory=psycopg2.extras.RealDictCursor) as rows:
         rows.itersize = SEARCH_CHUNK
@@ -172,6 +173,7 @@ def _seed_search(url: str, cursor: Any, wanted: Wanted, progress: Progress) -> N
             cursor.copy_expert("copy payment_search from stdin", io.StringIO(lines))
             progress.advance(task, len(chunk))
     source.close()
+    cursor.execute("alter index ix_payment_search_tokens set (fastupdate = off)")
     cursor.execute("select gin_clean_pending_list('ix_payment_search_tokens')")
 
 

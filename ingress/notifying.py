@@ -49,7 +49,7 @@ class EndpointDesk:
     def change(self, endpoint_id: UUID, change: Mapping[str, Any]) -> Endpoint:
         """Give it another `url`, `event_types` or `description`, as far as they are given. Raises NotFound,
         AddressRefused."""
-        before = self.work.endpoints.get(self.merchant_id, endpoint_id)
+        before = self.work.endpoints.hold(self.merchant_id, endpoint_id)
         kept = {"url": before.url, "description": before.description, "event_types": before.event_types}
         told = {**kept, **change}
         check_url(told["url"], self.allow_loopback)

@@ -103,10 +103,14 @@ select exists (select from notification_deliveries
                where status = 'pending' and next_attempt_at <= :now and (lease_until is null or lease_until < :now))
 """)
 
-# Ids begin with their time, so the oldest come first in their own index.
+# Ids begin with their time, so the oldest come first in their own index. The last one of a payment stays: the next one
+# is counted from it.
 OLD = text("""
-select id from notifications where id < :first_to_keep and created_at < :before order by id limit :most
-for update skip locked
+select n.id from notifications n
+where n.id < :first_to_keep and n.created_at < :before
+    and (n.payment_id is null or exists (
+        select from notifications l where l.payment_id = n.payment_id and l.sequence > n.sequence))
+order by n.id limit :most for update of n skip locked
 """)
 FORGET = (
     text("delete from notification_attempts where notification_id = any(:ids)"),

@@ -39,17 +39,24 @@ class Probe:
     secrets: SealedSecrets
 
 
-# In the order of their ids, so that two who write at the same time wait for each other in one direction only.
+# After a silence longer than any pause between attempts, old failures say nothing about the endpoint any more. Rows are
+# taken in the order of their ids, so that two who write at the same time wait for each other in one direction only.
 NOTE = text("""
-update endpoints e set failing_since = r.failing_since
-from (select n.id, case when n.has_succeeded then n.failing_since else coalesce(e.failing_since, n.failing_since) end
-      as failing_since
-      from json_to_recordset(cast(:rows as json)) as n (id uuid, has_succeeded boolean, failing_since timestamptz)
-      join endpoints e on e.id = n.id
-      where e.failing_since is distinct from
-            case when n.has_succeeded then n.failing_since else coalesce(e.failing_since, n.failing_since) end
-      order by e.id for no key update of e) r
-where e.id = r.id
+with seen as (
+    select n.id, n.last_failed_at, case
+            when n.has_succeeded or e.last_failed_at < n.failing_since - interval '30 hours' then n.failing_since
+            else coalesce(e.failing_since, n.failing_since) end as failing_since
+    from json_to_recordset(cast(:rows as json)) as n (
+        id uuid, has_succeeded boolean, failing_since timestamptz, last_failed_at timestamptz)
+    join endpoints e on e.id = n.id
+), changed as (
+    select s.id, s.failing_since, s.last_failed_at from seen s join endpoints e on e.id = s.id
+    where e.failing_since is distinct from s.failing_since
+        or s.last_failed_at > coalesce(e.last_failed_at, '-infinity') + interval '1 hour'
+    order by e.id for no key update of e
+)
+update endpoints e set failing_since = c.failing_since, last_failed_at = coalesce(c.last_failed_at, e.last_failed_at)
+from changed c where e.id = c.id
 """)
 
 DISABLE = text("""
@@ -61,9 +68,22 @@ returning merchant_id
 """)
 
 REVIVE = text("""
-update endpoints set disabled_at = null, disabled_reason = null, next_probe_at = null, failing_since = null,
-    updated_at = :now
-where id = :id and disabled_reason = 'failing' and deleted_at is null
+with found as (
+    select id, disabled_at from endpoints
+    where id = :id and disabled_reason = 'failing' and deleted_at is null for no key update
+), revived as (
+    update endpoints e set disabled_at = null, disabled_reason = null, next_probe_at = null, failing_since = null,
+        updated_at = :now
+    from found f where e.id = f.id
+), missed as (
+    update notification_deliveries d
+    set status = 'pending', attempts = 0, next_attempt_at = :now, settled_at = null
+    from (select d.notification_id, d.endpoint_id from notification_deliveries d join found f on f.id = d.endpoint_id
+          where d.status = 'skipped' and d.settled_at >= f.disabled_at
+          order by d.created_at limit :most for update of d skip locked) s
+    where (d.notification_id, d.endpoint_id) = (s.notification_id, s.endpoint_id)
+)
+select count(*) from found
 """)
 
 # What is being sent at the moment is left to its sender, and what another one has locked to the next who looks.
@@ -92,11 +112,11 @@ class EndpointHealth:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
 
-    def note(self, results: Mapping[UUID, tuple[bool, datetime | None]]) -> None:
+    def note(self, results: Mapping[UUID, tuple[bool, datetime | None]], now: datetime) -> None:
         """Remember how endpoints did, by their ids: whether any delivery succeeded, and when the first one failed that no
-        success followed. An endpoint that goes on as before is not written."""
+        success followed. An endpoint that goes on as before is written once an hour."""
         rows = [
-            {"id": str(id), "has_succeeded": ok, "failing_since": since.isoformat() if since else None}
+            {"id": id, "has_succeeded": ok, "failing_since": since, "last_failed_at": now if since else None}
             for id, (ok, since) in results.items()
         ]
         self.connection.execute(NOTE, {"rows": orjson.dumps(rows).decode()})
@@ -119,8 +139,10 @@ class EndpointHealth:
         return merchant_id
 
     def revive(self, endpoint_id: UUID, now: datetime) -> bool:
-        """Enable an endpoint that was disabled because it failed. False: it was not."""
-        return self.connection.execute(REVIVE, {"id": endpoint_id, "now": now}).rowcount == 1
+        """Enable an endpoint that was disabled because it failed, and send what it missed, some thousands at most. False:
+        it was not."""
+        values = {"id": endpoint_id, "now": now, "most": SKIPPED_AT_ONCE}
+        return bool(self.connection.execute(REVIVE, values).scalar())
 
     def skip(self, endpoint_id: UUID, now: datetime) -> None:
         """Skip what waits for a disabled or deleted endpoint, some thousands at a time."""

@@ -57,6 +57,8 @@ FIND = text(f"""
 select {COLUMNS} from endpoints where id = :id and merchant_id = :merchant_id and deleted_at is null
 """)  # noqa: S608 - constants
 
+HOLD = text(f"{FIND.text} for no key update")
+
 LIST = text(f"""
 select {COLUMNS} from endpoints where merchant_id = :merchant_id and deleted_at is null order by created_at, id
 """)  # noqa: S608 - constants
@@ -108,6 +110,14 @@ class EndpointRepository:
         if found is None:
             raise NotFound("there is no such endpoint")
         return found
+
+    def hold(self, merchant_id: UUID, endpoint_id: UUID) -> Endpoint:
+        """As `get`, and nobody else changes it until the transaction ends. Raises NotFound."""
+        values = {"id": endpoint_id, "merchant_id": merchant_id}
+        row = self.connection.execute(HOLD, values).mappings().one_or_none()
+        if row is None:
+            raise NotFound("there is no such endpoint")
+        return read_endpoint(row)
 
     def list_all(self, merchant_id: UUID) -> list[Endpoint]:
         """A merchant's endpoints, the oldest first."""

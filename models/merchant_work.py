@@ -1,13 +1,15 @@
 """A unit of work that sees one merchant and nobody else: by its repositories, and by the database's own row-level security."""
 
+from types import TracebackType
 from typing import Self
 from uuid import UUID
 
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import OperationalError
 
 from models.idempotency import IdempotencyRepository
 from models.merchant_payments import MerchantPayments
-from models.unit_of_work import UnitOfWork
+from models.unit_of_work import TooMuch, UnitOfWork
 
 API_ROLE = "acuse_api"  # migrations give it its rights and the policies that it falls under
 
@@ -33,6 +35,13 @@ class MerchantWork(UnitOfWork):
             self.__exit__(type(error), error, error.__traceback__)
             raise
         return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, trace)
+        if isinstance(error, OperationalError):  # all others of this kind have become DatabaseUnavailable by now
+            raise TooMuch from error
 
     def commit(self) -> None:
         """Make everything since the last commit durable; the next transaction is the merchant's again."""

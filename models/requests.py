@@ -97,9 +97,11 @@ from payments p where p.id = :payment_id
 LOCK = """
 select p.id, p.psp, p.account, p.psp_payment_id, p.method, p.currency, p.state, p.received_minor,
     (p.received_minor - p.refunded_minor - coalesce(
-        -- Refunds that are done and that no event has shown yet.
+        -- Refunds that are done and that no event about refunds has shown yet.
         (select sum(a.amount_minor) from attempts a where a.payment_id = p.id and a.operation = 'refund'
-         and a.status = 'done' and a.settled_at >= p.updated_at), 0))::bigint as refundable_minor
+         and a.status = 'done' and not exists (
+             select from transitions t where t.payment_id = p.id and t.kind in ('refunded', 'refund_failed')
+                 and t.recorded_at >= a.settled_at)), 0))::bigint as refundable_minor
 from payments p where {condition}
 for no key update
 """

@@ -195,7 +195,7 @@ class PaymentSearch(Table):
         ForeignKeyConstraint(
             ["merchant_id", "payment_id"], ["payments.merchant_id", "payments.id"], name="fk_payment_search_payment"
         ),
-        Index("ix_payment_search_tokens", "tokens", postgresql_using="gin"),
+        Index("ix_payment_search_tokens", "tokens", postgresql_using="gin", postgresql_with={"fastupdate": "off"}),
     )
 
 

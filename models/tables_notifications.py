@@ -39,7 +39,8 @@ class Endpoint(Table):
     previous_until: Mapped[datetime | None]  # both secrets sign until then
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
-    failing_since: Mapped[datetime | None]  # of the first failure since the last success
+    failing_since: Mapped[datetime | None]  # of the first failure since the last success, or after a long silence
+    last_failed_at: Mapped[datetime | None]  # to the hour
     disabled_at: Mapped[datetime | None]
     disabled_reason: Mapped[str | None]
     next_probe_at: Mapped[datetime | None]  # of an endpoint that was disabled because it failed

@@ -41,6 +41,10 @@ class Contention(Exception):
     """Two transactions were in each other's way. Nothing was stored; the whole transaction may be tried again."""
 
 
+class TooMuch(Exception):
+    """What a merchant asked for takes the database longer than it may. Nothing was stored."""
+
+
 class InsideTransaction(Exception):
     """A PSP was about to be called while this thread holds a transaction open: its locks would last as long as the call."""
 

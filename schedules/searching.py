@@ -9,7 +9,7 @@ from schedules.services import ScheduleDeps, find_window
 
 log = structlog.get_logger(__name__)
 
-INDEX_BATCH = 500
+INDEX_BATCH = 100  # workers that change one of them again wait for the batch
 INDEX_FOR = timedelta(seconds=3)
 
 

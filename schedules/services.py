@@ -63,7 +63,8 @@ def sweep(deps: ScheduleDeps) -> int:
 
 
 def keep_house(deps: ScheduleDeps) -> None:
-    """Make the payload partitions of the coming months, and forget old windows and old notifications."""
+    """Make the payload partitions of the coming months, and forget what is over: windows, sessions, keys of requests,
+    notifications."""
     now = deps.clock()
     with deps.unit_of_work() as work:
         if not work.windows.take("housekeeping", find_window(now, HOUSEKEEPING_SECONDS)):
@@ -71,6 +72,9 @@ def keep_house(deps: ScheduleDeps) -> None:
         work.add_payload_partitions(now, MONTHS_AHEAD)
         work.windows.forget(now - WINDOWS_KEPT)
         work.inbox.replay(work.waiting.take_known(), now)
+        work.commit()
+    with deps.unit_of_work() as work:
+        work.access.purge(now)
         work.commit()
     _forget_notifications(deps, now)
 

@@ -32,7 +32,7 @@ def settle(deps: WorkerDeps, work: UnitOfWork, sent: Sequence[Sent]) -> tuple[li
     now = deps.clock()
     results = [_judge(deps, one, now) for one in sent]
     # Endpoints before deliveries, as everybody locks them.
-    work.endpoint_health.note(_sum_up([one for one in sent if not one.is_ours]))
+    work.endpoint_health.note(_sum_up([one for one in sent if not one.is_ours]), now)
     held = work.deliveries.settle(results, now)
     for one in sent:
         if (one.delivery.notification_id, one.delivery.endpoint_id) in held:

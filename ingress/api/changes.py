@@ -52,7 +52,8 @@ def _change(ask: Callable[[MerchantWork], Asked]) -> Response:
 
     def perform(work: MerchantWork) -> Made:
         asked = ask(work)
-        return Made(asked.attempt_id, lambda: ring(need, asked))
+        at_first = _write_change(work.own_payments.attempt_of(asked.attempt_id))
+        return Made(asked.attempt_id, lambda: ring(need, asked), at_first=at_first)
 
     return once(perform, _wait_for_change, status=202)
 
@@ -64,6 +65,9 @@ def _wait_for_change(attempt_id: UUID) -> dict[str, Any]:
         with need.open_work(merchant_id) as work:
             return work.own_payments.attempt_of(attempt_id)
 
-    attempt = need.waiting.wait_for(look, lambda row: row["status"] in SETTLED)
-    written: dict[str, Any] = ChangeOutput().dump(attempt)
+    return _write_change(need.waiting.wait_for(look, lambda row: row["status"] in SETTLED))
+
+
+def _write_change(row: Row) -> dict[str, Any]:
+    written: dict[str, Any] = ChangeOutput().dump(row)
     return written

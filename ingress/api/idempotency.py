@@ -30,6 +30,7 @@ class Made:
     resource_id: UUID
     after: Callable[[], None] = lambda: None  # once it is committed, such as to ring somebody; must not raise
     body: dict[str, Any] | None = None
+    at_first: dict[str, Any] | None = None  # how it stood then: the answer where it cannot be read again
     holds_secret: bool = False
 
 
@@ -58,10 +59,21 @@ def once(perform: Perform, show: Show | None = None, status: int = 201) -> Respo
     made.after()
     if made.body is not None:
         return _respond(status, orjson.dumps(made.body))
-    body = _show(show, made.resource_id)
+    body = _show_made(show, made)
     if key:
         _keep_later(need, key, status, body)
     return _respond(status, orjson.dumps(body))
+
+
+def _show_made(show: Show | None, made: Made) -> dict[str, Any]:
+    """It is done and durable: from here on nothing may say otherwise."""
+    try:
+        return _show(show, made.resource_id)
+    except (Contention, DatabaseUnavailable) as error:
+        log.warning("api.answer_from_before", error=type(error).__name__)
+        if made.at_first is None:
+            raise
+        return made.at_first
 
 
 def _remember(need: MerchantDeps, work: MerchantWork, key: str | None, status: int, made: Made) -> None:

@@ -1,5 +1,6 @@
 """How often one may ask: counted in Redis for all processes, in each process alone while Redis is away."""
 
+import hashlib
 import time
 from typing import Any
 
@@ -12,6 +13,8 @@ from redis.retry import Retry
 from ingress.api.callers import ROOT, Caller
 from ingress.api.dependencies import MerchantDeps, deps
 from ingress.sources import find_source
+from psps.base import Unparseable
+from psps.payload import read_json
 
 LOGIN_LIMIT = "5 per minute"
 HEADERS = {
@@ -74,9 +77,14 @@ def _find_limit() -> str:
 
 
 def _find_account() -> str:
-    said = request.get_json(silent=True)
-    email = said.get("email") if isinstance(said, dict) else None
-    return f"account:{email.strip().lower()[:320]}" if isinstance(email, str) else f"address:{find_address()}"
+    """A digest: neither may odd text reach Redis, nor an address of a person."""
+    try:
+        email = read_json(request.get_data(cache=True)).get("email")
+    except Unparseable:
+        email = None
+    if not isinstance(email, str):
+        return f"address:{find_address()}"
+    return f"account:{hashlib.sha256(email.strip().lower().encode()).hexdigest()}"
 
 
 def _is_not_counted() -> bool:

@@ -12,6 +12,7 @@ from webargs.flaskparser import FlaskParser
 
 from ingress.api.problems import Problem
 from psps.base import Unparseable
+from psps.card_data import redact
 from psps.payload import read_json
 
 MOST_MINOR = 10**12  # ten thousand million pesos: beyond any payment
@@ -82,6 +83,8 @@ class Line(fields.String):
         text = super()._deserialize(value, attr, data, **more)
         if not text.isprintable():
             raise ValidationError("must be one line of printable text")
+        if redact(text.encode())[1]:
+            raise ValidationError("looks like the number of a card, which must not be sent here")
         return text
 
 

@@ -39,15 +39,14 @@ def create_payment(wanted: dict[str, Any]) -> Response:
     payment can be read again. Send an `Idempotency-Key`, so that a lost answer costs no second payment.
     """
     need, caller = deps(), current_caller()
-    account = choose_account(
-        need.accounts, need.routes, Method(wanted["method"]), wanted.get("psp"), wanted.get("account")
-    )
-    payer_reference = wanted.get("payer", {}).get("reference")
 
     def perform(work: MerchantWork) -> Made:
-        request, now = _write_request(wanted), need.clock()
-        asked = ask_payment(work, account, request, now, caller.merchant_id, payer_reference)
-        return Made(asked.payment_id, lambda: ring(need, asked))
+        method, psp, account = Method(wanted["method"]), wanted.get("psp"), wanted.get("account")
+        chosen = choose_account(need.accounts, need.routes, method, psp, account)
+        payer_reference = wanted.get("payer", {}).get("reference")
+        asked = ask_payment(work, chosen, _write_request(wanted), need.clock(), caller.merchant_id, payer_reference)
+        at_first = _write_payment(work.own_payments.get(asked.payment_id))
+        return Made(asked.payment_id, lambda: ring(need, asked), at_first=at_first)
 
     return once(perform, _wait_for_payment, status=202)
 
@@ -115,7 +114,10 @@ def _wait_for_payment(payment_id: UUID) -> dict[str, Any]:
         with need.open_work(merchant_id) as work:
             return work.own_payments.get(payment_id)
 
-    row = need.waiting.wait_for(look, lambda row: row["attempt_status"] in SETTLED)
+    return _write_payment(need.waiting.wait_for(look, lambda row: row["attempt_status"] in SETTLED))
+
+
+def _write_payment(row: Row) -> dict[str, Any]:
     written: dict[str, Any] = PaymentOutput().dump(show_payment(row))
     return written
 

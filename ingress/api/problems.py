@@ -15,7 +15,7 @@ from ingress.notifying import CannotSeal, TooManyEndpoints
 from models.reading import NotFound
 from models.requests import NoSuchPayment, NotPossible
 from models.search import NeedleTooShort
-from models.unit_of_work import Contention, DatabaseUnavailable
+from models.unit_of_work import Contention, DatabaseUnavailable, TooMuch
 from notifications.address import AddressRefused
 from notifications.sealing import CannotOpen
 from psps.base import Unparseable
@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 PROBLEM_JSON = "application/problem+json"
 ROOT = "/v1/"
 RETRY_SECONDS = 2
+AGAIN = "send it again with the same Idempotency-Key, which makes that safe"
 
 # What a view may raise: status, code, and the words where the exception's own are not for a merchant.
 PROBLEMS: dict[type[Exception], tuple[int, str, str | None]] = {
@@ -39,7 +40,8 @@ PROBLEMS: dict[type[Exception], tuple[int, str, str | None]] = {
     NeedleTooShort: (422, "invalid", None),
     Unparseable: (400, "malformed-json", None),
     Contention: (503, "busy", "other work was in the way and nothing was changed: send it again"),
-    DatabaseUnavailable: (503, "unavailable", "nothing was changed: send it again"),
+    DatabaseUnavailable: (503, "unavailable", f"it is not known whether it was done: {AGAIN}"),
+    TooMuch: (422, "too-much", "this takes too long: name a shorter time, or more letters to search for"),
 }
 
 CODES = {400: "malformed", 401: "unauthorized", 403: "forbidden", 404: "not-found", 405: "method-not-allowed"}
@@ -50,7 +52,7 @@ DETAILS = {
     413: "the body is too large",
     415: "send application/json",
     429: "too many requests: come again after Retry-After seconds",
-    500: "an error of ours: nothing is known to have changed; send it again with the same Idempotency-Key",
+    500: f"an error of ours, and it is not known whether it was done: {AGAIN}",
 }
 
 

@@ -20,7 +20,7 @@ WORDS = {
     415: "The body is not application/json",
     422: "What was sent is not what is expected: `errors` says where",
     429: "Too many requests: come again after `Retry-After` seconds",
-    503: "Nothing was changed: send it again after `Retry-After` seconds",
+    503: "Not now: send it again after `Retry-After` seconds, a POST with the same Idempotency-Key",
 }
 WITHOUT_KEY = {"login", "me"}  # see there why
 HEADER_PARAMETER = {

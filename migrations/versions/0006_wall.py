@@ -133,7 +133,13 @@ def _create_payment_search() -> None:
         ),
         sa.PrimaryKeyConstraint("payment_id", name=op.f("pk_payment_search")),
     )
-    op.create_index("ix_payment_search_tokens", "payment_search", ["tokens"], postgresql_using="gin")
+    op.create_index(
+        "ix_payment_search_tokens",
+        "payment_search",
+        ["tokens"],
+        postgresql_using="gin",
+        postgresql_with={"fastupdate": "off"},  # or somebody's insert would do the work of thousands
+    )
 
 
 def _create_search_queue() -> None:

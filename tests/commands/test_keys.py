@@ -1,7 +1,7 @@
 """The commands about merchants, users and keys."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,14 +15,23 @@ from ingress.accounts import log_in, reset_password
 from ingress.second_factor import begin_totp
 from ingress.tokens import digest_token
 from models.merchants import DEFAULT_MERCHANT_ID
-from tests.ingress.front_desk import ADDRESS, EMAIL, PASSWORD, FrontDesk
+from tests.ingress.front_desk import ADDRESS, EMAIL, PASSWORD, FrontDesk, open_database
 
 Acuse = Callable[..., Result]
 
 
+@pytest.fixture(scope="module")
+def shared(make_database: Callable[[], str]) -> Iterator[Engine]:
+    engine = open_database(make_database())
+    yield engine
+    engine.dispose()
+
+
 @pytest.fixture
-def desk(engine: Engine) -> FrontDesk:
-    return FrontDesk(engine, now=datetime.now(UTC))
+def desk(shared: Engine) -> Iterator[FrontDesk]:
+    desk = FrontDesk(shared, now=datetime.now(UTC))
+    yield desk
+    desk.clear()
 
 
 @pytest.fixture

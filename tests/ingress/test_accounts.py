@@ -3,6 +3,7 @@
 import statistics
 import threading
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -38,17 +39,25 @@ from ingress.keys import InvalidKey, WantedKey, create_key
 from ingress.passwords import Passwords, TooBusy, UnfitPassword
 from ingress.second_factor import begin_totp, confirm_totp, remove_totp
 from ingress.tokens import digest_token
-from tests.ingress.front_desk import ADDRESS, EMAIL, NOON, PASSWORD, FrontDesk
+from tests.ingress.front_desk import ADDRESS, EMAIL, NOON, PASSWORD, FrontDesk, open_database
 
 HOUR, STEP = timedelta(hours=1), timedelta(seconds=30)
 NEW_PASSWORD = "otro caballo distinto"
 
 
+@pytest.fixture(scope="module")
+def shared(make_database: Callable[[], str]) -> Iterator[Engine]:
+    engine = open_database(make_database())
+    yield engine
+    engine.dispose()
+
+
 @pytest.fixture
-def desk(engine: Engine) -> FrontDesk:
-    desk = FrontDesk(engine)
+def desk(shared: Engine) -> Iterator[FrontDesk]:
+    desk = FrontDesk(shared)
     desk.add_user()
-    return desk
+    yield desk
+    desk.clear()
 
 
 def protect(desk: FrontDesk) -> pyotp.TOTP:

@@ -1,6 +1,7 @@
 """Repositories of those who may speak for a merchant."""
 
 import multiprocessing
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -13,15 +14,24 @@ from models.api_keys import NewApiKey, TwoAreActive
 from models.sessions import NewSession
 from models.unit_of_work import UnitOfWork
 from models.users import EmailTaken
-from tests.ingress.front_desk import NOON, FrontDesk
+from tests.ingress.front_desk import NOON, FrontDesk, open_database
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 ACCOUNTS = 12
 
 
+@pytest.fixture(scope="module")
+def shared(make_database: Callable[[], str]) -> Iterator[Engine]:
+    engine = open_database(make_database())
+    yield engine
+    engine.dispose()
+
+
 @pytest.fixture
-def desk(engine: Engine) -> FrontDesk:
-    return FrontDesk(engine)
+def desk(shared: Engine) -> Iterator[FrontDesk]:
+    desk = FrontDesk(shared)
+    yield desk
+    desk.clear()
 
 
 def make_key(merchant_id: UUID, name: str = "shop", expires_at=None, now=NOON) -> NewApiKey:
@@ -144,11 +154,12 @@ def try_to_log_in(url: str, process: int, barrier: Any, results: Any) -> None:
 
 
 def test_five_tries_in_a_minute_are_counted_and_the_sixth_not_over_four_processes(
-    desk: FrontDesk, database_url: str
+    desk: FrontDesk,
 ) -> None:
+    url = desk.engine.url.render_as_string(hide_password=False)
     context = multiprocessing.get_context("spawn")
     barrier, results = context.Barrier(4), context.Queue()
-    processes = [context.Process(target=try_to_log_in, args=(database_url, n, barrier, results)) for n in range(4)]
+    processes = [context.Process(target=try_to_log_in, args=(url, n, barrier, results)) for n in range(4)]
     for process in processes:
         process.start()
     told = [results.get(timeout=60) for _ in processes]
