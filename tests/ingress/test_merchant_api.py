@@ -99,6 +99,8 @@ def test_a_key_may_do_what_its_scopes_say(market: Market) -> None:
         ({"received_minor": 1}, "received_minor"),
         ({"payer": {"is_admin": True}}, "payer.is_admin"),
         ({"reference": "two\nlines"}, "reference"),
+        ({"description": "card 4111 1111 1111 1111"}, "description"),
+        ({"card_token": "4111111111111111"}, "card_token"),
         ({"expires_at": "2026-12-01T00:00:00"}, "expires_at"),
         ({"account": "other", "psp": None}, "psp"),
         ({"crypto": {"asset": "usdc"}}, "crypto"),

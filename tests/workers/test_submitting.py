@@ -355,6 +355,16 @@ def test_refunds_together_never_exceed_what_was_received(counter: Counter) -> No
     assert counter.payment() == ("refunded", "psp_1", 15_000, 15_000)
 
 
+def test_a_refund_that_no_event_has_shown_counts_whatever_else_comes(counter: Counter) -> None:
+    counter.paid()
+    counter.ask(lambda work: ask_refund(work, "psp_1", 10_000, counter.desk.now))
+    serve_account(counter.desk.deps, "paper", "default")  # done, and its answer still waits to be applied
+    counter.desk.now += timedelta(seconds=2)
+    counter.desk.receive(write_delivery(payment="psp_1", at=counter.desk.now, received_at=counter.desk.now, **PAID))
+    with pytest.raises(NotPossible, match="5000 of 15000 are left"):
+        counter.ask(lambda work: ask_refund(work, "psp_1", 10_000, counter.desk.now))
+
+
 def test_a_payment_is_canceled(counter: Counter) -> None:
     counter.create()
     counter.serve()
