@@ -34,7 +34,7 @@ def test_a_schema_that_is_behind_is_not_ready_but_alive(make_config: Callable[..
 
 def test_the_index_and_unknown_paths_are_json(edge: Served) -> None:
     assert json.loads(get(edge, "/").body)["name"] == "acuse"
-    missing = get(edge, "/v1/nothing?x=1")
+    missing = get(edge, "/nothing?x=1")
     assert (missing.status, json.loads(missing.body)) == (404, {"error": "not found"})
 
 
