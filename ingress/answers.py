@@ -1,14 +1,17 @@
 """What a delivery is answered: the PSP's own reply when it is stored, and one table for every way of not storing it."""
 
 from enum import Enum
+from http import HTTPStatus
 
 import orjson
 
+from ingress.api.problems import CODES, PROBLEM_JSON
 from psps.base import Reply
 from psps.registry import PSPS
 
 RETRY_AFTER_SECONDS = "2"
 ROOT = "/webhooks/"
+MERCHANT_ROOT = "/v1/"
 
 
 class Refused(Enum):
@@ -56,7 +59,16 @@ def error_reply(status: int, text: str, path: str) -> Reply:
     """A JSON error. Where a 400 would send the payer's money back it becomes a 503: such a 400 is a decision, never an accident."""
     if status == 400 and moves_money(path):
         status = 503
+    if path.startswith(MERCHANT_ROOT):
+        return _problem_reply(status, text)
     return Reply(status, orjson.dumps({"error": text}))
+
+
+def _problem_reply(status: int, text: str) -> Reply:
+    """What did not even reach the API, said as the API says it."""
+    code = CODES.get(status, "refused")
+    about = {"type": f"urn:acuse:problem:{code}", "title": HTTPStatus(status).phrase, "status": status}
+    return Reply(status, orjson.dumps(about | {"code": code, "detail": text}), PROBLEM_JSON)
 
 
 def reply_headers(reply: Reply) -> list[tuple[str, str]]:

@@ -83,6 +83,7 @@ def create_receiver(deps: ReceiverDeps) -> Flask:
 def create_api(deps: ApiDeps) -> Flask:
     """The application of every other path."""
     app = Flask("acuse", static_folder=None)
+    app.url_map.merge_slashes = False  # nobody is sent elsewhere, least of all where the Host header says
     app.register_blueprint(build_health(deps.checks))
     app.register_blueprint(build_metrics_page(deps.registry, deps.metrics_dir, deps.inbox_depth))
     app.register_error_handler(HTTPException, _http_error)

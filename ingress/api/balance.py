@@ -61,7 +61,7 @@ def get_balance_summary(query: dict[str, Any]) -> dict[str, Any]:
     today = deps().clock().astimezone(MEXICO_CITY).date()
     last = query.get("last_day", today)
     first = query.get("first_day") or max(last, date.min + timedelta(USUAL_DAYS)) - timedelta(USUAL_DAYS - 1)
-    if not timedelta(0) <= last - first < timedelta(MOST_DAYS):
+    if last == date.max or not timedelta(0) <= last - first < timedelta(MOST_DAYS):
         problem = f"from first_day to last_day must be 1 to {MOST_DAYS} days"
         raise Problem(422, "invalid", problem, errors=[{"in": "query", "field": "first_day", "message": problem}])
     with deps().open_work(current_caller().merchant_id) as work:

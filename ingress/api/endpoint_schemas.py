@@ -4,7 +4,7 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
-from ingress.api.parsing import Input, Line, Moment
+from ingress.api.parsing import Input, Line, Moment, Whole
 from ingress.api.timeline import CallOutput
 from models.notification_bodies import EVENT_TYPES
 from models.states import DeliveryStatus
@@ -85,7 +85,7 @@ class DeliveryQuery(Input):
 
     status = fields.String(validate=validate.OneOf(list(DeliveryStatus)))
     cursor = Line(200)
-    limit = fields.Integer(load_default=50, validate=validate.Range(1, MOST_ROWS))
+    limit = Whole(load_default=50, validate=validate.Range(1, MOST_ROWS))
 
 
 class DeliveryOutput(Schema):

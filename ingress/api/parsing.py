@@ -1,5 +1,6 @@
 """How requests are read: JSON in one way only, nothing that is not known, whole numbers that are whole numbers."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +16,7 @@ from psps.base import Unparseable
 from psps.card_data import redact
 from psps.payload import read_json
 
+DIGITS = re.compile(r"-?[0-9]{1,19}")
 MOST_MINOR = 10**12  # ten thousand million pesos: beyond any payment
 
 
@@ -70,6 +72,24 @@ class MinorUnits(fields.Field[int]):
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **more: Any) -> int:
         if type(value) is not int or not 1 <= value <= MOST_MINOR:
             raise ValidationError(f"must be a whole number of minor units (centavos) from 1 to {MOST_MINOR}")
+        return value
+
+
+class Whole(fields.Integer):
+    """A whole number in a query, in plain digits; neither 1_000, nor +5."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **more: Any) -> Any:
+        if isinstance(value, str) and not DIGITS.fullmatch(value):
+            raise self.make_error("invalid")
+        return super()._deserialize(value, attr, data, **more)
+
+
+class Pattern(validate.Regexp):
+    """The whole text is like this; after `$` alone a line end could follow."""
+
+    def __call__(self, value: Any) -> Any:
+        if not self.regex.fullmatch(value):
+            raise ValidationError(self._format_error(value))
         return value
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from ingress.api.parsing import Input, Line, MinorUnits, Moment
+from ingress.api.parsing import Input, Line, MinorUnits, Moment, Pattern, Whole
 from models.states import AttemptStatus, Direction, Method, Operation, Origin, PaymentState
 from psps.registry import PSPS
 
@@ -27,8 +27,8 @@ class PayerInput(Input):
 class CryptoInput(Input):
     """What an on-ramp sells, and where it sends it."""
 
-    asset = fields.String(required=True, validate=validate.Regexp(r"^[a-z0-9]{2,20}$"), metadata={"example": "usdc"})
-    network = fields.String(validate=validate.Regexp(r"^[a-z0-9_]{2,30}$"), metadata={"example": "polygon"})
+    asset = fields.String(required=True, validate=Pattern(r"^[a-z0-9]{2,20}$"), metadata={"example": "usdc"})
+    network = fields.String(validate=Pattern(r"^[a-z0-9_]{2,30}$"), metadata={"example": "polygon"})
     wallet_address = Line(128, 20)
 
 
@@ -37,12 +37,12 @@ class PaymentInput(Input):
 
     method = fields.String(required=True, validate=validate.OneOf(METHODS))
     amount_minor = MinorUnits(required=True, metadata={"example": 15000, "description": "In centavos"})
-    currency = fields.String(load_default="MXN", validate=validate.Regexp(r"^[A-Z]{3}$"))
+    currency = fields.String(load_default="MXN", validate=Pattern(r"^[A-Z]{3}$"))
     reference = Line(100, metadata={"example": "ORD-1", "description": "Your own word for the payment"})
     description = Line(250)
     payer = fields.Nested(PayerInput)
     psp = fields.String(validate=validate.OneOf(list(PSPS)), metadata={"description": "Without it a rule chooses"})
-    account = fields.String(validate=validate.Regexp(ACCOUNT), metadata={"description": "Of the PSP: default"})
+    account = fields.String(validate=Pattern(ACCOUNT), metadata={"description": "Of the PSP: default"})
     expires_at = Moment(metadata={"description": "Until when it can be paid"})
     card_token = Line(500, metadata={"description": "From the PSP's own card form; never a card number"})
     return_url = fields.Url(schemes={"https"}, validate=validate.Length(max=2000))
@@ -62,18 +62,18 @@ class PaymentQuery(Input):
     state = fields.String(validate=validate.OneOf(STATES))
     method = fields.String(validate=validate.OneOf([*METHODS, Method.UNKNOWN.value]))
     psp = fields.String(validate=validate.OneOf(list(PSPS)))
-    currency = fields.String(validate=validate.Regexp(r"^[A-Z]{3}$"))
+    currency = fields.String(validate=Pattern(r"^[A-Z]{3}$"))
     created_from = Moment(metadata={"description": "Made then or later"})
     created_to = Moment(metadata={"description": "Made before then"})
-    amount_min = fields.Integer(validate=validate.Range(0, 10**15))
-    amount_max = fields.Integer(validate=validate.Range(0, 10**15))
+    amount_min = Whole(validate=validate.Range(0, 10**15))
+    amount_max = Whole(validate=validate.Range(0, 10**15))
     search = Line(
         MOST_SEARCHED,
         3,
         metadata={"description": "A part of reference, description, payer's reference or an id of the PSP"},
     )
     cursor = Line(200, metadata={"description": "`next_cursor` of the page before"})
-    limit = fields.Integer(load_default=50, validate=validate.Range(1, MOST_ROWS))
+    limit = Whole(load_default=50, validate=validate.Range(1, MOST_ROWS))
 
 
 class InstructionsOutput(Schema):

@@ -30,6 +30,18 @@ HEADER_PARAMETER = {
     "description": "The same key with the same body has one effect and one answer. Kept for 72 hours at least.",
 }
 
+TAG_PARAMETER = {
+    "in": "header",
+    "name": "If-None-Match",
+    "schema": {"type": "string"},
+    "description": "The `ETag` of an answer before: while nothing has changed, this one is 304",
+}
+# What goes with every answer of that status.
+HEADERS: dict[int, dict[str, Any]] = {
+    status: {"Retry-After": {"required": True, "description": "Seconds", "schema": {"type": "integer", "minimum": 0}}}
+    for status in (429, 503)
+}
+
 
 def complete_spec(api: Api, app: Any) -> None:
     """Add the problems that an operation may answer, who may call it, and the header that every POST takes."""
@@ -58,9 +70,20 @@ def _complete(operation: dict[str, Any], method: str, need: Need | None, has_id:
     if method == "post" and not WITHOUT_KEY.intersection(operation["tags"]):
         operation.setdefault("parameters", []).append(HEADER_PARAMETER)
     responses = operation["responses"]
+    if method == "get":
+        _add_tag(operation)
     for status in sorted(statuses):
         content = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
         responses[str(status)] = {"description": WORDS[status], "content": content}
+        if status in HEADERS:
+            responses[str(status)]["headers"] = HEADERS[status]
+
+
+def _add_tag(operation: dict[str, Any]) -> None:
+    operation.setdefault("parameters", []).append(TAG_PARAMETER)
+    operation["responses"]["304"] = {"description": "Nothing has changed since the answer with this ETag"}
+    tag = {"ETag": {"required": True, "schema": {"type": "string"}}}
+    operation["responses"]["200"].setdefault("headers", {}).update(tag)
 
 
 def _spec_path(rule: str) -> str:
