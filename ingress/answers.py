@@ -6,12 +6,12 @@ from http import HTTPStatus
 import orjson
 
 from ingress.api.problems import CODES, PROBLEM_JSON
+from ingress.api.problems import ROOT as API_ROOT
 from psps.base import Reply
 from psps.registry import PSPS
 
 RETRY_AFTER_SECONDS = "2"
 ROOT = "/webhooks/"
-MERCHANT_ROOT = "/v1/"
 
 
 class Refused(Enum):
@@ -59,7 +59,7 @@ def error_reply(status: int, text: str, path: str) -> Reply:
     """A JSON error. Where a 400 would send the payer's money back it becomes a 503: such a 400 is a decision, never an accident."""
     if status == 400 and moves_money(path):
         status = 503
-    if path.startswith(MERCHANT_ROOT):
+    if path.startswith(API_ROOT):
         return _problem_reply(status, text)
     return Reply(status, orjson.dumps({"error": text}))
 

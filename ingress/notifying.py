@@ -37,7 +37,7 @@ class EndpointDesk:
 
     def add(self, url: str, description: str | None, event_types: Sequence[str]) -> tuple[UUID, str]:
         """Register an address; its id and its secret. Raises AddressRefused, TooManyEndpoints, CannotSeal."""
-        check_url(url, self.allow_loopback)
+        url = check_url(url, self.allow_loopback).url
         if len(self.work.endpoints.list_all(self.merchant_id)) >= MOST_ENDPOINTS:
             raise TooManyEndpoints(f"{MOST_ENDPOINTS} endpoints are the most that one may have: delete one first")
         secret, endpoint_id = new_secret(), uuid7()
@@ -52,7 +52,7 @@ class EndpointDesk:
         before = self.work.endpoints.hold(self.merchant_id, endpoint_id)
         kept = {"url": before.url, "description": before.description, "event_types": before.event_types}
         told = {**kept, **change}
-        check_url(told["url"], self.allow_loopback)
+        told["url"] = check_url(told["url"], self.allow_loopback).url
         self.work.endpoints.update(self.merchant_id, endpoint_id, self.now, **told)
         return self.work.endpoints.get(self.merchant_id, endpoint_id)
 

@@ -72,8 +72,6 @@ AGAIN = "on conflict (payment_id) do update set payment_id = excluded.payment_id
 
 ENQUEUE = text(f"insert into search_queue select * from unnest(cast(:ids as uuid[])) {AGAIN}")  # noqa: S608 - constant
 
-ADD = text("insert into search_queue values (:id)")
-
 # Whoever changes a payment locks it and then its row here; for the payment, which an entry refers to, nobody waits here.
 TAKE = text("""
 delete from search_queue where payment_id = any(array(
@@ -108,10 +106,6 @@ class SearchRepository:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-
-    def add(self, payment_id: UUID) -> None:
-        """Have a payment that was made in this transaction indexed."""
-        self.connection.execute(ADD, {"id": payment_id})
 
     def put_new(self, merchant_id: UUID, payment_id: UUID, *texts: str | None) -> None:
         """Make the entry of a payment that was made in this transaction: its reference, description and payer's

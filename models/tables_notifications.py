@@ -142,5 +142,10 @@ class NotificationAttempt(Table):
             ["notification_deliveries.notification_id", "notification_deliveries.endpoint_id"],
             name="fk_notification_attempts_delivery",
         ),
+        ForeignKeyConstraint(
+            ["merchant_id", "notification_id"],
+            ["notifications.merchant_id", "notifications.id"],
+            name="fk_notification_attempts_notification",
+        ),
         Index("ix_notification_attempts_delivery", "notification_id", "endpoint_id", "id"),
     )

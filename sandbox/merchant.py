@@ -6,6 +6,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, request
 
 from sandbox.answers import answer
+from sandbox.merchant_inbox import MerchantInbox
 from sandbox.state import SandboxState
 
 MOST_BYTES = 256 * 1024
@@ -28,8 +29,9 @@ def make_merchant(state: SandboxState) -> Blueprint:
 
 
 def add_inbox_buttons(control: Blueprint, state: SandboxState) -> None:
-    """/sandbox/notifications: see what has come, tell the secrets and how to answer."""
+    """/sandbox/notifications: see what has come, and tell the merchant its secrets and its manners."""
     inbox = state.inbox
+    _add_manners(control, inbox)
 
     @control.get("/notifications")
     def show_notifications() -> Response:
@@ -54,6 +56,8 @@ def add_inbox_buttons(control: Blueprint, state: SandboxState) -> None:
             return answer({"error": str(error)}, 400)
         return answer({})
 
+
+def _add_manners(control: Blueprint, inbox: MerchantInbox) -> None:
     @control.get("/notifications/manners")
     def show_manners() -> Response:
         """{name: {answer, times, seconds}}, where it does not answer 200"""

@@ -6,11 +6,11 @@ from flask import Flask, Response, g, request
 from flask_smorest import Api
 
 from ingress.api import balance, changes, deliveries, docs, endpoints, keys, login, me, payments, timeline
-from ingress.api.callers import ROOT, check_marked, guard, identify
+from ingress.api.callers import check_marked, guard, identify
 from ingress.api.dependencies import NAME, MerchantDeps
 from ingress.api.identity import find_caller
 from ingress.api.limits import finish_headers, limit_login, make_limiter
-from ingress.api.problems import register_problems
+from ingress.api.problems import ROOT, register_problems
 from ingress.api.spec import complete_spec
 
 RESOURCES = (payments, timeline, changes, balance, endpoints, deliveries, login, me, keys)

@@ -7,9 +7,8 @@ from uuid import UUID
 
 from flask import Flask, g, request
 
-from ingress.api.problems import Problem
+from ingress.api.problems import ROOT, Problem
 
-ROOT = "/v1/"
 Need = Literal["read", "write", "refund", "user", "nobody"]
 View = TypeVar("View", bound=Callable[..., Any])
 

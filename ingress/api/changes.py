@@ -1,6 +1,7 @@
 """/v1/payments/{id}/refunds and /cancel: what is asked of the PSP about a payment that it has made."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +12,8 @@ from ingress.api.dependencies import deps
 from ingress.api.idempotency import Made, once
 from ingress.api.parsing import Blueprint, refuse_body
 from ingress.api.payment_schemas import ChangeOutput, RefundInput
-from ingress.api.payments import SETTLED, ring
+from ingress.api.payments import SETTLED
+from ingress.api.ringing import ring_asked
 from ingress.asking import Asked, ask_cancel, ask_refund
 from models.merchant_work import MerchantWork
 from models.reading import Row
@@ -48,12 +50,10 @@ def cancel_payment(payment_id: UUID) -> Response:
 
 
 def _change(ask: Callable[[MerchantWork], Asked]) -> Response:
-    need = deps()
-
     def perform(work: MerchantWork) -> Made:
         asked = ask(work)
         at_first = _write_change(work.own_payments.attempt_of(asked.attempt_id))
-        return Made(asked.attempt_id, lambda: ring(need, asked), at_first=at_first)
+        return Made(asked.attempt_id, partial(ring_asked, asked), at_first=at_first)
 
     return once(perform, _wait_for_change, status=202)
 

@@ -18,10 +18,10 @@ from ingress.api.endpoint_schemas import (
     RangeOutput,
     TestOutput,
 )
-from ingress.api.endpoints import ring_notify
 from ingress.api.idempotency import Made, once
 from ingress.api.parsing import Blueprint, refuse_body
 from ingress.api.problems import Problem
+from ingress.api.ringing import ring_notify
 from models.merchant_work import MerchantWork
 from models.reading import Row
 from models.requests import NotPossible

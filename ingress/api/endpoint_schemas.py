@@ -14,9 +14,9 @@ MOST_GRACE_HOURS = 168
 TYPES = list(EVENT_TYPES)
 
 
-def _url() -> fields.String:
+def _url(required: bool) -> fields.String:
     meta = {"description": "https, on the public internet", "example": "https://shop.example.com/acuse"}
-    return fields.String(validate=validate.Length(1, 2048), metadata=meta)
+    return fields.String(required=required, validate=validate.Length(1, 2048), metadata=meta)
 
 
 def _types() -> fields.List[Any]:
@@ -29,11 +29,7 @@ def _types() -> fields.List[Any]:
 class EndpointInput(Input):
     """An address to be notified at."""
 
-    url = fields.String(
-        required=True,
-        validate=validate.Length(1, 2048),
-        metadata={"description": "https, on the public internet", "example": "https://shop.example.com/acuse"},
-    )
+    url = _url(required=True)
     event_types = _types()
     description = Line(250)
 
@@ -41,7 +37,7 @@ class EndpointInput(Input):
 class EndpointChange(Input):
     """What to change; the rest stays."""
 
-    url = _url()
+    url = _url(required=False)
     event_types = _types()
     description = Line(250, allow_none=True)
 

@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-import structlog
 from flask import Response
 
 from ingress.api.callers import current_caller, needs
@@ -22,8 +21,6 @@ from ingress.api.parsing import Blueprint, refuse_body
 from ingress.notifying import EndpointDesk
 from models.endpoints import Endpoint
 from models.merchant_work import MerchantWork
-
-log = structlog.get_logger(__name__)
 
 blueprint = Blueprint("endpoints", __name__, url_prefix="/v1/endpoints", description="Where you are notified")
 
@@ -142,14 +139,6 @@ def open_desk(work: MerchantWork) -> EndpointDesk:
     """The caller's endpoints in this transaction."""
     need = deps()
     return EndpointDesk(work, current_caller().merchant_id, need.sealer, need.allow_loopback_endpoints, need.clock())
-
-
-def ring_notify() -> None:
-    """Tell the workers that something is to be delivered. Best effort: the sweep rings again."""
-    try:
-        deps().ring_notify()
-    except Exception as error:  # noqa: BLE001 - whatever the broker raises
-        log.warning("api.ring_failed", error=type(error).__name__)
 
 
 def _show(endpoint: Endpoint) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from flask_limiter.constants import HeaderNames
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from ingress.api.callers import ROOT, Caller
+from ingress.api.callers import Caller
 from ingress.api.dependencies import MerchantDeps, deps
+from ingress.api.problems import ROOT
 from ingress.sources import find_source
 from psps.base import Unparseable
 from psps.payload import read_json

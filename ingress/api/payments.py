@@ -1,27 +1,26 @@
 """/v1/payments: make, find and understand payments."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-import structlog
 from flask import Response
 
 from ingress.api.callers import current_caller, needs
 from ingress.api.cursors import read_cursor, write_cursor
-from ingress.api.dependencies import MerchantDeps, deps
+from ingress.api.dependencies import deps
 from ingress.api.idempotency import Made, once
 from ingress.api.parsing import Blueprint
 from ingress.api.payment_schemas import PaymentInput, PaymentOutput, PaymentPage, PaymentQuery
-from ingress.asking import Asked, ask_payment
+from ingress.api.ringing import ring_asked
+from ingress.asking import ask_payment
 from ingress.choosing import choose_account
 from models.merchant_payments import PaymentFilters
 from models.merchant_work import MerchantWork
 from models.reading import Row
 from models.states import AttemptStatus, Method
 from psps.outbound import CreateRequest, Payer
-
-log = structlog.get_logger(__name__)
 
 SETTLED = (AttemptStatus.DONE, AttemptStatus.REFUSED)
 
@@ -46,7 +45,7 @@ def create_payment(wanted: dict[str, Any]) -> Response:
         payer_reference = wanted.get("payer", {}).get("reference")
         asked = ask_payment(work, chosen, _write_request(wanted), need.clock(), caller.merchant_id, payer_reference)
         at_first = _write_payment(work.own_payments.get(asked.payment_id))
-        return Made(asked.payment_id, lambda: ring(need, asked), at_first=at_first)
+        return Made(asked.payment_id, partial(ring_asked, asked), at_first=at_first)
 
     return once(perform, _wait_for_payment, status=202)
 
@@ -83,16 +82,6 @@ def get_payment(payment_id: UUID) -> dict[str, Any]:
     """
     with deps().open_work(current_caller().merchant_id) as work:
         return show_payment(work.own_payments.get(payment_id))
-
-
-def ring(need: MerchantDeps, asked: Asked) -> None:
-    """Tell the workers what there is to do. Best effort: the sweep rings again."""
-    try:
-        need.ring_account(asked.psp, asked.account)
-        if asked.told:
-            need.ring_notify()
-    except Exception as error:  # noqa: BLE001 - whatever the broker raises
-        log.warning("api.ring_failed", error=type(error).__name__)
 
 
 def show_payment(row: Mapping[str, Any]) -> dict[str, Any]:

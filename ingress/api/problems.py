@@ -123,6 +123,8 @@ def register_problems(app: Flask) -> None:
 
 def _answer_known(error: Exception) -> Response:
     status, code, words = next(PROBLEMS[kind] for kind in type(error).__mro__ if kind in PROBLEMS)
+    if code in ("busy", "unavailable") and request.method in ("GET", "HEAD"):
+        words = "the database is busy or away: ask again"
     return make_response(status, code, words or str(error))
 
 

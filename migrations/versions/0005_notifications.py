@@ -12,6 +12,7 @@ def upgrade() -> None:
     _create_endpoints()
     _create_notifications()
     _create_notification_deliveries()
+    _index_notification_deliveries()
     _create_notification_attempts()
 
 
@@ -116,6 +117,9 @@ def _create_notification_deliveries() -> None:
         sa.PrimaryKeyConstraint("notification_id", "endpoint_id", name="pk_notification_deliveries"),
         postgresql_with={"fillfactor": "80"},
     )
+
+
+def _index_notification_deliveries() -> None:
     op.create_index(
         "ix_notification_deliveries_due",
         "notification_deliveries",
@@ -157,6 +161,11 @@ def _create_notification_attempts() -> None:
             ["notification_id", "endpoint_id"],
             ["notification_deliveries.notification_id", "notification_deliveries.endpoint_id"],
             name="fk_notification_attempts_delivery",
+        ),
+        sa.ForeignKeyConstraint(
+            ["merchant_id", "notification_id"],
+            ["notifications.merchant_id", "notifications.id"],
+            name="fk_notification_attempts_notification",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notification_attempts")),
     )

@@ -25,7 +25,7 @@ OWNED = {
 }
 
 # Tables whose rows belong to the merchant of their payment.
-OWNED_THROUGH = ("transitions", "attempts", "payment_references", "search_queue")
+OWNED_THROUGH = ("transitions", "attempts", "payment_references")
 
 GRANTS = {
     "merchants": "select",
@@ -33,7 +33,6 @@ GRANTS = {
     "payment_references": "select, insert",
     "transitions": "select",
     "attempts": "select, insert",
-    "search_queue": "select, insert",
     "payment_search": "select, insert",
     "users": "select, update",
     "sessions": "select, update",
@@ -47,32 +46,35 @@ GRANTS = {
 
 # Behind row-level security a condition on tokens would not use their index, so here the function is the wall. It is
 # told how many are enough: what is in every payment would fill an answer that nobody reads to its end.
-FIND_PAYMENTS = f"""
+FIND_PAYMENTS = """
 create function find_payments(wanted integer[], needle text, most integer) returns setof uuid
-language sql stable security definer set search_path from current set enable_seqscan = off as $$
+language sql stable security definer set search_path = {schema}, pg_temp set enable_seqscan = off as $$
     select payment_id from payment_search
     where merchant_id = current_setting('acuse.merchant_id')::uuid and tokens @> wanted
         and position(needle in document) > 0
     limit most
 $$;
 revoke execute on function find_payments from public;
-grant execute on function find_payments to {API_ROLE};
-"""  # noqa: S608 - constants
+grant execute on function find_payments to {role};
+grant usage on schema {schema} to {role};
+"""
+OLDEST_POSTGRES = 160000
 
 
 def upgrade() -> None:
+    _refuse_old_postgres()
     op.add_column("payments", sa.Column("description", sa.Text(), nullable=True))
     op.add_column("payments", sa.Column("payer_reference", sa.Text(), nullable=True))
     _create_payment_search()
     _create_search_queue()
-    op.execute("insert into search_queue select id from payments")
     _create_role()
     for table, condition in _conditions().items():
         op.execute(f"alter table {table} enable row level security")
         op.execute(f"create policy merchant on {table} to {API_ROLE} using ({condition})")
     for table, privileges in GRANTS.items():
         op.execute(f"grant {privileges} on {table} to {API_ROLE}")
-    op.execute(FIND_PAYMENTS)
+    schema = op.get_bind().scalar(sa.text("select quote_ident(current_schema())"))
+    op.execute(FIND_PAYMENTS.format(schema=schema, role=API_ROLE))
 
 
 def downgrade() -> None:
@@ -86,6 +88,16 @@ def downgrade() -> None:
         op.drop_table(table)
     op.drop_column("payments", "payer_reference")
     op.drop_column("payments", "description")
+
+
+def _refuse_old_postgres() -> None:
+    op.execute(
+        f"""do $$ begin
+            if current_setting('server_version_num')::int < {OLDEST_POSTGRES} then
+                raise 'PostgreSQL 16 or newer is needed, and this is %', current_setting('server_version');
+            end if;
+        end $$"""
+    )
 
 
 def _create_role() -> None:

@@ -1,4 +1,4 @@
-"""indexes that payments are listed and described by; nobody is held up, and an interrupted run can be repeated"""
+"""what payments are listed and searched by; nobody is held up, and an interrupted run can be repeated"""
 
 from alembic import op
 
@@ -18,6 +18,7 @@ def upgrade() -> None:
         for name, (table, columns) in INDEXES.items():
             op.execute(f"drop index concurrently if exists {name}")  # what an interrupted run left invalid
             op.create_index(name, table, columns, postgresql_concurrently=True)
+        op.execute("insert into search_queue select id from payments on conflict do nothing")
 
 
 def downgrade() -> None:
