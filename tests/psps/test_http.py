@@ -5,6 +5,7 @@ import json
 import signal
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import format_datetime
@@ -18,8 +19,10 @@ from tests.psps.loopback import Loopback, Piece, drip, free_port, hang_up, reply
 
 READ = Call("GET", "/things/1")
 CHANGE = Call("POST", "/things", content=b'{"a":1}', changes=True)
-QUICK = CallLimits(connect=0.3, read=0.3, deadline=0.6, tries=1, tries_deadline=5.0, most_bytes=1_000)
-THREE_TRIES = CallLimits(connect=0.3, read=0.3, deadline=0.6, tries=3, tries_deadline=5.0, most_bytes=1_000)
+# A busy machine may stand still for a second: only a test of a limit has a short one, and then only that one.
+PATIENT = CallLimits(connect=20.0, read=20.0, deadline=20.0, tries=1, tries_deadline=60.0, most_bytes=1_000)
+QUICK = CallLimits(connect=1.5, read=1.0, deadline=1.5, tries=1, tries_deadline=60.0, most_bytes=1_000)
+THREE_TRIES = CallLimits(connect=20.0, read=20.0, deadline=20.0, tries=3, tries_deadline=60.0, most_bytes=1_000)
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
 
 
@@ -30,7 +33,7 @@ def read_nothing(status: int, body: bytes) -> Fault:
 class Caller:
     """A PspHttp whose pauses are noted and not waited for."""
 
-    def __init__(self, url: str, limits: CallLimits = QUICK, breaker: Breaker | None = None, **more) -> None:
+    def __init__(self, url: str, limits: CallLimits = PATIENT, breaker: Breaker | None = None, **more) -> None:
         self.pauses: list[float] = []
         self.gate = Gate(limits=limits, breaker=breaker or Breaker(threshold=1_000), sleep=self.pauses.append)
         self.http = PspHttp(url, self.gate, more.pop("read_fault", read_nothing), **more)
@@ -62,7 +65,7 @@ def ask(serve) -> Iterator[Callable[..., tuple[Caller, Loopback]]]:
     """A caller and the server of the script that it calls."""
     callers: list[Caller] = []
 
-    def start(*script: Piece, limits: CallLimits = QUICK, **more) -> tuple[Caller, Loopback]:
+    def start(*script: Piece, limits: CallLimits = PATIENT, **more) -> tuple[Caller, Loopback]:
         server = serve(*script)
         callers.append(Caller(server.url, limits, **more))
         return callers[-1], server
@@ -156,7 +159,7 @@ def test_a_compressed_answer_is_not_asked_for_and_not_unfolded(ask) -> None:
 
 def make_gate(at: datetime, elapsed: float) -> Gate:
     moments = iter([0.0, 0.0, elapsed])
-    return Gate(limits=QUICK, clock=lambda: at, monotonic=lambda: next(moments))
+    return Gate(limits=PATIENT, clock=lambda: at, monotonic=lambda: next(moments))
 
 
 def find_as_of(serve, date: str | None, our_clock: datetime, elapsed: float = 0.0) -> datetime:
@@ -201,9 +204,9 @@ def test_a_date_without_a_zone_is_utc(serve) -> None:
 # Answers that do not come, or not whole -------------------------------------------------------------------------------
 
 BROKEN = {
-    "silent after accept": wait(1.5),
-    "drips its headers": drip(HEAD + b"0123456789", 0.1),
-    "drips its body": then(send(HEAD), drip(b"0123456789", 0.1)),
+    "silent after accept": wait(3),
+    "drips its headers": drip(HEAD + b"0123456789", 0.2),
+    "drips its body": then(send(HEAD), drip(b"0123456789", 0.6)),
     "hangs up without an answer": hang_up,
     "hangs up in the headers": then(send(HEAD[:20]), hang_up),
     "cuts its body off": then(send(HEAD + b"01234"), hang_up),
@@ -218,26 +221,26 @@ BROKEN = {
 @pytest.mark.parametrize("how", BROKEN)
 def test_a_read_that_breaks_is_not_now_and_a_change_that_breaks_is_unknown(ask, how: str) -> None:
     for call, expected in ((READ, NotNow), (CHANGE, OutcomeUnknown)):
-        caller, server = ask(BROKEN[how])
+        caller, server = ask(BROKEN[how], limits=QUICK)
         began = time.monotonic()
         error = caller.fail(call)
         assert type(error) is expected
         assert error.status is None
         assert error.code.isidentifier()
-        assert time.monotonic() - began < 2.0
+        assert time.monotonic() - began < 4.0
         assert len(server.requests) == 1
 
 
 def test_a_drip_is_stopped_by_the_deadline_although_every_byte_is_in_time(ask) -> None:
-    patient = CallLimits(connect=0.3, read=5.0, deadline=0.5, tries=1)
-    caller, _ = ask(then(send(HEAD), drip(b"0123456789", 0.2)), limits=patient)
+    patient = CallLimits(connect=1.0, read=20.0, deadline=1.0, tries=1)
+    caller, _ = ask(then(send(HEAD), drip(b"0123456789", 0.5)), limits=patient)
     began = time.monotonic()
     assert caller.fail().code == "TimeoutError"
-    assert 0.4 < time.monotonic() - began < 1.5
+    assert 0.9 < time.monotonic() - began < 4.0
 
 
 def test_after_a_broken_call_the_next_one_has_a_connection_of_its_own(ask) -> None:
-    caller, server = ask(wait(0.5), reply(200, b'{"ok":true}'))
+    caller, server = ask(wait(2), reply(200, b'{"ok":true}'), limits=QUICK)
     caller.fail()
     assert caller.call().object() == {"ok": True}
     assert server.connections == 2
@@ -259,7 +262,7 @@ def test_an_address_that_cannot_be_called_is_not_now() -> None:
 
 def test_a_server_without_tls_where_tls_is_expected_is_not_now(ask) -> None:
     _, server = ask(reply(200))
-    caller = Caller(server.url.replace("http:", "https:"))
+    caller = Caller(server.url.replace("http:", "https:"), QUICK)
     assert type(caller.fail(CHANGE)) is NotNow
     caller.http.close()
 
@@ -393,9 +396,15 @@ def test_a_read_is_answered_as_soon_as_one_try_is(ask) -> None:
     assert len(server.requests) == 3
 
 
-@pytest.mark.parametrize("piece", [reply(500), reply(302), hang_up, wait(0.4)])
+@pytest.mark.parametrize("piece", [reply(500), reply(302), hang_up])
 def test_a_change_that_may_have_arrived_is_never_repeated(ask, piece: Piece) -> None:
     caller, server = ask(piece, limits=THREE_TRIES)
+    assert type(caller.fail(CHANGE)) is OutcomeUnknown
+    assert (len(server.requests), caller.pauses) == (1, [])
+
+
+def test_a_change_that_is_not_answered_in_time_is_never_repeated(ask) -> None:
+    caller, server = ask(wait(2), limits=replace(QUICK, tries=3))
     assert type(caller.fail(CHANGE)) is OutcomeUnknown
     assert (len(server.requests), caller.pauses) == (1, [])
 
@@ -416,18 +425,18 @@ def test_a_change_that_could_not_be_delivered_is_repeated() -> None:
 
 
 def test_all_tries_together_have_a_deadline(ask) -> None:
-    limits = CallLimits(connect=0.3, read=5.0, deadline=0.4, tries=10, tries_deadline=0.7)
-    caller, server = ask(wait(2.0), limits=limits)
+    limits = CallLimits(connect=0.4, read=20.0, deadline=0.4, tries=10, tries_deadline=0.7)
+    caller, server = ask(wait(5.0), limits=limits)
     began = time.monotonic()
     caller.fail()
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 4.0
     assert len(server.requests) <= 3
 
 
 def test_a_change_has_its_whole_time_however_long_its_turn_took(ask) -> None:
-    limits = CallLimits(connect=0.1, read=1.0, deadline=1.0, tries=2, tries_deadline=0.2)
-    caller, _ = ask(then(wait(0.3), reply(200)), limits=limits)
-    caller.gate.take_turn = lambda: time.sleep(0.2)
+    limits = CallLimits(connect=0.2, read=20.0, deadline=2.0, tries=2, tries_deadline=0.2)
+    caller, _ = ask(then(wait(0.5), reply(200)), limits=limits)
+    caller.gate.take_turn = lambda: time.sleep(0.5)
     assert caller.call(CHANGE).status == 200
     assert caller.fail().code == "TimeoutError"
 
@@ -471,7 +480,7 @@ def test_a_long_wait_is_left_to_the_schedule(ask) -> None:
 )
 def test_retry_after_is_seconds_or_a_date_up_to_a_limit(serve, value: str, seconds: float | None) -> None:
     server = serve(reply(503, Retry_After=value))
-    http = PspHttp(server.url, Gate(limits=QUICK, clock=lambda: NOON), read_nothing)
+    http = PspHttp(server.url, Gate(limits=PATIENT, clock=lambda: NOON), read_nothing)
     with pytest.raises(NotNow) as caught:
         http.call(READ)
     http.close()
