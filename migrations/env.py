@@ -4,8 +4,10 @@ from alembic import context
 
 import models.tables
 import models.tables_calls
+import models.tables_discrepancies
 import models.tables_merchants
-import models.tables_notifications  # noqa: F401
+import models.tables_notifications
+import models.tables_reconciliation  # noqa: F401
 from models.table_base import Table
 
 connection = context.config.attributes["connection"]

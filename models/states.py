@@ -126,3 +126,68 @@ class DeliveryStatus(StrEnum):
     DELIVERED = "delivered"
     FAILED = "failed"  # given up after its last attempt
     SKIPPED = "skipped"  # the endpoint was disabled or deleted meanwhile
+
+
+class RunKind(StrEnum):
+    """Why a reconciliation run was started."""
+
+    CONTINUOUS = "continuous"  # by the clock, since the last safe point
+    EARLY = "early"  # the PSP went quiet
+    DAY = "day"  # one account day, whole
+
+
+class RunStatus(StrEnum):
+    """The life of a reconciliation run."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"  # the PSP could not be asked; the next run begins where this one ended
+
+
+class Difference(StrEnum):
+    """The classes of what reconciliation finds."""
+
+    MISSING_HERE = "missing_here"  # the PSP has a payment that we do not
+    MISSING_THERE = "missing_there"  # we have a payment that the PSP does not know
+    STATE = "state"  # state, or what was received and refunded
+    AMOUNT = "amount"  # what was asked for, or the fee
+    CURRENCY = "currency"
+    DUPLICATE_THERE = "duplicate_there"  # the PSP has a second payment that looks like one of ours
+    LATE = "late"  # money that should have been settled by now
+    OPERATING_DATE = "operating_date"
+    MODE = "mode"  # test money in a live account, or the other way round
+
+
+class Witness(StrEnum):
+    """Who opened a discrepancy."""
+
+    DOOR = "door"
+    RECONCILIATION = "reconciliation"
+
+
+class Healing(StrEnum):
+    """What is being done about a difference."""
+
+    NONE = "none"  # it is for a person
+    PROPOSED = "proposed"  # it can be healed, if a person approves
+    SENT = "sent"  # the PSP's answer is in the inbox
+    REFUSED = "refused"  # the one door did not take it
+
+
+class EvidenceKind(StrEnum):
+    """Whose word a piece of evidence is."""
+
+    PSP = "psp"
+    CEP = "cep"  # Banxico's proof of a SPEI payment
+    SETTLEMENT = "settlement"
+
+
+class LineKind(StrEnum):
+    """What a line of a settlement report is about."""
+
+    PAYMENT = "payment"
+    REFUND = "refund"
+    DISPUTE = "dispute"
+    FEE = "fee"
+    PAYOUT = "payout"
+    ADJUSTMENT = "adjustment"

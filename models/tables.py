@@ -1,6 +1,6 @@
 """The tables of events and payments, each constraint named. Times are timestamptz, money bigint minor units."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +21,12 @@ from sqlalchemy.orm import Mapped, mapped_column
 from models.states import Direction, InboxStatus, Method, Origin, Outcome, PaymentState, Source
 from models.table_base import Table, one_of
 
+# The day on which an account has a payment in its books, whatever the clock of who asks: SPEI's operating date, else
+# the date in Mexico City of the moment at which the PSP made it.
+ACCOUNT_DAY = text(
+    "COALESCE(operating_day, timezone('America/Mexico_City'::text, COALESCE(psp_created_at, created_at))::date)"
+)
+IS_OPEN = text("state in ('pending', 'processing')")
 IS_LEASED_HINT = text("status = 'hint' and lease_until is not null")
 
 
@@ -56,6 +62,7 @@ class InboxEvent(Table):
         Index("ix_inbox_events_unfinished", "next_attempt_at", postgresql_where=text("status = 'received'")),
         Index("ix_inbox_events_hints", "psp", "account", "next_attempt_at", postgresql_where=text("status = 'hint'")),
         Index("ix_inbox_events_hints_leased", "psp", "account", postgresql_where=IS_LEASED_HINT),
+        Index("ix_inbox_events_received_at", "received_at", postgresql_using="brin"),
         Index("ix_inbox_events_set_aside", "id", postgresql_where=text("status in ('parked', 'conflict')")),
         {"postgresql_with": {"fillfactor": "80", "autovacuum_vacuum_scale_factor": "0.02"}},
     )
@@ -103,6 +110,9 @@ class Payment(Table):
     payer_reference: Mapped[str | None]  # who pays, in the merchant's own words: a customer number
     clabe: Mapped[str | None]
     expires_at: Mapped[datetime | None]
+    psp_created_at: Mapped[datetime | None]  # when the PSP made it, by its clock
+    operating_day: Mapped[date | None]  # SPEI's fecha de operacion
+    fee_minor: Mapped[int | None]  # what the PSP says that it keeps
     crypto_asset: Mapped[str | None]
     crypto_network: Mapped[str | None]
     crypto_base_units: Mapped[int | None] = mapped_column(Numeric(78, 0))
@@ -128,6 +138,8 @@ class Payment(Table):
         CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
         Index("ix_payments_merchant_id_created_at", "merchant_id", "created_at", "id"),
         Index("ix_payments_merchant_id_state", "merchant_id", "state", "created_at", "id"),
+        Index("ix_payments_account_day", "psp", "account", ACCOUNT_DAY, "id"),
+        Index("ix_payments_open", "psp", "account", "created_at", postgresql_where=IS_OPEN),
         {"postgresql_with": {"fillfactor": "80"}},
     )
 
@@ -180,28 +192,6 @@ class Transition(Table):
             unique=True,
             postgresql_where=text("outcome <> 'UNMATCHED'"),
         ),
-    )
-
-
-class Discrepancy(Table):
-    """A difference between us and a PSP: opened, closed, never edited away."""
-
-    __tablename__ = "discrepancies"
-
-    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
-    payment_id: Mapped[UUID] = mapped_column(ForeignKey("payments.id", name="fk_discrepancies_payment_id"))
-    event_id: Mapped[int]
-    kind: Mapped[str]
-    ours: Mapped[dict[str, Any]]
-    theirs: Mapped[dict[str, Any]]
-    opened_at: Mapped[datetime]
-    closed_at: Mapped[datetime | None]
-    closed_reason: Mapped[str | None]
-
-    __table_args__ = (
-        UniqueConstraint("event_id", "payment_id", "kind", name="uq_discrepancies_event"),
-        CheckConstraint("(closed_at is null) = (closed_reason is null)", name="closed_with_reason"),
-        Index("ix_discrepancies_open", "id", postgresql_where=text("closed_at is null")),
     )
 
 
