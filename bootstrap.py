@@ -1,7 +1,7 @@
 """The composition root: the one place where parts are put together. Nothing is built before somebody asks."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from operator import attrgetter
@@ -13,6 +13,16 @@ from celery.signals import beat_init, worker_init
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
+from bootstrap_reconciling import build_reconcile_deps
+from bootstrap_ringing import (
+    build_publish,
+    build_ring_account,
+    build_ring_notify,
+    publish,
+    ring_account,
+    ring_notify,
+    ring_reconcile,
+)
 from config import Config, load_config
 from ingress.api.dependencies import MerchantDeps
 from ingress.app import ApiDeps, ReceiverDeps
@@ -31,14 +41,14 @@ from notifications.sealing import Sealer
 from notifications.sending import DEADLINE, Sender
 from psps.gate import CallLimits
 from psps.registry import PSPS
-from schedules.beat import SWEEP_SECONDS, TIMETABLE
+from schedules.beat import TIMETABLE
+from schedules.reconciling.dependencies import ReconcileDeps
 from schedules.services import ScheduleDeps
 from schedules.tasks import register_tasks as register_schedule_tasks
 from workers.app import create_celery, create_producer
 from workers.clients import build_clients
 from workers.dependencies import WorkerDeps
 from workers.metrics import WorkerMetrics
-from workers.tasks import NOTIFY, PROCESS_EVENTS, SERVE_ACCOUNT
 from workers.tasks import register_tasks as register_worker_tasks
 
 T = TypeVar("T")
@@ -71,6 +81,7 @@ def build_celery(config: Config | None = None) -> Celery:
         lambda: ScheduleDeps(
             *attrgetter("unit_of_work", "enqueue", "ring_account", "clock", "ring_notify")(worker_deps())
         ),
+        _once_per_process(partial(_build_reconcile_deps, config, app)),
     )
     return app
 
@@ -132,21 +143,6 @@ def build_merchants(config: Config, engine: Engine) -> MerchantDeps:
     )
 
 
-def build_publish(config: Config) -> Callable[[Sequence[int]], None]:
-    """A function that rings `process_events` for some ids, in about a second at most, or raises."""
-    return partial(_publish, create_producer(config.broker_url))
-
-
-def build_ring_account(config: Config) -> Callable[[str, str], None]:
-    """The same for `serve_account` and a PSP with an account of it."""
-    return partial(_ring_account, create_producer(config.broker_url))
-
-
-def build_ring_notify(config: Config) -> Callable[[], None]:
-    """The same for `notify`."""
-    return partial(_ring_notify, create_producer(config.broker_url))
-
-
 def build_sealer(config: Config) -> Sealer | None:
     """What seals the secrets that we must be able to read again."""
     return Sealer(config.secret_keys) if config.secret_keys else None
@@ -160,19 +156,6 @@ def check_start(config: Config) -> None:
         check_durability(engine)
     finally:
         engine.dispose()
-
-
-def _publish(app: Celery, ids: Sequence[int]) -> None:
-    app.send_task(PROCESS_EVENTS, args=[list(ids)], ignore_result=True)
-
-
-def _ring_account(app: Celery, psp: str, account: str) -> None:
-    # The sweep rings again: older messages would only stand in the way of other accounts.
-    app.send_task(SERVE_ACCOUNT, args=[psp, account], ignore_result=True, expires=SWEEP_SECONDS)
-
-
-def _ring_notify(app: Celery) -> None:
-    app.send_task(NOTIFY, ignore_result=True, expires=SWEEP_SECONDS)
 
 
 def _limits(config: Config) -> Limits:
@@ -205,22 +188,28 @@ def build_worker_deps(config: Config, app: Celery) -> WorkerDeps:
         unit_of_work=unit_of_work,
         readers={name: psp.events for name, psp in PSPS.items()},
         accounts=config.accounts,
-        enqueue=partial(_publish, app),
-        ring_account=partial(_ring_account, app),
-        ring_notify=partial(_ring_notify, app),
-        find_client=build_clients(config.accounts, _call_limits(config), unit_of_work),
+        enqueue=partial(publish, app),
+        ring_account=partial(ring_account, app),
+        ring_notify=partial(ring_notify, app),
+        find_client=build_clients(config.accounts, call_limits(config), unit_of_work),
         clock=utc_now,
         metrics=WorkerMetrics(CollectorRegistry()),
         interruption=SoftTimeLimitExceeded,
         lease=timedelta(seconds=config.lease_seconds),
         max_attempts=config.max_attempts,
         unmatched_wait=timedelta(seconds=config.unmatched_wait_seconds),
-        longest_call=timedelta(seconds=_call_limits(config).longest),
+        longest_call=timedelta(seconds=call_limits(config).longest),
         sandbox_pace=config.sandbox_pace,
         query_after=timedelta(seconds=config.query_after_seconds),
         sealer=build_sealer(config),
         make_sender=cache(partial(_make_sender, config)),
         notify_pace=_notify_pace(config),
+    )
+
+
+def _build_reconcile_deps(config: Config, app: Celery) -> ReconcileDeps:
+    return build_reconcile_deps(
+        config, partial(publish, app), partial(ring_reconcile, app), utc_now, call_limits(config)
     )
 
 
@@ -233,7 +222,8 @@ def _notify_pace(config: Config) -> int:
     return config.sandbox_pace if config.allow_loopback_endpoints else 1
 
 
-def _call_limits(config: Config) -> CallLimits:
+def call_limits(config: Config) -> CallLimits:
+    """How long calls to PSPs may take."""
     return CallLimits(deadline=config.call_seconds, tries_deadline=config.call_seconds * 0.8)
 
 

@@ -11,6 +11,7 @@ task_routes = {
     "workers.process_events": {"queue": "events"},
     "workers.serve_account": {"queue": "psp_calls"},
     "workers.notify": {"queue": "notifications"},
+    "schedules.reconcile_account": {"queue": "reconcile"},
     "schedules.*": {"queue": "maintenance"},
 }
 task_create_missing_queues = False

@@ -47,6 +47,9 @@ class PspAccount:
     api_url: str = ""
     options: Mapping[str, str] = field(default_factory=dict, repr=False)  # what the client is built from
     calls_per_second: int = 10
+    healing: Literal["auto", "propose", "report"] = "auto"  # what reconciliation does about what can be healed
+    heal_most: int = 500  # differences that one run heals without a person
+    heal_most_minor: int = 100_000_000  # and the money in question in them
 
     @property
     def can_call(self) -> bool:
@@ -106,6 +109,9 @@ def _read_account(read: Reader, psp: Psp, account: str) -> PspAccount:
         sources=tuple(_network(prefix + "SOURCES", part) for part in read.parts(prefix + "SOURCES")),
         api_url=check(prefix + "API_URL", read.text(prefix + "API_URL", psp.api_url), find_api_url_flaw),
         options=_read_options(read, psp, prefix),
+        healing=read.choice(prefix + "HEALING", "auto", ("auto", "propose", "report")),  # type: ignore[arg-type]
+        heal_most=read.number(prefix + "HEAL_MOST", 500, least=0),
+        heal_most_minor=read.number(prefix + "HEAL_MOST_MINOR", 100_000_000, least=0, most=10**15),
         calls_per_second=read.number(prefix + "CALLS_PER_SECOND", int(psp.calls_per_second), most=1000),
     )
 

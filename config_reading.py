@@ -32,7 +32,7 @@ class Reader:
 
     def number(self, name: str, default: int, least: int = 1, most: int | None = None) -> int:
         value = self.text(name, str(default))
-        if not re.fullmatch(r"[0-9]{1,9}", value) or not least <= int(value) <= (most or int(value)):
+        if not re.fullmatch(r"[0-9]{1,15}", value) or not least <= int(value) <= (most or int(value)):
             raise ConfigError(
                 f"{name} must be a whole number of at least {least}{f' and at most {most}' if most else ''}"
             )

@@ -9,7 +9,8 @@ from typing import Any
 import click
 from uuid_utils.compat import uuid7
 
-from bootstrap import build_ring_account, utc_now
+from bootstrap import utc_now
+from bootstrap_ringing import build_ring_account
 from commands.database import open_work, show_json, stack_config
 from commands.terms import data_dir_option, fail, json_option
 from config import Config, PspAccount

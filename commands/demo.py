@@ -22,7 +22,7 @@ from sandbox.keys import FILE_NAME, load_keys
 
 START_SECONDS = 120
 STOP_SECONDS = 60
-ALL_PARTS = {"web", "worker", "worker_psp", "worker_notify", "beat", "sandbox"}
+ALL_PARTS = {"web", "worker", "worker_psp", "worker_notify", "worker_reconcile", "beat", "sandbox"}
 
 
 class DemoFailed(Exception):

@@ -37,6 +37,7 @@ COLOURS = {
     "worker": "yellow",
     "worker_psp": "bright_yellow",
     "worker_notify": "bright_green",
+    "worker_reconcile": "bright_cyan",
     "beat": "magenta",
     "sample": "cyan",
 }

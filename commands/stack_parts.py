@@ -30,9 +30,10 @@ ROOT_WARNING = (
 LISTS = ("_WEBHOOK_SECRETS", "_WEBHOOK_PUBLIC_KEYS", "_ACCESS_TOKENS")
 # Queues and processes of each. Who calls others is apart, so that a PSP or a merchant that hangs holds up nobody else.
 WORKERS = {
-    "worker": ("events,reconcile,maintenance", 2),
+    "worker": ("events,maintenance", 2),
     "worker_psp": ("psp_calls", 4),
     "worker_notify": ("notifications", 2),
+    "worker_reconcile": ("reconcile", 2),
 }
 
 Show = Callable[[str, str], None]

@@ -4,11 +4,11 @@ from typing import Literal
 
 from sqlalchemy import Engine, create_engine
 
-Role = Literal["receiver", "api", "worker", "cli"]
+Role = Literal["receiver", "api", "worker", "reconciler", "cli"]
 
 # What one statement may take in a process of this role, and how many connections it holds at most.
-STATEMENT_SECONDS: dict[Role, int] = {"receiver": 5, "api": 5, "worker": 30, "cli": 600}
-CONNECTIONS: dict[Role, int] = {"receiver": 2, "api": 8, "worker": 2, "cli": 2}
+STATEMENT_SECONDS: dict[Role, int] = {"receiver": 5, "api": 5, "worker": 30, "reconciler": 60, "cli": 600}
+CONNECTIONS: dict[Role, int] = {"receiver": 2, "api": 8, "worker": 2, "reconciler": 3, "cli": 3}
 
 # Receiver and workers only ever look up rows by index. The table of events is a queue: its statistics are from some
 # other minute, and a plan that was right for an empty queue reads all of a long one.

@@ -12,10 +12,13 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from models.access import Access
+from models.arrivals import ArrivalRepository
 from models.attempts import AttemptRepository
 from models.audit import Finding, run_audit
 from models.calls import CallRepository
 from models.deliveries import DeliveryRepository
+from models.difference_reading import DifferenceReader
+from models.differences import DifferenceRepository
 from models.discrepancies import DiscrepancyRepository
 from models.endpoint_health import EndpointHealth
 from models.endpoints import EndpointRepository
@@ -23,9 +26,11 @@ from models.hints import HintRepository
 from models.inbox import Delivery, Stored, add_hint, put_all
 from models.merchants import DEFAULT_MERCHANT_ID
 from models.notifications import NotificationRepository
+from models.our_side import OurSide
 from models.outbox import OutboxRepository
 from models.payments import PaymentRepository
 from models.reading import Reader
+from models.reconciliations import ReconciliationRepository
 from models.requests import RequestRepository
 from models.schema import add_partitions, months_from
 from models.search import SearchRepository
@@ -94,6 +99,11 @@ class UnitOfWork:
     notifications: NotificationRepository
     endpoints: EndpointRepository
     endpoint_health: EndpointHealth
+    reconciliations: ReconciliationRepository
+    our_side: OurSide
+    differences: DifferenceRepository
+    arrivals: ArrivalRepository
+    difference_reader: DifferenceReader
     reader: Reader
     access: Access
 
@@ -121,6 +131,11 @@ class UnitOfWork:
         self.notifications = NotificationRepository(self.connection)
         self.endpoints = EndpointRepository(self.connection)
         self.endpoint_health = EndpointHealth(self.connection)
+        self.reconciliations = ReconciliationRepository(self.connection)
+        self.our_side = OurSide(self.connection)
+        self.differences = DifferenceRepository(self.connection)
+        self.arrivals = ArrivalRepository(self.connection)
+        self.difference_reader = DifferenceReader(self.connection)
         self.reader = Reader(self.connection)
         self.access = Access(self.connection)
         _open.units.add(self)

@@ -35,6 +35,9 @@ from psps.transak import signature as transak_signature
 
 CredentialKind = Literal["hmac", "pem", "basic", "key_ids", "tokens"]
 OptionKind = Literal["text", "secret", "private_key", "url"]
+# What a PSP's list of payments can be asked for: the time of the latest change, that of the creation, SPEI's operating
+# dates alone; or it has no list that could be compared with.
+ListsBy = Literal["updated", "created", "operating_day", "nothing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class Psp:
     events: EventsModule
     credential: CredentialKind  # which environment variables hold what verify() needs
     make_client: Callable[[ClientSettings, Gate], Client]
+    lists_by: ListsBy
     api_url: str  # of production
     needs: dict[str, OptionKind]
     takes: dict[str, OptionKind]
@@ -87,6 +91,7 @@ PSPS: dict[str, Psp] = {
             stripe_events,
             credential="hmac",
             make_client=stripe_client.StripeClient,
+            lists_by="created",
             api_url="https://api.stripe.com",
             needs=API_KEY,
             takes={},
@@ -101,6 +106,7 @@ PSPS: dict[str, Psp] = {
             conekta_events,
             credential="pem",
             make_client=conekta_client.ConektaClient,
+            lists_by="updated",
             api_url="https://api.conekta.io",
             needs=API_KEY,
             takes={},
@@ -112,6 +118,7 @@ PSPS: dict[str, Psp] = {
             stp_events,
             credential="basic",
             make_client=stp_client.StpClient,
+            lists_by="operating_day",
             api_url="https://prod.stpmex.com",
             needs={"COMPANY": "text", "PRIVATE_KEY": "private_key", "ORDERING_CLABE": "text"},
             takes={"EFWS_URL": "url", "PRIVATE_KEY_PASSPHRASE": "secret"},
@@ -125,6 +132,7 @@ PSPS: dict[str, Psp] = {
             mercadopago_events,
             credential="hmac",
             make_client=mercadopago_client.MercadoPagoClient,
+            lists_by="updated",
             api_url="https://api.mercadopago.com",
             needs=API_KEY,
             takes={"COLLECTOR_ID": "text"},
@@ -141,6 +149,7 @@ PSPS: dict[str, Psp] = {
             openpay_events,
             credential="basic",
             make_client=openpay_client.OpenpayClient,
+            lists_by="created",
             api_url="https://api.openpay.mx",
             needs={**API_KEY, "MERCHANT_ID": "text"},
             takes={},
@@ -156,6 +165,7 @@ PSPS: dict[str, Psp] = {
             moonpay_events,
             credential="hmac",
             make_client=moonpay_client.MoonPayClient,
+            lists_by="nothing",
             api_url="https://api.moonpay.com",
             needs={**API_KEY, "PUBLISHABLE_KEY": "text"},
             takes={"WIDGET_URL": "url"},
@@ -171,6 +181,7 @@ PSPS: dict[str, Psp] = {
             transak_events,
             credential="tokens",
             make_client=transak_client.TransakClient,
+            lists_by="created",
             api_url="https://api.transak.com",
             needs={"API_KEY": "text", "API_SECRET": "secret"},
             takes={"WIDGET_URL": "url"},
@@ -185,6 +196,7 @@ PSPS: dict[str, Psp] = {
             bitso_events,
             credential="key_ids",
             make_client=bitso_client.BitsoClient,
+            lists_by="created",
             api_url="https://api.bitso.com",
             needs={**API_KEY, "API_SECRET": "secret"},
             takes={},

@@ -4,6 +4,7 @@ from flask import Flask, Response
 
 from sandbox.answers import answer
 from sandbox.bitso.api import make_api as make_bitso_api
+from sandbox.cep.portal import make_portal
 from sandbox.conekta.api import make_api as make_conekta_api
 from sandbox.control import make_control
 from sandbox.mercadopago.api import make_api as make_mercadopago_api
@@ -18,7 +19,7 @@ from sandbox.transak.api import make_api as make_transak_api
 
 
 def create_sandbox(state: SandboxState) -> Flask:
-    """/stripe/v1/..., /conekta/orders..., /stp/speiws/rest/..., /merchant/webhooks, /sandbox/..., /healthz and more."""
+    """/stripe/v1/..., /conekta/orders..., /cep/valida.do, /merchant/webhooks, /sandbox/..., /healthz and more."""
     app = Flask(__name__)
     for make in (
         make_stripe_api,
@@ -29,6 +30,7 @@ def create_sandbox(state: SandboxState) -> Flask:
         make_moonpay_api,
         make_transak_api,
         make_bitso_api,
+        make_portal,
         make_merchant,
         make_control,
     ):

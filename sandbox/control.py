@@ -9,6 +9,7 @@ from flask import Blueprint, Response, abort, request
 
 from sandbox.answers import answer
 from sandbox.api_faults import EVERY_PSP
+from sandbox.cep.portal import add_cep_buttons
 from sandbox.faults import Faults
 from sandbox.flows import SIMULATORS, UnknownFlow, list_flows, play_flow, play_mixture
 from sandbox.merchant import add_inbox_buttons
@@ -31,6 +32,7 @@ def make_control(state: SandboxState) -> Blueprint:
     _add_buttons(control, state)
     _add_faults(control, state)
     add_inbox_buttons(control, state)
+    add_cep_buttons(control, state)
     return control
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from sandbox.api_faults import ApiFaults
+from sandbox.cep.switches import CepSwitches
 from sandbox.effects import Effect, EffectLog
 from sandbox.identity import Identity
 from sandbox.keys import Keys
@@ -35,6 +36,7 @@ class SandboxState:
     effects: EffectLog = field(default_factory=EffectLog)
     api_faults: ApiFaults = field(default_factory=ApiFaults)
     inbox: MerchantInbox = field(default_factory=MerchantInbox)
+    cep: CepSwitches = field(default_factory=CepSwitches)
     # So many of the next changes at Stripe answer 500, kept under their key: every second one after its effect.
     stripe_stored_errors: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock)

@@ -4,6 +4,7 @@ from typing import Any
 
 SWEEP_SECONDS = 5
 INDEX_SECONDS = 5
+RECONCILE_SECONDS = 60  # the tick; an account is due every five minutes
 HOUSEKEEPING_SECONDS = 3600
 
 TIMETABLE: dict[str, dict[str, Any]] = {
@@ -16,6 +17,11 @@ TIMETABLE: dict[str, dict[str, Any]] = {
         "task": "schedules.index_search",
         "schedule": INDEX_SECONDS,
         "options": {"expires": INDEX_SECONDS},
+    },
+    "start_reconciling": {
+        "task": "schedules.start_reconciling",
+        "schedule": RECONCILE_SECONDS,
+        "options": {"expires": RECONCILE_SECONDS},
     },
     "housekeeping": {
         "task": "schedules.keep_house",

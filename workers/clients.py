@@ -14,31 +14,39 @@ TURN_TRIES = 3
 
 
 def build_clients(
-    accounts: Mapping[tuple[str, str], PspAccount], limits: CallLimits, unit_of_work: Callable[[], UnitOfWork]
+    accounts: Mapping[tuple[str, str], PspAccount],
+    limits: CallLimits,
+    unit_of_work: Callable[[], UnitOfWork],
+    patience: float = 0.0,
 ) -> Callable[[str, str], Client | None]:
-    """A function that gives the client of a PSP's account, made once, or None where its calls are not configured."""
+    """A function that gives the client of a PSP's account, made once, or None where its calls are not configured.
+
+    `patience` is for how many seconds a call waits for its turn at the most; for three turns in any case.
+    """
     made: dict[tuple[str, str], Client | None] = {}
 
     def find(psp: str, account: str) -> Client | None:
         if (psp, account) not in made:
             one = accounts.get((psp, account))
-            made[psp, account] = _make_client(one, limits, unit_of_work) if one and one.can_call else None
+            made[psp, account] = _make_client(one, limits, unit_of_work, patience) if one and one.can_call else None
         return made[psp, account]
 
     return find
 
 
-def _make_client(account: PspAccount, limits: CallLimits, unit_of_work: Callable[[], UnitOfWork]) -> Client:
+def _make_client(
+    account: PspAccount, limits: CallLimits, unit_of_work: Callable[[], UnitOfWork], patience: float
+) -> Client:
     settings = ClientSettings(account.account, account.api_url, account.livemode, account.options, account.secrets)
-    gate = Gate(limits, check=refuse_inside_transaction, take_turn=partial(_take_turn, account, unit_of_work))
+    gate = Gate(limits, check=refuse_inside_transaction, take_turn=partial(_take_turn, account, unit_of_work, patience))
     return PSPS[account.psp].make_client(settings, gate)
 
 
-def _take_turn(account: PspAccount, unit_of_work: Callable[[], UnitOfWork]) -> None:
+def _take_turn(account: PspAccount, unit_of_work: Callable[[], UnitOfWork], patience: float) -> None:
     """Wait a moment for the account's turn, which all processes share. Raises NotNow where it does not come."""
     rate = float(account.calls_per_second)
     try:
-        for _ in range(TURN_TRIES):
+        for _ in range(max(TURN_TRIES, round(patience * rate))):
             with unit_of_work() as work:
                 is_ours = work.calls.take_turn(account.psp, account.account, rate, burst=max(rate, 1.0))
                 work.commit_lazily()

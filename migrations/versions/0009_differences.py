@@ -1,12 +1,14 @@
 """differences that no event of ours tells, and what a payment is told to be by its PSP besides state and money"""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0009"
 down_revision = "0008"
 
-COLUMNS: dict[str, sa.types.TypeEngine[object]] = {
+COLUMNS: dict[str, sa.types.TypeEngine[Any]] = {
     "psp": sa.Text(),
     "account": sa.Text(),
     "psp_payment_id": sa.Text(),
@@ -30,7 +32,7 @@ CHECKS = {
     "decided_with_why": "(decided_by is null) = (decided_why is null)",
     "healing_names_event": "(healing in ('sent', 'refused')) = (healing_event_id is not null)",
 }
-OF_PAYMENTS: dict[str, sa.types.TypeEngine[object]] = {
+OF_PAYMENTS: dict[str, sa.types.TypeEngine[Any]] = {
     "psp_created_at": sa.DateTime(timezone=True),
     "operating_day": sa.Date(),
     "fee_minor": sa.BigInteger(),

@@ -23,7 +23,7 @@ from tests.stack.processes import is_alive, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("ACUSE_")}
-NAMES = {"postgres", "redis", "web", "sandbox", "worker", "worker_psp", "worker_notify", "beat"}
+NAMES = {"postgres", "redis", "web", "sandbox", "worker", "worker_psp", "worker_notify", "worker_reconcile", "beat"}
 
 
 def acuse(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

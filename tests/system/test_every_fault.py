@@ -19,6 +19,7 @@ import httpx
 import pytest
 
 import bootstrap
+import bootstrap_ringing
 from config import Config, load_config
 from ingress.asking import ask_cancel, ask_payment, ask_refund
 from models.states import Direction, Method
@@ -101,7 +102,7 @@ class Shop:
         self.config: Config = load_config(environment)
         self.sandbox = environment["ACUSE_SANDBOX_URL"]
         self.engine = bootstrap.build_engine(self.config, "cli")
-        self.ring = bootstrap.build_ring_account(self.config)
+        self.ring = bootstrap_ringing.build_ring_account(self.config)
 
     def ask(self, ask: Callable[[UnitOfWork, datetime], object]) -> None:
         with UnitOfWork(self.engine) as work:

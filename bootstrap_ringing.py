@@ -1,0 +1,45 @@
+"""The composition root of the doorbells: functions that ring for work which Postgres holds."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from celery import Celery
+
+from config import Config
+from schedules.beat import RECONCILE_SECONDS, SWEEP_SECONDS
+from schedules.tasks import RECONCILE_ACCOUNT
+from workers.app import create_producer
+from workers.tasks import NOTIFY, PROCESS_EVENTS, SERVE_ACCOUNT
+
+
+def build_publish(config: Config) -> Callable[[Sequence[int]], None]:
+    """A function that rings `process_events` for some ids, in about a second at most, or raises."""
+    return partial(publish, create_producer(config.broker_url))
+
+
+def build_ring_account(config: Config) -> Callable[[str, str], None]:
+    """The same for `serve_account` and a PSP with an account of it."""
+    return partial(ring_account, create_producer(config.broker_url))
+
+
+def build_ring_notify(config: Config) -> Callable[[], None]:
+    """The same for `notify`."""
+    return partial(ring_notify, create_producer(config.broker_url))
+
+
+def publish(app: Celery, ids: Sequence[int]) -> None:
+    app.send_task(PROCESS_EVENTS, args=[list(ids)], ignore_result=True)
+
+
+def ring_account(app: Celery, psp: str, account: str) -> None:
+    # The sweep rings again: older messages would only stand in the way of other accounts.
+    app.send_task(SERVE_ACCOUNT, args=[psp, account], ignore_result=True, expires=SWEEP_SECONDS)
+
+
+def ring_notify(app: Celery) -> None:
+    app.send_task(NOTIFY, ignore_result=True, expires=SWEEP_SECONDS)
+
+
+def ring_reconcile(app: Celery, psp: str, account: str, kind: str, day: str | None) -> None:
+    """Ring for a run of an account."""
+    app.send_task(RECONCILE_ACCOUNT, args=[psp, account, kind, day], ignore_result=True, expires=RECONCILE_SECONDS)

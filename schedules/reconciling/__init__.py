@@ -1,0 +1,1 @@
+"""Comparing an account with its PSP: windows, runs, comparison, healing."""

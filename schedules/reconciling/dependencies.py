@@ -1,0 +1,47 @@
+"""What reconciling needs, as one parameter."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+from models.unit_of_work import UnitOfWork
+from psps.base import EventsModule
+from psps.outbound import Client
+from schedules.calendar.banking import BankingCalendar
+
+ListsBy = Literal["created", "updated", "operating_day", "nothing"]
+HealingMode = Literal["auto", "propose", "report"]
+
+
+class ReconcileRules(Protocol):
+    """The rules of one PSP account (config.PspAccount has them)."""
+
+    @property
+    def can_call(self) -> bool: ...
+    @property
+    def livemode(self) -> bool: ...
+    @property
+    def healing(self) -> HealingMode: ...
+    @property
+    def heal_most(self) -> int: ...  # events of one run
+    @property
+    def heal_most_minor(self) -> int: ...  # money of one run
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcileDeps:
+    """Built once for each process that reconciles."""
+
+    unit_of_work: Callable[[], UnitOfWork]
+    hold_account: Callable[[str, str], AbstractContextManager[None]]  # raises models.reconciliations.AccountBusy
+    readers: Mapping[str, EventsModule]
+    lists_by: Mapping[str, ListsBy]  # by PSP: what its list can be asked for
+    accounts: Mapping[tuple[str, str], ReconcileRules]
+    find_client: Callable[[str, str], Client | None]  # None: calls are not configured
+    enqueue: Callable[[Sequence[int]], None]  # rings for inbox events; raises when the broker is away
+    # Rings for a PSP and an account of it, with the kind of run and the day (ISO) of one over a day; raises likewise.
+    ring_reconcile: Callable[[str, str, str, str | None], None]
+    calendar: BankingCalendar
+    clock: Callable[[], datetime]

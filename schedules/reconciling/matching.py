@@ -1,0 +1,71 @@
+"""Which payment of ours a payment at the PSP is: by its id, by what else names it, or by being its twin."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from models.our_side import Ours, OurSide
+from models.reconciliations import Run
+from models.requests import OWN
+from schedules.reconciling.theirs import Theirs
+
+DAYS_BETWEEN_TWINS = 7  # the longest row of days without a bank, and some
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One payment at the PSP beside ours. `is_twin`: ours has another id, and may or may not be the same money."""
+
+    theirs: Theirs
+    ours: Ours | None = None
+    is_twin: bool = False
+
+    @property
+    def is_unbound(self) -> bool:
+        """Ours carries this reference and does not know its PSP id yet."""
+        return self.ours is not None and self.ours.psp_payment_id is None
+
+
+def match(our_side: OurSide, run: Run, theirs: Sequence[Theirs]) -> list[Pair]:
+    """A pair for each of `theirs`, in their order."""
+    by_id = our_side.find_by_psp_id(run.psp, run.account, {one.psp_payment_id for one in theirs})
+    strangers = [one for one in theirs if one.psp_payment_id not in by_id]
+    names = {name for one in strangers for name in _list_names(one)}
+    by_name = our_side.find_by_reference(run.psp, run.account, names)
+    twins = our_side.find_by_psp_id(run.psp, run.account, {id for one in strangers for id in list_twin_ids(one)})
+    return [
+        Pair(one, by_id[one.psp_payment_id]) if one.psp_payment_id in by_id else _match_stranger(one, by_name, twins)
+        for one in theirs
+    ]
+
+
+def _list_names(one: Theirs) -> list[str]:
+    own = [OWN + one.merchant_reference] if one.merchant_reference else []
+    return [*own, *one.refs]
+
+
+def _match_stranger(one: Theirs, by_name: dict[str, Ours], twins: dict[str, Ours]) -> Pair:
+    named = next((by_name[name] for name in _list_names(one) if name in by_name), None)
+    if named is not None:
+        return Pair(one, named, is_twin=named.psp_payment_id is not None)
+    near = (twins[id] for id in list_twin_ids(one) if id in twins)
+    twin = next((ours for ours in near if _is_same_money(ours, one)), None)
+    return Pair(one, twin, is_twin=twin is not None)
+
+
+def _is_same_money(ours: Ours, theirs: Theirs) -> bool:
+    """A tracking key is unique for an institution and a day only, so another day's may be another deposit: with the same
+    amount for the same account it is suspicious."""
+    return ours.amount_minor == theirs.amount_minor and (ours.clabe or theirs.clabe) == (theirs.clabe or ours.clabe)
+
+
+def list_twin_ids(one: Theirs) -> list[str]:
+    """The ids that a SPEI deposit, `<institution>:<tracking key>:<YYYYMMDD>`, would have under the operating dates near it."""
+    start, _, day = one.psp_payment_id.rpartition(":")
+    if one.operating_day is None or ":" not in start or day != f"{one.operating_day:%Y%m%d}":
+        return []
+    return [f"{start}:{near:%Y%m%d}" for near in _list_near(one.operating_day)]
+
+
+def _list_near(day: date) -> list[date]:
+    return [day + timedelta(days=n) for n in range(-DAYS_BETWEEN_TWINS, DAYS_BETWEEN_TWINS + 1) if n]

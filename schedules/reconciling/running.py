@@ -1,0 +1,82 @@
+"""A run under way: what it asks, what it counts, and how it writes down what it finds."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from models.our_side import Ours
+from models.reconciliations import Run
+from models.unit_of_work import Contention, UnitOfWork
+from psps.outbound import Client
+from schedules.reconciling.asking import Asker
+from schedules.reconciling.batches import Batch, match_batch, store_batch
+from schedules.reconciling.dependencies import ReconcileDeps, ReconcileRules
+from schedules.reconciling.healing import Healer
+from schedules.reconciling.matching import Pair
+from schedules.reconciling.theirs import Theirs
+
+CONTENTION_TRIES = 5
+
+
+@dataclass(slots=True)
+class Runner:
+    """A run of one account. Everything that it did before its run's `reached_at` is in the database."""
+
+    deps: ReconcileDeps
+    run: Run
+    client: Client
+    on_progress: Callable[[int], None]  # told how many more payments were compared
+    counts: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def rules(self) -> ReconcileRules:
+        return self.deps.accounts[self.run.psp, self.run.account]
+
+    @property
+    def asker(self) -> Asker:
+        return Asker(self.client, self.deps.readers[self.run.psp], self.run.psp, self.counts)
+
+    @property
+    def healer(self) -> Healer:
+        return Healer(self.rules, self.counts)
+
+    def store(self, work_on: Callable[[UnitOfWork], list[int]]) -> None:
+        """One transaction, tried again where another one was in its way; then ring for the events that it stored."""
+        before = Counter(self.counts)
+        for tries_left in reversed(range(CONTENTION_TRIES)):
+            try:
+                with self.deps.unit_of_work() as work:
+                    events = work_on(work)
+                    work.commit()
+                break
+            except Contention:
+                self.counts.clear()
+                self.counts.update(before)
+                if not tries_left:
+                    raise
+        if events:
+            with suppress(Exception):  # the sweep rings for what the broker did not take
+                self.deps.enqueue(events)
+
+    def compare(self, theirs: Sequence[Theirs]) -> list[Pair]:
+        """Compare a handful and write down what was found; the pairs of twins, which take another look."""
+        batch = Batch()
+
+        def work_on(work: UnitOfWork) -> list[int]:
+            nonlocal batch
+            batch = match_batch(work, self.run, theirs, self.rules.livemode, self.counts)
+            return store_batch(work, self.run, batch, self.healer, self.deps.clock())
+
+        self.store(work_on)
+        self.on_progress(len(theirs))
+        return batch.twins
+
+    def mark(self, ours: Sequence[Ours]) -> None:
+        """These are accounted for in this run."""
+
+        def work_on(work: UnitOfWork) -> list[int]:
+            work.reconciliations.mark(self.run.id, [one.id for one in ours], self.deps.clock())
+            return []
+
+        self.store(work_on)
