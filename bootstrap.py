@@ -13,7 +13,7 @@ from celery.signals import beat_init, worker_init
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
-from bootstrap_reconciling import build_reconcile_deps
+from bootstrap_reconciling import build_reconcile_deps, check_time_zones
 from bootstrap_ringing import (
     build_publish,
     build_ring_account,
@@ -149,7 +149,8 @@ def build_sealer(config: Config) -> Sealer | None:
 
 
 def check_start(config: Config) -> None:
-    """Raises NotReady where the database is behind this code or does not keep what it commits."""
+    """Raises NotReady where the database is behind this code or does not keep what it commits, or where days would be wrong."""
+    check_time_zones()
     engine = build_engine(config, "cli")
     try:
         check_schema(engine, find_head())

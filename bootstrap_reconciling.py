@@ -1,19 +1,24 @@
 """The composition root of what reconciles."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 
 from config import Config
 from models.engine import open_engine
 from models.reconciliations import hold_account
-from models.unit_of_work import UnitOfWork
-from psps.gate import CallLimits
+from models.schema import NotReady
+from models.unit_of_work import UnitOfWork, refuse_inside_transaction
+from psps.cep.client import CepClient
+from psps.gate import CallLimits, Gate
+from psps.outbound import NotNow
 from psps.registry import PSPS
 from schedules.calendar.banking import load_calendar
+from schedules.calendar.zones import OldTimeZones, check_zones
 from schedules.reconciling.dependencies import ReconcileDeps
 from workers.clients import build_clients
 
+CEP_BURST = 6.0  # calls
 TURN_PATIENCE = 30.0  # seconds: a run makes many calls, and what people wait for goes first
 
 
@@ -38,4 +43,37 @@ def build_reconcile_deps(
         ring_reconcile=ring_reconcile,
         calendar=load_calendar(),
         clock=clock,
+        cep=_make_cep(config, limits, unit_of_work),
     )
+
+
+def _make_cep(config: Config, limits: CallLimits, unit_of_work: Callable[[], UnitOfWork]) -> CepClient | None:
+    if config.cep_url is None:
+        return None
+    gate = Gate(limits, check=refuse_inside_transaction, take_turn=partial(_take_cep_turn, config, unit_of_work))
+    return CepClient(config.cep_url, gate)
+
+
+def _take_cep_turn(config: Config, unit_of_work: Callable[[], UnitOfWork]) -> None:
+    """All processes share it. A question takes two turns or more, one after the other."""
+    rate = config.cep_calls_per_minute / 60
+    with unit_of_work() as work:
+        is_ours = work.calls.take_turn("cep", "banxico", rate, burst=CEP_BURST)
+        work.commit_lazily()
+    if not is_ours:
+        raise NotNow("no_turn", "enough was asked for now", retry_after=1 / rate, is_held_back=True)
+
+
+def check_time_zones() -> None:
+    """Raises NotReady where the zone data would put evenings on the wrong day."""
+    try:
+        check_zones()
+    except OldTimeZones as error:
+        raise NotReady(str(error)) from error
+
+
+def check_banking_days(today: date) -> None:
+    """Raises NotReady from 90 days before the banking calendar ends."""
+    warning = load_calendar().find_warning(today)
+    if warning:
+        raise NotReady(warning)

@@ -9,6 +9,7 @@ from typing import Literal
 from config_accounts import DEFAULT_ACCOUNT, PspAccount, read_accounts
 from config_checks import (
     REDIS_SCHEMES,
+    find_api_url_flaw,
     find_broker_flaw,
     find_database_flaw,
     find_redis_flaw,
@@ -52,6 +53,8 @@ class Config:
     )  # PSPs by method, the first that can makes it
     secret_keys: tuple[str, ...] = field(default=(), repr=False)  # seal what we must read again; the newest first
     allow_loopback_endpoints: bool = False  # merchants may be notified on this machine: for development alone
+    cep_url: str | None = None  # the folder of Banxico's portal; None: it is not asked
+    cep_calls_per_minute: int = 6
     log_format: Literal["json", "console"] = "json"
     metrics_dir: Path | None = None
 
@@ -85,6 +88,8 @@ def load_config(environ: Mapping[str, str] | None = None) -> Config:
         routes=_routes(read),
         secret_keys=_secret_keys(read),
         allow_loopback_endpoints=read.flag("ACUSE_ALLOW_LOOPBACK_ENDPOINTS"),
+        cep_url=read.checked("ACUSE_CEP_URL", find_api_url_flaw) if read.optional("ACUSE_CEP_URL") else None,
+        cep_calls_per_minute=read.number("ACUSE_CEP_CALLS_PER_MINUTE", 6, most=60_000),
         log_format=read.choice("ACUSE_LOG_FORMAT", "json", ("json", "console")),  # type: ignore[arg-type]
         metrics_dir=Path(metrics_dir) if metrics_dir else None,
     )

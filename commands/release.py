@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from bootstrap import build_checks, build_engine, utc_now
+from bootstrap_reconciling import check_banking_days, check_time_zones
 from commands.database import explain_database, open_work, show_json, stack_config
 from commands.terms import data_dir_option, fail, json_option
 from config import Config, PspAccount
@@ -51,6 +52,8 @@ def doctor(data_dir: Path, as_json: bool) -> None:
         "durability": partial(check_durability, engine),
         "connections": partial(check_connections, engine),
         "partitions": partial(check_partitions, engine, utc_now()),
+        "time zones": check_time_zones,
+        "banking days": partial(check_banking_days, utc_now().date()),
     }
     report = {name: _complaint(check) for name, check in checks.items()}
     accounts = _describe_accounts(config, {} if report["database"] else _find_key_uses(config))

@@ -135,6 +135,7 @@ def sandbox_secrets(caller: Mapping[str, str], keys: Keys, sandbox_address: str)
     sandbox's.
     """
     variables = {"ACUSE_PSPS": caller.get("ACUSE_PSPS") or ",".join(keys)}
+    variables["ACUSE_CEP_URL"] = caller.get("ACUSE_CEP_URL") or f"{sandbox_address}/cep"
     for psp, own in keys.items():
         prefix = f"ACUSE_{psp.upper()}_"
         asked = {prefix + name: value for name, value in ENVIRONMENTS[psp](own).items()}

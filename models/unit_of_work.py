@@ -16,6 +16,7 @@ from models.arrivals import ArrivalRepository
 from models.attempts import AttemptRepository
 from models.audit import Finding, run_audit
 from models.calls import CallRepository
+from models.cep_answers import CepRepository
 from models.deliveries import DeliveryRepository
 from models.difference_reading import DifferenceReader
 from models.differences import DifferenceRepository
@@ -26,6 +27,7 @@ from models.hints import HintRepository
 from models.inbox import Delivery, Stored, add_hint, put_all
 from models.merchants import DEFAULT_MERCHANT_ID
 from models.notifications import NotificationRepository
+from models.open_payments import OpenPayments
 from models.our_side import OurSide
 from models.outbox import OutboxRepository
 from models.payments import PaymentRepository
@@ -103,6 +105,8 @@ class UnitOfWork:
     our_side: OurSide
     differences: DifferenceRepository
     arrivals: ArrivalRepository
+    cep_answers: CepRepository
+    open_payments: OpenPayments
     difference_reader: DifferenceReader
     reader: Reader
     access: Access
@@ -135,6 +139,8 @@ class UnitOfWork:
         self.our_side = OurSide(self.connection)
         self.differences = DifferenceRepository(self.connection)
         self.arrivals = ArrivalRepository(self.connection)
+        self.cep_answers = CepRepository(self.connection)
+        self.open_payments = OpenPayments(self.connection)
         self.difference_reader = DifferenceReader(self.connection)
         self.reader = Reader(self.connection)
         self.access = Access(self.connection)

@@ -39,7 +39,7 @@ def compare(ours: Ours, theirs: Theirs, account_livemode: bool) -> list[Found]:
         kinds[D.AMOUNT] = _gap(ours.fee_minor, theirs.fee_minor)
     if ours.operating_day and _differ(ours.operating_day, theirs.operating_day):
         kinds[D.OPERATING_DATE] = theirs.amount_minor
-    if ours.state != theirs.state or (not kinds and _is_other_money(ours, theirs)):
+    if ours.state not in (theirs.state, *theirs.untold) or (not kinds and _is_other_money(ours, theirs)):
         kinds[D.STATE] = theirs.amount_minor
     is_held = not HOLDS.isdisjoint(kinds)
     return [Found(kind, at_stake, kind in HEALABLE and not is_held) for kind, at_stake in kinds.items()]

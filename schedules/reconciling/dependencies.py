@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 from models.unit_of_work import UnitOfWork
 from psps.base import EventsModule
+from psps.cep.client import CepClient
 from psps.outbound import Client
 from schedules.calendar.banking import BankingCalendar
 
@@ -45,3 +46,4 @@ class ReconcileDeps:
     ring_reconcile: Callable[[str, str, str, str | None], None]
     calendar: BankingCalendar
     clock: Callable[[], datetime]
+    cep: CepClient | None = None  # None: Banxico is not asked

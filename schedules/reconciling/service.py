@@ -12,9 +12,11 @@ from models.unit_of_work import UnitOfWork
 from psps.outbound import NotOffered, PspError
 from schedules.reconciling.dependencies import ReconcileDeps
 from schedules.reconciling.missing import look_at_ids, look_for_missing
+from schedules.reconciling.open_payments import look_at_overdue
 from schedules.reconciling.running import Runner
 from schedules.reconciling.twins import judge_twins
 from schedules.reconciling.windows import cut_slices, plan_continuous, plan_day
+from schedules.reconciling.witness import ask_banxico
 
 log = structlog.get_logger(__name__)
 
@@ -108,7 +110,10 @@ def _go_through(runner: Runner) -> None:
             work.reconciliations.advance(run.id, end, runner.counts)
             work.commit()
     look_for_missing(runner)
+    if run.kind is not RunKind.DAY:
+        look_at_overdue(runner)
     _look_again(runner)
+    ask_banxico(runner)
 
 
 def _look_again(runner: Runner) -> None:

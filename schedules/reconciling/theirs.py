@@ -54,6 +54,7 @@ class Theirs:
     created_at: datetime | None = None
     operating_day: date | None = None
     expires_at: datetime | None = None
+    untold: frozenset[PaymentState] = frozenset()  # states that the answer would not show
 
     def describe(self) -> dict[str, Any]:
         """What is kept beside a difference: JSON values, only what is told, nothing that changes by asking again."""
@@ -101,6 +102,7 @@ def read_theirs(reader: EventsModule, answer: Answer) -> Theirs | Ignored:
         created_at=first.created_at,
         operating_day=first.operating_day,
         expires_at=first.expires_at,
+        untold=frozenset(STATES[kind] for event in events for kind in event.untold),
     )
 
 

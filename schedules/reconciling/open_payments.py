@@ -1,0 +1,38 @@
+"""Payments that are open for too long: their PSP is asked, and what nobody paid in time expires."""
+
+from models.our_side import Ours
+from models.states import PaymentState
+from models.unit_of_work import UnitOfWork
+from schedules.expiring import is_to_expire, write_expiry
+from schedules.overdue import list_overdue
+from schedules.reconciling.missing import look_at
+from schedules.reconciling.running import Runner
+from schedules.reconciling.theirs import Theirs
+
+
+def look_at_overdue(runner: Runner) -> None:
+    """Fetch every open payment that is older than expected, compare it, and let it expire where its time is over."""
+    now, run = runner.deps.clock(), runner.run
+    with runner.deps.unit_of_work() as work:
+        overdue = list_overdue(work.open_payments, run.psp, run.account, now)
+        ours = work.our_side.find_by_id([one.id for one in overdue])
+    for one in overdue:
+        runner.counts["overdue"] += 1
+        theirs = look_at(runner, ours[one.id])
+        runner.mark([ours[one.id]])
+        if theirs is not None and theirs.state is PaymentState.PENDING and not theirs.received_minor:
+            _expire(runner, ours[one.id], theirs)
+
+
+def _expire(runner: Runner, ours: Ours, theirs: Theirs) -> None:
+    if not is_to_expire(ours, theirs.as_of, runner.deps.clock()):
+        return
+    run = runner.run
+
+    def work_on(work: UnitOfWork) -> list[int]:
+        expiry = write_expiry(run.psp, run.account, ours, theirs.as_of, runner.deps.clock())
+        stored = work.put_answers([expiry])[0]
+        runner.counts["expired"] += stored.is_new
+        return [stored.event_id] if stored.is_new else []
+
+    runner.store(work_on)
