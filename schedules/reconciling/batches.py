@@ -101,8 +101,9 @@ def store_opened(
             healed[one.id] = (theirs.body, theirs.as_of)
         elif healer.is_automatic(one, what):
             over.append(one.id)
-    work.differences.propose(over)
-    healer.counts["over_the_cap"] += len(over)
+    if over:
+        work.differences.propose(over)
+        healer.counts["over_the_cap"] += len(over)
     return send_answers(work, run.psp, run.account, healed, now)
 
 

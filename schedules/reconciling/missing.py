@@ -18,9 +18,10 @@ from models.unit_of_work import UnitOfWork
 from psps.outbound import NotThere
 from schedules.reconciling.asking import BATCH
 from schedules.reconciling.comparing import describe_ours
+from schedules.reconciling.matching import is_same_money, move_to_day
 from schedules.reconciling.running import Runner
 from schedules.reconciling.theirs import Theirs
-from schedules.reconciling.twins import judge_twins
+from schedules.reconciling.twins import judge_twins, tell_moved
 from schedules.reconciling.windows import find_days
 
 IN_THE_MAKING = timedelta(minutes=10)
@@ -49,12 +50,28 @@ def look_at(runner: Runner, ours: Ours) -> Theirs | None:
     """Ask for one payment of ours by its PSP id and write down what comes of it; the answer, where there is one."""
     found = runner.asker.fetch(ours.psp_payment_id or "")
     if isinstance(found, NotThere):
-        _tell_missing(runner, ours, found)
+        moved = _find_moved(runner, ours)
+        if moved is not None:
+            tell_moved(runner, ours, moved)
+        else:
+            _tell_missing(runner, ours, found)
         return None
-    if found is None:
-        return None
-    judge_twins(runner, runner.compare([found]))
+    if found is not None:
+        judge_twins(runner, runner.compare([found]))
     return found
+
+
+def _find_moved(runner: Runner, ours: Ours) -> Theirs | None:
+    """A SPEI deposit under the operating date before or after ours: close to 18:00 either may be told."""
+    calendar, day = runner.deps.calendar, ours.operating_day
+    if day is None:
+        return None
+    for near in (calendar.next_banking_day(day), calendar.previous_banking_day(day)):
+        other = move_to_day(ours.psp_payment_id or "", day, near)
+        found = runner.asker.fetch(other) if other else None
+        if found is not None and not isinstance(found, NotThere) and is_same_money(ours, found):
+            return found
+    return None
 
 
 def _plan(runner: Runner) -> _Unseen:

@@ -20,17 +20,20 @@ def judge_twins(runner: Runner, twins: Sequence[Pair]) -> None:
     for pair in twins:
         if pair.ours is None or pair.ours.psp_payment_id is None:
             continue
-        same = _is_gone(runner, pair.ours.psp_payment_id)
-        if same is None:
-            continue
-        if not same:
+        is_gone = _is_gone(runner, pair.ours.psp_payment_id)
+        if is_gone:
+            tell_moved(runner, pair.ours, pair.theirs)
+        elif is_gone is not None:
             _open(runner, Difference.DUPLICATE_THERE, pair.ours, pair.theirs)
-        elif _is_both_right(runner, pair.ours, pair.theirs):
-            runner.counts["day_boundary"] += 1
-            runner.mark([pair.ours])
-        else:
-            runner.mark([pair.ours])
-            _open(runner, Difference.OPERATING_DATE, pair.ours, pair.theirs)
+
+
+def tell_moved(runner: Runner, ours: Ours, theirs: Theirs) -> None:
+    """The PSP has this payment of ours under another operating date, and not under ours."""
+    runner.mark([ours])
+    if _is_both_right(runner, ours, theirs):
+        runner.counts["day_boundary"] += 1
+    else:
+        _open(runner, Difference.OPERATING_DATE, ours, theirs)
 
 
 def _is_gone(runner: Runner, psp_payment_id: str) -> bool | None:
