@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 
 from models.states import Decision, Direction, EventKind, Method
@@ -36,6 +36,8 @@ class PaymentEvent:
     `occurred_at` is aware UTC, or None where the PSP gives no time; such an event sorts after all timed ones.
     `psp_payment_id` identifies the payment; where the message lacks it, `psp_refs` (other ids of the same
     payment: charge, session, our reference) must lead to it. `raw_type` is the PSP's own word for the event.
+    `created_at` (aware UTC), `operating_day` and `fee_minor` are good to have: None where the message does not tell them,
+    and never the creation of something else, such as a charge or a refund of the payment.
     """
 
     kind: EventKind
@@ -57,7 +59,11 @@ class PaymentEvent:
     refund_minor: int | None = None
     clabe: str | None = None  # the CLABE that a SPEI deposit was sent to
     expires_at: datetime | None = None
+    created_at: datetime | None = None  # when the PSP made the payment, by its clock: the same in all messages
+    operating_day: date | None = None  # SPEI's fecha de operacion
+    fee_minor: int | None = None  # what the PSP keeps of the payment, taxes included: cumulative, of `currency`
     crypto: CryptoLeg | None = None
+    untold: frozenset[EventKind] = frozenset()  # what may have become of the payment without showing in such a message
     reason: str | None = None  # short code: failure_code, cancellation_reason, causaDevolucion
 
 

@@ -193,7 +193,8 @@ class FakePayments:
             names = ("state", "amount_minor", "received_minor", "refunded_minor", "currency")
             places = ("place_at", "place_rank", "place_key")
             changes: dict[str, Any] = {name: getattr(one, name) for name in (*names, *places)}
-            details = {**before.details, **one.details}
+            first_told = {n: v for n, v in before.details.items() if n in ("psp_created_at", "operating_day")}
+            details = {**before.details, **one.details, **first_told}
             self.data.payments[one.id] = replace(before, version=before.version + 1, details=details, **changes)
 
     def add_references(self, references: Sequence[PspReference]) -> set[UUID]:

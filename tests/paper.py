@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import count
 from typing import Any
 
@@ -37,6 +37,7 @@ class PaperPsp:
             return Hint("paper", said["hint"])
         said.pop("key", None)
         at, expires_at = said.pop("at", None), said.pop("expires_at", None)
+        created_at, operating_day = said.pop("created_at", None), said.pop("operating_day", None)
         return [
             PaymentEvent(
                 kind=EventKind(said.pop("kind")),
@@ -46,6 +47,8 @@ class PaperPsp:
                 psp_refs=tuple(said.pop("refs", ())),
                 method=Method(said.pop("method", "card")),
                 expires_at=datetime.fromisoformat(expires_at) if expires_at else None,
+                created_at=datetime.fromisoformat(created_at) if created_at else None,
+                operating_day=date.fromisoformat(operating_day) if operating_day else None,
                 **said,
             )
         ]
@@ -69,8 +72,8 @@ class PaperPsp:
 def write_delivery(received_at: datetime = NOON, account: str = "default", **said: Any) -> Delivery:
     """A delivery of the paper PSP; `said` are the fields of its payment event, `key` is made up unless given."""
     said.setdefault("key", f"evt_{next(_numbers):08d}")
-    for name in ("at", "expires_at"):
-        if isinstance(said.get(name), datetime):
+    for name in ("at", "expires_at", "created_at", "operating_day"):
+        if isinstance(said.get(name), date):  # a datetime is one, too
             said[name] = said[name].isoformat()
     return make_delivery(json.dumps(said).encode(), str(said["key"]), "paper", account, received_at)
 

@@ -15,6 +15,7 @@ from psps.card_data import redact
 from psps.outbound import Answer, Refused
 
 AS_OF, PAYMENT, OPERATION, REFUSED, FETCH = ":as-of", ":payment", ":operation", ":refused", ":fetch"
+EXPIRE, BY_CLOCK = ":expire", "by-clock"  # as schedules/expiring.py writes them
 
 
 def write_answer(
@@ -80,11 +81,19 @@ def read_any(reader: EventsModule, event: ClaimedEvent) -> list[PaymentEvent] | 
 
 
 def _read_without_body(event: ClaimedEvent, as_of: datetime) -> list[PaymentEvent] | Ignored:
+    if is_by_clock(event):
+        kind = EventKind.EXPIRED
+        return [PaymentEvent(kind, "expired by clock", None, occurred_at=as_of, reason="expired_by_clock")]
     operation, refused = event.headers.get(OPERATION), event.headers.get(REFUSED)
     if operation != Operation.CREATE:
         return Ignored(f"{operation} answered", f"refused: {refused}" if refused else "the payment is fetched after it")
     kind = EventKind.FAILED if refused else EventKind.PENDING
     return [PaymentEvent(kind, "create answered", psp_payment_id=None, occurred_at=as_of, reason=refused)]
+
+
+def is_by_clock(event: ClaimedEvent) -> bool:
+    """Whether it is our own word that a payment ran out, and nobody else's."""
+    return event.source is Source.RECONCILIATION and not event.body and event.headers.get(EXPIRE) == BY_CLOCK
 
 
 def find_own_payment(event: ClaimedEvent) -> UUID | None:

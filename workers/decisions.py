@@ -104,6 +104,8 @@ def _count_refunds(standing: Standing, fact: Fact) -> Standing:
 
 def step(before: Standing, fact: Fact) -> Step:
     """Apply one fact that is newer than all before it. A refused one changes no state."""
+    if fact.by_clock and before.state is not S.PENDING:
+        return Step(before)
     fault = _find_fault(before, fact)
     if fault:
         return Step(before, is_forbidden=True, reason=fault)
@@ -195,4 +197,5 @@ def _name_outcome(
         return (Outcome.APPLIED, "noted") if fact.kind in IS_NEWS_ANYWAY else (Outcome.DUPLICATE, None)
     if not is_legal(current.state, fact.kind, standing.state) and own.reason not in NAMED_MOVES:
         return Outcome.APPLIED, "reordered"
-    return Outcome.APPLIED, own.reason
+    is_late = current.state is S.EXPIRED and standing.state is S.COMPLETED
+    return Outcome.APPLIED, own.reason or ("late_payment" if is_late else None)

@@ -29,6 +29,7 @@ class Fact:
     refund_minor: int | None = None
     dispute_ref: str | None = None
     ends_disputes: bool | None = None  # None for no, so that it is not kept
+    by_clock: bool | None = None  # our own word that nothing had come, which yields to every other; None for no
     details: dict[str, Any] | None = None  # what describes the payment; the newest fact that tells a name wins
 
     @property

@@ -7,7 +7,7 @@ from uuid import UUID
 from models.states import Decision, InboxStatus, Method
 from models.work import ClaimedEvent, Finished
 from psps.base import Hint, Ignored, PaymentEvent, Unparseable
-from workers.answers import find_own_payment, read_any
+from workers.answers import find_own_payment, is_by_clock, read_any
 from workers.dependencies import WorkerDeps
 from workers.facts import Fact
 
@@ -38,6 +38,7 @@ def _make_item(event: ClaimedEvent, ordinal: int, said: PaymentEvent) -> Item:
         refund_minor=said.refund_minor,
         dispute_ref=said.dispute_ref,
         ends_disputes=said.ends_disputes or None,
+        by_clock=is_by_clock(event) or None,
         details=_describe(said),
     )
     return Item(event, ordinal, said, fact, find_own_payment(event))
@@ -49,6 +50,9 @@ def _describe(said: PaymentEvent) -> dict[str, Any] | None:
         "method": said.method if said.method is not Method.UNKNOWN else None,
         "merchant_reference": said.merchant_reference,
         "expires_at": said.expires_at.isoformat() if said.expires_at else None,
+        "psp_created_at": said.created_at.isoformat() if said.created_at else None,
+        "operating_day": said.operating_day.isoformat() if said.operating_day else None,
+        "fee_minor": said.fee_minor,
     }
     if said.crypto:
         details |= {

@@ -17,11 +17,13 @@ from psps.bitso.lists import (
     FUNDINGS,
     ONE_TIME_PAYMENTS,
     WITHDRAWALS,
+    is_made_before,
     list_one_time,
     list_transfers,
     may_be_made_in,
 )
 from psps.bitso.requests import check_offered, write_create
+from psps.bitso.returns import Returns
 from psps.bitso.transfers import OF_PAYMENT, find_origin_id
 from psps.gate import Gate
 from psps.http import Call, HttpAnswer, PspHttp
@@ -111,11 +113,16 @@ class BitsoClient:
             payments.note(row)
             if may_be_made_in(row, start, end):
                 yield show(answer, row)
-        for answer, row in list_transfers(self._http, FUNDINGS, start, end):
+        returns = Returns()
+        # A payout may come back after the window; the list begins with what is newer in any case.
+        for answer, row in list_transfers(self._http, FUNDINGS, start, None):
+            if returns.note(answer, row) or not is_made_before(row, end):
+                continue
             if not may_be_of_one_time(row) or _is_plain(row, payments, read_at):
                 yield show(answer, row)
         for answer, row in list_transfers(self._http, WITHDRAWALS, start, end):
-            yield show(answer, row)
+            yield show(answer, returns.attach(row))
+        yield from (show(answer, row) for answer, row in returns.list_left() if is_made_before(row, end))
 
     def refund(self, request: RefundRequest) -> Answer:
         """Not offered."""

@@ -10,6 +10,7 @@ return of the payout. The deposit of a one-time payment is told twice; psps.bits
 
 import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from models.states import Decision
@@ -27,6 +28,7 @@ from psps.bitso.fields import (
     name_resource,
 )
 from psps.bitso.payments import read_intent, read_one_time
+from psps.bitso.returns import RETURNED_BY
 from psps.bitso.signed import cut_payload, write_plainly
 from psps.bitso.transfers import read_funding, read_withdrawal
 from psps.identity import digest_key, is_storable_key, peek_object
@@ -93,7 +95,14 @@ def read_snapshot(body: bytes, as_of: datetime) -> list[PaymentEvent] | Ignored:
     payload = read_json(body)
     resource = _name_resource(payload)
     outcome = READERS[resource](payload, as_of) if resource else _explain_other(payload)
-    return outcome if isinstance(outcome, Ignored) else [outcome]
+    return outcome if isinstance(outcome, Ignored) else [outcome, *_read_return(payload, outcome, as_of)]
+
+
+def _read_return(payload: Fields, payout: PaymentEvent, as_of: datetime) -> list[PaymentEvent]:
+    """That the money came back, where our client has put the deposit that tells it beside the withdrawal."""
+    funding = find_object(payload, RETURNED_BY)
+    told = read_funding(funding, as_of) if funding else None
+    return [replace(told, psp_payment_id=payout.psp_payment_id)] if isinstance(told, PaymentEvent) else []
 
 
 def parse(headers: Mapping[str, str], body: bytes) -> list[PaymentEvent]:

@@ -25,8 +25,8 @@ DISORDER = timedelta(hours=1)
 FORBIDDEN = 403
 
 
-def list_transfers(http: PspHttp, path: str, start: datetime, end: datetime) -> Rows:
-    """Fundings or withdrawals of [start, end). Bitso cannot be asked for a time, so this begins with the newest and ends
+def list_transfers(http: PspHttp, path: str, start: datetime, end: datetime | None) -> Rows:
+    """Fundings or withdrawals of [start, end), or of all the time since. Bitso cannot be asked for a time, so this begins with the newest and ends
     with the first that is much too old."""
     marker: list[tuple[str, str]] = []
     while True:
@@ -36,7 +36,7 @@ def list_transfers(http: PspHttp, path: str, start: datetime, end: datetime) -> 
             created_at = _read_created(answer, row)
             if created_at < start - DISORDER:
                 return
-            if start <= created_at < end:
+            if start <= created_at and (end is None or created_at < end):
                 yield answer, row
         if not rows:
             return
@@ -80,6 +80,12 @@ def _list_one_time(http: PspHttp, start: datetime, end: datetime, most_pages: in
             raise Refused("too_many_pages", "too many one-time payments to look through for one deposit")
         seen.update(rows)
         page += 1
+
+
+def is_made_before(row: Fields, end: datetime) -> bool:
+    """Whether a transfer was made before `end`."""
+    created_at = find_time(row, "created_at")
+    return created_at is not None and created_at < end
 
 
 def may_be_made_in(row: Fields, start: datetime, end: datetime) -> bool:

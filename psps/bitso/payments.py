@@ -47,6 +47,7 @@ def read_one_time(payload: Fields, as_of: datetime) -> PaymentEvent | Ignored:
         merchant_reference=payment_id,
         clabe=hint_text(payload.get("clabe")),
         expires_at=find_expiry(payload),
+        created_at=find_time(payload, "created_at"),
         reason=find_reason(payload),
     )
 
@@ -72,6 +73,7 @@ def read_intent(payload: Fields, as_of: datetime) -> PaymentEvent | Ignored:
         currency=currency_code(payload.get("asset"), "asset"),
         merchant_reference=hint_text(payload.get("external_ref")),
         expires_at=find_time(payload, "expires_at"),
+        created_at=find_time(payload, "created_at"),
         reason=fold(find_object(payload, "error").get("code")) or find_reason(payload),
     )
 

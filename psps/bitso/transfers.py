@@ -65,6 +65,7 @@ def read_funding(payload: Fields, as_of: datetime) -> PaymentEvent | Ignored:
         occurred_at=occurred_at,
         psp_refs=(name_funding(fid),),
         clabe=find_deposit_clabe(payload) if "crypto" not in money else None,
+        created_at=find_time(payload, "created_at"),
         reason=find_reason(payload),
         **money,
     )
@@ -86,6 +87,8 @@ def read_withdrawal(payload: Fields, as_of: datetime) -> PaymentEvent | Ignored:
         psp_refs=(_name_tracking(tracking_key),) if tracking_key else (),
         direction=Direction.OUT,
         merchant_reference=find_origin_id(payload),
+        created_at=find_time(payload, "created_at"),
+        untold=frozenset({EventKind.RETURNED}),
         reason=find_reason(payload),
         **read_money(payload, kind),
     )
@@ -108,6 +111,7 @@ def _read_return(
         psp_refs=(_name_tracking(origin.tracking_key),) if origin.tracking_key else (),
         direction=Direction.OUT,
         merchant_reference=origin.origin_id,
+        # No created_at: this deposit's own is not when the withdrawal was made.
         # The bank's words for it stand where a payer's concept would.
         reason=hint_text(find_object(payload, "details").get("concepto")),
         **money,

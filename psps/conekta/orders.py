@@ -3,12 +3,13 @@
 Source: Conekta's event lists (docs/order, docs/charge) and its OpenAPI 2.3.0.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from models.states import EventKind, Method
 from psps.base import PaymentEvent, Unparseable
+from psps.fees import add_fees, hint_fee
 from psps.payload import currency_code, find_object, hint_seconds, hint_text, minor_units, require_text
 
 Fields = Mapping[str, Any]
@@ -90,9 +91,18 @@ def read_order(order: Fields, envelope: Envelope, kind: EventKind) -> PaymentEve
         refunded_minor=_read_refunded(envelope.raw_type.rpartition(".")[2], order, amount),
         currency=currency_code(order.get("currency"), "currency"),
         merchant_reference=hint_text(reference),
+        created_at=hint_seconds(order.get("created_at")),
+        fee_minor=_read_fee(order, charges),
         reason=hint_text(first.get("failure_code")),
         **_read_method(first),
     )
+
+
+def _read_fee(order: Fields, charges: Sequence[Fields]) -> int | None:
+    """Centavos, where every paid charge tells its `fee` and the list is whole. That Conekta's tax is in it is UNVERIFIED."""
+    if find_object(order, "charges").get("has_more") is True:
+        return None
+    return add_fees(hint_fee(charge.get("fee")) for charge in charges if charge.get("status") == "paid")
 
 
 def _read_refunded(status: str, order: Fields, amount: int) -> int | None:
@@ -112,7 +122,7 @@ def read_amount_refunded(order: Fields) -> int:
 
 
 def read_charge(charge: Fields, envelope: Envelope) -> PaymentEvent:
-    """charge.*"""
+    """charge.* A charge tells when it was made itself, and not its order; and of the order's fee only its own part."""
     kind = CHARGE_KINDS[envelope.raw_type]
     amount = minor_units(charge.get("amount"), "amount")
     return PaymentEvent(

@@ -3,6 +3,7 @@
 Source: Conekta's OpenAPI 2.3.0, its mocks, and the official WooCommerce plugin, which names the statuses.
 """
 
+from dataclasses import replace
 from datetime import datetime
 
 from models.states import EventKind
@@ -30,6 +31,9 @@ STATUS_KINDS = {
     "reversed": EventKind.RETURNED,
 }
 
+# UNVERIFIED: whether an order says so before a chargeback is lost, or at all. Its events do.
+UNTOLD = frozenset({EventKind.DISPUTED})
+
 
 def read_order_snapshot(order: Fields, as_of: datetime) -> PaymentEvent | Ignored:
     """`updated_at` is the order's own time of change, so it goes before `as_of`."""
@@ -42,7 +46,8 @@ def read_order_snapshot(order: Fields, as_of: datetime) -> PaymentEvent | Ignore
     if kind is EventKind.COMPLETED and read_amount_refunded(order):
         kind = EventKind.REFUNDED  # `paid` is said of an order that has been given back in part, too
     occurred_at = hint_seconds(order.get("updated_at")) or as_of
-    return read_order(order, Envelope(status, occurred_at, optional_flag(order, "livemode")), kind)
+    said = read_order(order, Envelope(status, occurred_at, optional_flag(order, "livemode")), kind)
+    return replace(said, untold=UNTOLD)
 
 
 def _find_status(order: Fields) -> str:

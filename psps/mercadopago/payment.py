@@ -9,6 +9,7 @@ from typing import Any
 
 from models.states import EventKind, Method
 from psps.base import Ignored, PaymentEvent, Unparseable
+from psps.fees import add_fees, hint_fee_in_pesos
 from psps.payload import currency_code, hint_iso_time, hint_text, pesos_to_minor, require_text
 
 Fields = Mapping[str, Any]
@@ -76,6 +77,8 @@ def read_payment(payment: Fields, as_of: datetime) -> PaymentEvent | Ignored:
         method=_read_method(payment),
         merchant_reference=hint_text(payment.get("external_reference")),
         expires_at=expires_at,
+        created_at=hint_iso_time(payment.get("date_created")),
+        fee_minor=_read_fee(payment),
         reason=detail,
         # No livemode: live_mode was seen to be true for payments of test users.
     )
@@ -108,6 +111,13 @@ def read_amounts(payment: Fields) -> tuple[int, int]:
         pesos_to_minor(payment.get("transaction_amount"), "transaction_amount"),
         0 if refunded is None else pesos_to_minor(refunded, "transaction_amount_refunded"),
     )
+
+
+def _read_fee(payment: Fields) -> int | None:
+    """Centavos. Of `fee_details`, which is empty until the payment is approved, the payer's are not kept of our money."""
+    listed = payment.get("fee_details")
+    fees = [fee for fee in listed if type(fee) is dict] if type(listed) is list else []
+    return add_fees(hint_fee_in_pesos(fee.get("amount")) for fee in fees if fee.get("fee_payer") == "collector")
 
 
 def read_payment_id(value: object) -> str:

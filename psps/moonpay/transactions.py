@@ -14,6 +14,7 @@ from psps.payload import (
     currency_code,
     decimal_to_minor,
     find_object,
+    hint_iso_time,
     hint_text,
     require_object,
     require_text,
@@ -61,6 +62,8 @@ def read_transaction(transaction: Fields, raw_type: str, occurred_at: datetime) 
         currency=currency,
         method=Method.CRYPTO_ONRAMP,
         merchant_reference=hint_text(transaction.get("externalTransactionId")),
+        # feeAmount, networkFeeAmount and extraFeeAmount are what the payer pays MoonPay: nothing is kept of our money.
+        created_at=hint_iso_time(transaction.get("createdAt")),
         crypto=_read_crypto(transaction),
         reason=reason,
     )

@@ -10,7 +10,17 @@ from typing import Any
 
 from models.states import EventKind, Method
 from psps.base import Ignored, PaymentEvent, Unparseable
-from psps.payload import MEXICO_CITY, currency_code, hint_iso_time, hint_text, iso_time, pesos_to_minor, require_text
+from psps.fees import add_fees, hint_fee_in_pesos
+from psps.payload import (
+    MEXICO_CITY,
+    currency_code,
+    find_object,
+    hint_iso_time,
+    hint_text,
+    iso_time,
+    pesos_to_minor,
+    require_text,
+)
 
 Fields = Mapping[str, Any]
 
@@ -57,6 +67,7 @@ def read_charge(charge: Fields, as_of: datetime) -> list[PaymentEvent] | Ignored
     due = hint_iso_time(charge.get("due_date"), MEXICO_CITY)
     kind = _find_kind(status, method, refunded, _is_overdue(due, method, as_of))
     created_at = iso_time(charge.get("creation_date"), "creation_date", MEXICO_CITY)
+    currency = currency_code(charge.get("currency"), "currency")
     event = PaymentEvent(
         kind=kind,
         raw_type=raw_type,
@@ -65,16 +76,26 @@ def read_charge(charge: Fields, as_of: datetime) -> list[PaymentEvent] | Ignored
         amount_minor=amount,
         received_minor=amount if kind in IS_PAID else None,
         refunded_minor=refunded or None,
-        currency=currency_code(charge.get("currency"), "currency"),
+        currency=currency,
         method=method,
         merchant_reference=hint_text(charge.get("order_id")),
         # A chargeback is a status of its own, so a card that is completed (again) has none that is open.
         ends_disputes=method is Method.CARD and kind in (EventKind.COMPLETED, EventKind.REFUNDED),
         expires_at=due,
+        created_at=created_at,
+        fee_minor=_read_fee(charge, currency),
         # The message beside it is for people.
         reason=hint_text(charge.get("error_code")),
     )
     return [event]
+
+
+def _read_fee(charge: Fields, currency: str) -> int | None:
+    """`fee` is there once the charge is paid: pesos without tax, and the tax. A charge in dollars may have one in pesos."""
+    fee = find_object(charge, "fee")
+    if fee.get("currency") not in (None, currency):
+        return None
+    return add_fees(hint_fee_in_pesos(fee.get(part)) for part in ("amount", "tax"))
 
 
 def _is_overdue(due: datetime | None, method: Method, as_of: datetime) -> bool:

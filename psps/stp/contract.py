@@ -7,11 +7,14 @@ Fields are therefore looked up by casefolded name. Source: recorded traffic of s
 import re
 import unicodedata
 from collections.abc import Mapping
+from datetime import date, datetime
 from enum import Enum
 from typing import Any
 
 from models.states import EventKind
+from psps.base import Unparseable
 from psps.identity import is_storable_key
+from psps.payload import unix_millis
 from psps.stp.banks import name_institution
 
 # Returns of our own outgoing transfers, not deposits: counting one would credit twice. Source: speid, REFUNDS_PAYMENTS_TYPES.
@@ -92,6 +95,23 @@ def read_text(value: object) -> str | None:
         value = str(value) if 0 <= value < 10**30 else None
     text = value.strip(" ") if type(value) is str else ""
     return text if is_storable_key(text) else None
+
+
+def read_day(value: object) -> date | None:
+    """A fechaOperacion, YYYYMMDD: a number in one API and text in another, padded with blanks; None for anything else."""
+    text = read_text(value)
+    try:
+        return date.fromisoformat(text) if text and _DATE.fullmatch(text) else None
+    except ValueError:
+        return None
+
+
+def read_millis(value: object) -> datetime | None:
+    """A time that is good to have; None for 0 and for whatever else is no time."""
+    try:
+        return unix_millis(read_text(value), "time")
+    except Unparseable:
+        return None
 
 
 def deposit_tuple(fields: Mapping[str, Any]) -> str | None:

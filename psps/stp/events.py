@@ -20,6 +20,7 @@ from psps.stp.contract import (
     fold_estado,
     fold_names,
     read_code,
+    read_day,
     read_text,
 )
 from psps.stp.orders import read_order
@@ -133,6 +134,8 @@ def _read_deposit(fields: Mapping[str, Any]) -> PaymentEvent:
         currency="MXN",
         method=Method.SPEI,
         clabe=read_text(fields.get("cuentabeneficiario")),
+        # No time of capture here, as in the rows of look-ups: what puts a deposit on its day is the operating date.
+        operating_day=read_day(fields.get("fechaoperacion")),
     )
 
 

@@ -17,6 +17,8 @@ from psps.stp.contract import (
     deposit_tuple,
     fold_estado,
     read_code,
+    read_day,
+    read_millis,
     read_number,
     read_text,
 )
@@ -67,6 +69,7 @@ def _read_sent(row: Mapping[str, Any], estado: str, raw_type: str, as_of: dateti
         direction=Direction.OUT,
         # Ours is the clave de rastreo; a look-up does not tell folioOrigen.
         merchant_reference=read_text(row.get("claverastreo")),
+        **_read_days(row),
         reason=read_code(row.get("causadevolucion")),
     )
 
@@ -92,7 +95,13 @@ def _read_received(row: Mapping[str, Any], estado: str, raw_type: str, as_of: da
         currency="MXN",
         method=Method.SPEI,
         clabe=hint_text(read_text(row.get("cuentabeneficiario"))),
+        **_read_days(row),
     )
+
+
+def _read_days(row: Mapping[str, Any]) -> dict[str, Any]:
+    """When STP took the order down, and the operating date that it is of: from 18:00 on, the next banking day's."""
+    return {"created_at": read_millis(row.get("tscaptura")), "operating_day": read_day(row.get("fechaoperacion"))}
 
 
 def _find_time(row: Mapping[str, Any], kind: EventKind, as_of: datetime) -> datetime:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from models.states import Method
 from psps.base import Ignored, PaymentEvent
-from psps.payload import find_object, hint_text, require_text
+from psps.payload import find_object, hint_seconds, hint_text, require_text
 
 Fields = Mapping[str, Any]
 
@@ -38,6 +38,12 @@ def related_id(fields: Fields, name: str) -> str | None:
 def related_ids(fields: Fields, *names: str) -> tuple[str, ...]:
     """Those of the related ids that are there."""
     return tuple(found for name in names if (found := related_id(fields, name)) is not None)
+
+
+def find_intent_time(fields: Fields) -> datetime | None:
+    """When the PaymentIntent of a charge, refund, dispute or session was made, where it is there whole. `created` of these
+    objects is their own time: a charge may be made days after its intent, when the voucher is paid."""
+    return hint_seconds(find_object(fields, "payment_intent").get("created"))
 
 
 def read_reference(fields: Fields) -> str | None:

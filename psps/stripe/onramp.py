@@ -6,7 +6,15 @@ Source: Stripe's on-ramp guide (public preview).
 from models.states import EventKind, Method
 from psps.base import CryptoLeg, Ignored, PaymentEvent, Unparseable
 from psps.currencies import find_exponent
-from psps.payload import currency_code, decimal_to_minor, find_object, hint_text, require_text, split_decimal
+from psps.payload import (
+    currency_code,
+    decimal_to_minor,
+    find_object,
+    hint_seconds,
+    hint_text,
+    require_text,
+    split_decimal,
+)
 from psps.stripe.fields import Envelope, Fields, read_reference
 
 ONRAMP_KINDS = {
@@ -39,6 +47,7 @@ def read_onramp(session: Fields, envelope: Envelope) -> PaymentEvent | Ignored:
         currency=currency,
         method=Method.CRYPTO_ONRAMP,
         merchant_reference=read_reference(session),
+        created_at=hint_seconds(session.get("created")),
         crypto=crypto,
     )
 

@@ -7,8 +7,18 @@ from datetime import datetime
 
 from models.states import EventKind, Method
 from psps.base import Ignored, PaymentEvent, Unparseable
+from psps.fees import hint_fee
 from psps.payload import currency_code, find_object, hint_seconds, hint_text, minor_units, require_text
-from psps.stripe.fields import Envelope, Fields, method_types, read_method, read_reference, related_id, related_ids
+from psps.stripe.fields import (
+    Envelope,
+    Fields,
+    find_intent_time,
+    method_types,
+    read_method,
+    read_reference,
+    related_id,
+    related_ids,
+)
 
 PAYMENT_INTENT_KINDS = {
     "payment_intent.created": EventKind.PENDING,
@@ -40,7 +50,7 @@ def read_payment_intent(intent: Fields, envelope: Envelope) -> PaymentEvent | Ig
 
 def tell_payment_intent(intent: Fields, envelope: Envelope, kind: EventKind) -> PaymentEvent:
     """A PaymentIntent of which `kind` is known, from an event or from an answer."""
-    amount = minor_units(intent.get("amount"), "amount")
+    amount, currency = minor_units(intent.get("amount"), "amount"), currency_code(intent.get("currency"), "currency")
     error = find_object(intent, "last_payment_error")
     method = read_method(intent)
     expires_at = hint_seconds(find_object(intent, "next_action", "oxxo_display_details").get("expires_after"))
@@ -58,12 +68,21 @@ def tell_payment_intent(intent: Fields, envelope: Envelope, kind: EventKind) -> 
         psp_refs=related_ids(intent, "latest_charge"),
         amount_minor=amount,
         received_minor=_read_received(kind, intent, amount),
-        currency=currency_code(intent.get("currency"), "currency"),
+        currency=currency,
         method=method,
         merchant_reference=read_reference(intent),
         expires_at=expires_at,
+        created_at=hint_seconds(intent.get("created")),
+        fee_minor=_read_fee(intent, currency),
         reason=reason,
     )
+
+
+def _read_fee(intent: Fields, currency: str) -> int | None:
+    """Told only where the charge's balance transaction is expanded, and then in the currency of our balance, which need not
+    be the payment's."""
+    transaction = find_object(intent, "latest_charge", "balance_transaction")
+    return hint_fee(transaction.get("fee")) if str(transaction.get("currency")).upper() == currency else None
 
 
 def _read_received(kind: EventKind, intent: Fields, amount: int) -> int | None:
@@ -118,4 +137,5 @@ def read_session(session: Fields, envelope: Envelope) -> PaymentEvent | Ignored:
         currency=currency_code(session.get("currency"), "currency"),
         method=read_method(session),
         merchant_reference=read_reference(session),
+        created_at=find_intent_time(session),
     )

@@ -6,7 +6,7 @@ Source: Stripe's API reference for charges, refunds and disputes.
 from models.states import EventKind, Method
 from psps.base import Ignored, PaymentEvent
 from psps.payload import currency_code, find_object, hint_text, minor_units, require_text
-from psps.stripe.fields import METHODS, Envelope, Fields, read_reference, related_id, related_ids
+from psps.stripe.fields import METHODS, Envelope, Fields, find_intent_time, read_reference, related_id, related_ids
 
 # The first three are questions of the bank: no money is taken. `prevented`: the dispute was settled before it was
 # opened, so the dispute takes nothing either; what the cardholder got back arrives as a refund.
@@ -43,6 +43,7 @@ def read_charge_refund(charge: Fields, envelope: Envelope) -> PaymentEvent | Ign
         currency=currency_code(charge.get("currency"), "currency"),
         method=METHODS.get(str(find_object(charge, "payment_method_details").get("type")), Method.UNKNOWN),
         merchant_reference=read_reference(charge),
+        created_at=find_intent_time(charge),
     )
 
 
@@ -60,6 +61,7 @@ def read_refund(refund: Fields, envelope: Envelope) -> PaymentEvent | Ignored:
         refund_ref=refund_id,
         refund_minor=minor_units(refund.get("amount"), "amount"),
         currency=currency_code(refund.get("currency"), "currency"),
+        created_at=find_intent_time(refund),
         reason=hint_text(refund.get("failure_reason")),
     )
 
@@ -79,5 +81,6 @@ def read_dispute(dispute: Fields, envelope: Envelope) -> PaymentEvent | Ignored:
         psp_refs=(dispute_id, *related_ids(dispute, "charge")),
         dispute_ref=dispute_id,
         currency=currency_code(dispute.get("currency"), "currency"),
+        created_at=find_intent_time(dispute),
         reason=hint_text(dispute.get("reason")),
     )

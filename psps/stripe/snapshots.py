@@ -85,4 +85,4 @@ def _tell_dispute(dispute: object, envelope: Envelope, said: PaymentEvent) -> Pa
     told = read_dispute(dispute, envelope)
     if isinstance(told, Ignored) or told.kind is EventKind.DISPUTE_INQUIRY:
         return None
-    return replace(told, psp_payment_id=said.psp_payment_id, method=said.method)
+    return replace(told, psp_payment_id=said.psp_payment_id, method=said.method, created_at=said.created_at)

@@ -54,6 +54,8 @@ def read_order(order: Fields, event_id: str | None = None) -> PaymentEvent | Ign
         occurred_at=hint_iso_time(order.get(OWN_TIMES.get(kind, ""))),
         method=Method.CRYPTO_ONRAMP,
         merchant_reference=hint_text(order.get("partnerOrderId")),
+        # Not the event's, which is beside the order under the same name. totalFeeInFiat is paid by the payer, not by us.
+        created_at=hint_iso_time(order.get("createdAt")),
         crypto=_read_crypto(order),
         **_read_fiat(order, kind),
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -178,6 +178,25 @@ def test_a_move_from_where_the_payment_does_not_stand_is_refused(side: Side) -> 
     for stale in (make_move(payment_id, version=0), replace(make_move(payment_id), version=1)):
         with pytest.raises(LostRace), side.begin() as work:
             work.payments.move([stale])
+
+
+def test_the_first_word_about_when_a_payment_was_made_stays_and_the_newest_about_its_fee(side: Side) -> None:
+    payment_id = add_payment(side, "p1")
+    made = "2026-11-20T23:59:59.123000+00:00"
+    told = [
+        {"method": "card", "fee_minor": 1},
+        {"psp_created_at": made, "operating_day": "2026-11-23", "fee_minor": 2**63 - 1},
+        {"psp_created_at": "2026-11-22T00:00:00+00:00", "operating_day": "2026-11-24", "fee_minor": 3},
+    ]
+    for version, details in enumerate(told):
+        move = replace(make_move(payment_id, version), details=details)
+        with side.begin() as work:
+            work.payments.move([replace(move, from_state=PaymentState.COMPLETED) if version else move])
+            work.commit()
+    with side.begin() as work:
+        kept = work.payments.lock([payment_id])[payment_id].details
+    assert datetime.fromisoformat(kept["psp_created_at"]) == datetime.fromisoformat(made)
+    assert (kept["operating_day"], kept["fee_minor"]) == ("2026-11-23", 3)
 
 
 def test_the_first_payment_to_claim_a_reference_keeps_it(side: Side) -> None:

@@ -332,6 +332,7 @@ def event(kind: EventKind, raw_type: str, payment_id: str | None, at: datetime |
 
 SPEI = {"currency": "MXN", "method": Method.SPEI}
 ORDER = {"amount_minor": 150_025, **SPEI}
+FUNDED = {"created_at": CREATED, **ORDER}
 PAYOUT = {"amount_minor": 20_050, "direction": Direction.OUT, "merchant_reference": "ord-1001-refund-1", **SPEI}
 SENT = datetime(2026, 11, 22, 5, 40, tzinfo=UTC)
 BACK = datetime(2026, 11, 22, 6, 10, tzinfo=UTC)
@@ -339,6 +340,7 @@ ONE_TIME = {
     "merchant_reference": "ord-1001",
     "clabe": "710969000032685688",
     "expires_at": datetime(2026, 11, 25, 5, 59, 59, tzinfo=UTC),
+    "created_at": SENT,
     **ORDER,
 }
 RETURN = {"reason": "Cuenta cancelada (Cancelled Account)", "psp_refs": (f"tracking:{TRACKING_KEY}",)}
@@ -367,7 +369,7 @@ HINTS: dict[str, Hint | Ignored] = {
 
 # What it means once our own key has fetched it.
 MEANINGS: dict[str, list[PaymentEvent] | Ignored] = {
-    "funding.pending": [event(EventKind.PENDING, "funding pending", FID, CREATED, psp_refs=(f"fid:{FID}",), **ORDER)],
+    "funding.pending": [event(EventKind.PENDING, "funding pending", FID, CREATED, psp_refs=(f"fid:{FID}",), **FUNDED)],
     "funding.complete": [
         event(
             EventKind.COMPLETED,
@@ -376,7 +378,7 @@ MEANINGS: dict[str, list[PaymentEvent] | Ignored] = {
             CREATED,
             psp_refs=(f"fid:{FID}",),
             received_minor=150_025,
-            **ORDER,
+            **FUNDED,
         )
     ],
     "funding.complete.client_clabe": [
@@ -388,7 +390,7 @@ MEANINGS: dict[str, list[PaymentEvent] | Ignored] = {
             psp_refs=(f"fid:{CLIENT_FID}",),
             received_minor=150_025,
             clabe="710969000000351083",
-            **ORDER,
+            **FUNDED,
         )
     ],
     "funding.complete.mxnb": [
@@ -399,6 +401,7 @@ MEANINGS: dict[str, list[PaymentEvent] | Ignored] = {
             CREATED,
             psp_refs=("fid:c37c4c00e17c592fc7b6d9bad2261bf1",),
             method=Method.CRYPTO_ONRAMP,
+            created_at=CREATED,
             crypto=CryptoLeg(
                 "mxnb",
                 "arbitrum",
@@ -425,6 +428,7 @@ MEANINGS: dict[str, list[PaymentEvent] | Ignored] = {
             SENT,
             psp_refs=(f"tracking:{TRACKING_KEY}",),
             received_minor=20_050,
+            created_at=SENT,
             **PAYOUT,
         )
     ],
@@ -436,6 +440,7 @@ MEANINGS: dict[str, list[PaymentEvent] | Ignored] = {
             SENT,
             psp_refs=(f"tracking:{TRACKING_KEY}",),
             reason="Cuenta inexistente",
+            created_at=SENT,
             **PAYOUT,
         )
     ],
@@ -461,6 +466,7 @@ MEANINGS: dict[str, list[PaymentEvent] | Ignored] = {
             merchant_reference="ord-1002",
             clabe="710969000032685688",
             expires_at=datetime(2026, 11, 22, 5, 59, 59, tzinfo=UTC),
+            created_at=datetime(2026, 11, 20, 18, tzinfo=UTC),
             **SPEI,
         )
     ],
@@ -475,6 +481,7 @@ MEANINGS: dict[str, list[PaymentEvent] | Ignored] = {
             currency="MXN",
             merchant_reference="ord-1003",
             expires_at=datetime(2026, 11, 22, 6, 17, 13, 806476, tzinfo=UTC),
+            created_at=datetime(2026, 11, 22, 5, 17, 13, 821281, tzinfo=UTC),
         )
     ],
     "account_validation.completed": Ignored("mx_spei", "an account validation: no money of a payment moves"),

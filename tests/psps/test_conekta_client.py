@@ -112,6 +112,7 @@ def test_a_cash_voucher_is_made_with_its_number_and_the_deadline_that_was_asked_
         livemode=False,
         merchant_reference=REFERENCE,
         expires_at=expires_at,
+        created_at=datetime.fromtimestamp(order.created, UTC),
     )
     assert effects(sandbox_server) == [("create", REFERENCE, 150_050)]
 

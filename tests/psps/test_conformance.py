@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from configparser import ConfigParser
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -324,9 +324,11 @@ def check_event(event: PaymentEvent) -> None:
     """The promises of PaymentEvent that do not depend on what it is about."""
     assert isinstance(event.kind, EventKind)
     assert event.psp_payment_id or event.psp_refs, "nothing leads to the payment"
-    for moment in (event.occurred_at, event.expires_at):
+    for moment in (event.occurred_at, event.expires_at, event.created_at):
         assert moment is None or moment.utcoffset() == timedelta(0)
-    for amount in (event.amount_minor, event.received_minor, event.refunded_minor, event.refund_minor):
+    assert event.operating_day is None or type(event.operating_day) is date
+    amounts = (event.amount_minor, event.received_minor, event.refunded_minor, event.refund_minor, event.fee_minor)
+    for amount in amounts:
         assert amount is None or (type(amount) is int and 0 <= amount < 2**63)
     assert event.currency is None or re.fullmatch(r"[A-Z]{3}", event.currency)
     texts = (event.raw_type, event.psp_payment_id, *event.psp_refs, event.merchant_reference, event.reason)

@@ -397,6 +397,7 @@ def test_sample(name: str) -> None:
         livemode=None,
         merchant_reference="ORD-1001",
         expires_at=expires_at,
+        created_at=datetime(2026, 11, 21, 3, tzinfo=UTC),  # 23:00 of the 20th with -04:00
         ends_disputes=kind in ("completed", "refunded"),
         reason=raw_type.partition("/")[2],
     )

@@ -306,6 +306,7 @@ def test_sample_to_the_last_field(name: str) -> None:
         raw_type=raw_type,
         psp_payment_id=BUY,
         occurred_at=datetime.fromisoformat(f"2026-11-22T{time}+00:00"),
+        created_at=datetime(2026, 11, 22, 5, 55, 3, 640_000, tzinfo=UTC),
         amount_minor=150_025,
         received_minor=received,
         refunded_minor=refunded,

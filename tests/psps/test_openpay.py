@@ -282,6 +282,7 @@ def said(kind: EventKind, status: str, **more: Any) -> PaymentEvent:
         "method": Method.OXXO,
         "merchant_reference": "ORD-1001",
         "expires_at": DUE,
+        "created_at": CREATED,
     }
     return PaymentEvent(kind=kind, raw_type=f"charge {status}", **(fields | more))
 
@@ -290,7 +291,7 @@ PAID_CARD = {"method": Method.CARD, "received_minor": 150_050}
 PARTLY_BACK = PAID_CARD | {"refunded_minor": 50_050}
 SNAPSHOTS = {
     "charge.created.store": [said(EventKind.PENDING, "in_progress", occurred_at=CREATED)],
-    "charge.succeeded.store": [said(EventKind.COMPLETED, "completed", received_minor=150_050)],
+    "charge.succeeded.store": [said(EventKind.COMPLETED, "completed", received_minor=150_050, fee_minor=1_044)],
     "charge.cancelled.store": [said(EventKind.CANCELED, "cancelled")],
     "transaction.expired.store": [said(EventKind.CANCELED, "cancelled")],  # fetched before its deadline, see below
     "charge.failed.card": [said(EventKind.FAILED, "failed", method=Method.CARD, reason="3001")],

@@ -111,6 +111,7 @@ def test_an_oxxo_voucher_is_made_with_its_number_and_its_deadline(client, sandbo
         livemode=False,
         merchant_reference=REFERENCE,
         expires_at=answer.instructions.expires_at,
+        created_at=datetime.fromtimestamp(payment.created, UTC),
     )
     assert effects(sandbox_server) == [("create", "key-1", 150_050)]
 

@@ -293,6 +293,7 @@ def test_the_completed_sample(wrapped: bool) -> None:
         method=Method.CRYPTO_ONRAMP,
         direction=Direction.IN,
         merchant_reference="ord-1001",
+        created_at=datetime(2026, 11, 22, 5, 40, 5, 95_000, tzinfo=UTC),
         crypto=CryptoLeg("usdc", "polygon", 81_402_913, 6, HASH),
     )
 

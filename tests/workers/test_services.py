@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -42,6 +42,41 @@ def test_the_same_event_processed_twice_is_applied_once(desk: Desk) -> None:
     ids = desk.receive(write_delivery(payment="p1", **PAID))
     process_events(desk.deps, ids)
     assert len(desk.decisions()) == 1
+
+
+DAY = "select psp_created_at, operating_day, fee_minor from payments where psp_payment_id = 'p1'"
+
+
+def test_when_the_psp_made_a_payment_is_kept_and_what_it_keeps_of_it(desk: Desk) -> None:
+    told = {"created_at": at(-60), "operating_day": date(2026, 11, 23), "fee_minor": 44}
+    desk.receive(write_delivery(payment="p1", at=at(5), **PAID, **told))
+    assert desk.rows(DAY) == [(at(-60), date(2026, 11, 23), 44)]
+
+
+def test_a_payment_stays_on_its_day_whatever_is_told_later_or_late(desk: Desk) -> None:
+    desk.receive(write_delivery(payment="p1", at=at(5), created_at=at(-60), fee_minor=44, **PAID))
+    desk.receive(write_delivery(payment="p1", at=at(6), created_at=at(-90), fee_minor=45, **PAID))
+    desk.receive(write_delivery(payment="p1", at=at(1), kind="pending", created_at=at(-99), fee_minor=0))
+    assert desk.rows(DAY) == [(at(-60), None, 45)]
+
+
+def test_an_event_that_tells_the_day_and_the_fee_alone_is_no_news(desk: Desk) -> None:
+    desk.receive(write_delivery(payment="p1", at=at(5), **PAID))
+    desk.receive(write_delivery(payment="p1", at=at(6), created_at=at(-60), fee_minor=44, **PAID))
+    desk.receive(write_delivery(payment="p1", at=at(4), operating_day=date(2026, 11, 23), **PAID))
+    assert [outcome for _, _, outcome, _ in desk.decisions()] == ["APPLIED", "DUPLICATE", "STALE"]
+    assert desk.rows(DAY) == [(at(-60), date(2026, 11, 23), 44)]
+
+
+def test_a_history_that_does_not_tell_the_day_is_folded_and_leaves_it(desk: Desk) -> None:
+    desk.receive(write_delivery(payment="p1", at=at(5), created_at=at(-60), fee_minor=44, **PAID))
+    with desk.engine.begin() as connection:  # as it was written before these names were known
+        connection.execute(text("alter table transitions disable trigger user"))
+        connection.execute(text("update transitions set facts = facts - 'details'"))
+        connection.execute(text("alter table transitions enable trigger user"))
+    desk.receive(write_delivery(payment="p1", at=at(1), kind="pending", amount_minor=1000, currency="MXN"))
+    assert desk.payment() == ("completed", 1000, 1000, 0)
+    assert desk.rows(DAY)[0][0] == at(-60)
 
 
 def test_the_five_outcomes_are_recorded(desk: Desk) -> None:
