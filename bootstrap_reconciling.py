@@ -16,6 +16,7 @@ from psps.registry import PSPS
 from schedules.calendar.banking import load_calendar
 from schedules.calendar.zones import OldTimeZones, check_zones
 from schedules.reconciling.dependencies import ReconcileDeps
+from schedules.settlements.missing import load_expected_days
 from workers.clients import build_clients
 
 CEP_BURST = 6.0  # calls
@@ -42,6 +43,7 @@ def build_reconcile_deps(
         enqueue=enqueue,
         ring_reconcile=ring_reconcile,
         calendar=load_calendar(),
+        expected_days=load_expected_days(),
         clock=clock,
         cep=_make_cep(config, limits, unit_of_work),
     )

@@ -2,7 +2,20 @@
 
 import click
 
-from commands import asking, discrepancies, inspect, keys, merchants, reconcile, release, sandbox, stack, stack_status, users
+from commands import (
+    asking,
+    discrepancies,
+    inspect,
+    keys,
+    merchants,
+    reconcile,
+    release,
+    sandbox,
+    settlements,
+    stack,
+    stack_status,
+    users,
+)
 from commands.terms import find_version
 
 
@@ -23,6 +36,7 @@ main.add_command(inspect.events)
 main.add_command(inspect.payments)
 main.add_command(reconcile.reconcile)
 main.add_command(discrepancies.discrepancies)
+main.add_command(settlements.settlements)
 main.add_command(merchants.merchants)
 main.add_command(users.users)
 main.add_command(keys.keys)

@@ -102,8 +102,14 @@ CLOSE_EQUAL = text("""
 update discrepancies d set closed_at = :now, closed_reason = 'equal again'
 from unnest(cast(:keys as text[]), cast(:differs as text[])) as t (key, differs)
 where d.source = 'reconciliation' and d.closed_at is null and d.psp = :psp and d.account = :account
-    and d.psp_payment_id = t.key and d.healing <> 'sent' and d.kind <> 'late'
+    and d.psp_payment_id = t.key and d.healing <> 'sent' and not d.theirs ? 'settlement'
     and d.kind <> all(string_to_array(t.differs, ','))
+""")
+
+CLOSE_SETTLED = text("""
+update discrepancies d set closed_at = :now, closed_reason = 'settled'
+where d.source = 'reconciliation' and d.closed_at is null and d.psp = :psp and d.account = :account
+    and d.theirs ? 'settlement' and d.id <> all(:open_ids)
 """)
 
 # Bounded by the account, so that runs of two accounts do not wait for each other.
@@ -194,6 +200,11 @@ class DifferenceRepository:
         differs = [",".join(sorted(kinds)) for kinds in seen.values()]
         values = {"psp": psp, "account": account, "keys": list(seen), "differs": differs, "now": now}
         return self.connection.execute(CLOSE_EQUAL, values).rowcount
+
+    def close_settled(self, psp: str, account: str, open_ids: Sequence[int], now: datetime) -> None:
+        """What settlement reports told is over, except for these."""
+        values = {"psp": psp, "account": account, "open_ids": list(open_ids), "now": now}
+        self.connection.execute(CLOSE_SETTLED, values)
 
     def add_evidence(self, evidence: Sequence[NewEvidence], now: datetime) -> None:
         """Keep what witnesses said."""

@@ -158,6 +158,8 @@ class SettlementLine(Table):
         CheckConstraint("net_minor = amount_minor - fee_minor", name="net_minor"),
         CheckConstraint("octet_length(content_digest) = 32", name="digest_size"),
         Index("ix_settlement_lines_payment_id", "payment_id"),
+        Index("ix_settlement_lines_occurred_at", "psp", "account", "occurred_at"),
+        Index("ix_settlement_lines_available_at", "psp", "account", "available_at"),
         Index("ix_settlement_lines_unmatched", "psp", "account", "id", postgresql_where=text("payment_id is null")),
     )
 

@@ -36,6 +36,7 @@ from models.reconciliations import ReconciliationRepository
 from models.requests import RequestRepository
 from models.schema import add_partitions, months_from
 from models.search import SearchRepository
+from models.settlements import SettlementRepository
 from models.transitions import TransitionRepository
 from models.waiting import WaitingRepository
 from models.windows import WindowRepository
@@ -105,6 +106,7 @@ class UnitOfWork:
     our_side: OurSide
     differences: DifferenceRepository
     arrivals: ArrivalRepository
+    settlements: SettlementRepository
     cep_answers: CepRepository
     open_payments: OpenPayments
     difference_reader: DifferenceReader
@@ -139,6 +141,7 @@ class UnitOfWork:
         self.our_side = OurSide(self.connection)
         self.differences = DifferenceRepository(self.connection)
         self.arrivals = ArrivalRepository(self.connection)
+        self.settlements = SettlementRepository(self.connection)
         self.cep_answers = CepRepository(self.connection)
         self.open_payments = OpenPayments(self.connection)
         self.difference_reader = DifferenceReader(self.connection)

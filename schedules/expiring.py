@@ -31,15 +31,18 @@ class Expirable(Protocol):
 
 
 def is_to_expire(payment: Expirable, asked_at: datetime, now: datetime, grace: Mapping[str, timedelta] = GRACE) -> bool:
-    """Whether it expires by the clock, where the PSP said at `asked_at` (the answer's as_of) that nobody had paid.
+    """Whether it expires by the clock, where the PSP said at `asked_at` (the answer's as_of) that nobody had paid."""
+    return payment.state == PaymentState.PENDING and has_run_out(payment, min(asked_at, now), grace)
 
-    Only a payment to us by cash or transfer whose PSP told its expiry, and whose grace was over when the PSP was asked.
+
+def has_run_out(payment: Expirable, at: datetime, grace: Mapping[str, timedelta] = GRACE) -> bool:
+    """Whether its time was over then, with its grace: so it may stand as expired here while its PSP still waits for money.
+
+    Only a payment to us by cash or transfer whose PSP told its expiry.
     """
-    if payment.state != PaymentState.PENDING or payment.direction != Direction.IN:
+    if payment.direction != Direction.IN or payment.expires_at is None or payment.method not in grace:
         return False
-    if payment.expires_at is None or payment.method not in grace:
-        return False
-    return payment.expires_at + grace[payment.method] <= min(asked_at, now)
+    return payment.expires_at + grace[payment.method] <= at
 
 
 def write_expiry(psp: str, account: str, payment: Expirable, as_of: datetime, now: datetime) -> Delivery:

@@ -40,8 +40,8 @@ class QuietAccount:
     heard_at: datetime | None
 
     def is_news(self, reported_at: datetime | None, now: datetime) -> bool:
-        """Whether to say so, where it was said at `reported_at` the last time: not again before it was heard in between,
-        or REPORT_AGAIN has passed."""
+        """Whether to say so, where it was said at `reported_at` the last time: again only once it was heard in between or
+        REPORT_AGAIN has passed."""
         if reported_at is None or now - reported_at >= REPORT_AGAIN:
             return True
         return self.heard_at is not None and self.heard_at > reported_at
@@ -56,7 +56,9 @@ def list_quiet_accounts(
     quiet: dict[AccountKey, QuietAccount] = {}
     for look_back in LOOK_BACK:
         since = now - look_back
-        heard = arrivals.find_last_arrivals(since) if undecided else {}
+        if not find_quiet(rates, dict.fromkeys(undecided, since), now, find_pause):
+            continue  # whenever they were heard since then
+        heard = arrivals.find_last_arrivals(since)
         last = {account: heard.get(account, since) for account in undecided}
         found = find_quiet(rates, last, now, find_pause)
         quiet |= {
@@ -70,8 +72,8 @@ def list_quiet_accounts(
 def find_quiet(
     rates: Sequence[Rate], last_arrivals: Mapping[AccountKey, datetime], now: datetime, find_pause: FindPause
 ) -> list[AccountKey]:
-    """The accounts, of those in `last_arrivals`, of which too many webhooks are expected since their last one for none to
-    have come by chance; none whose rail pauses now."""
+    """The accounts, of those in `last_arrivals`, of which too many webhooks are expected since their last one for none
+    to have come by chance; none whose rail pauses now."""
     usual: dict[AccountKey, dict[int, float]] = defaultdict(dict)
     for rate in rates:
         if rate.samples >= LEAST_SAMPLES:

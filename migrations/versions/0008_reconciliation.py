@@ -177,6 +177,8 @@ def _create_settlement_lines() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_settlement_lines")),
         sa.UniqueConstraint("psp", "account", "line_key", name="uq_settlement_lines_key"),
     )
+    for name in ("occurred_at", "available_at"):
+        op.create_index(f"ix_settlement_lines_{name}", "settlement_lines", ["psp", "account", name])
     op.create_index("ix_settlement_lines_payment_id", "settlement_lines", ["payment_id"])
     op.create_index(
         "ix_settlement_lines_unmatched",

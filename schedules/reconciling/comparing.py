@@ -6,6 +6,7 @@ from typing import Any
 
 from models.our_side import Ours
 from models.states import Difference, PaymentState
+from schedules.expiring import has_run_out
 from schedules.reconciling.theirs import Theirs
 
 D, S = Difference, PaymentState
@@ -39,7 +40,8 @@ def compare(ours: Ours, theirs: Theirs, account_livemode: bool) -> list[Found]:
         kinds[D.AMOUNT] = _gap(ours.fee_minor, theirs.fee_minor)
     if ours.operating_day and _differ(ours.operating_day, theirs.operating_day):
         kinds[D.OPERATING_DATE] = theirs.amount_minor
-    if ours.state not in (theirs.state, *theirs.untold) or (not kinds and _is_other_money(ours, theirs)):
+    is_other_state = ours.state not in (theirs.state, *theirs.untold) and not _expired_by_clock(ours, theirs)
+    if is_other_state or (not kinds and _is_other_money(ours, theirs)):
         kinds[D.STATE] = theirs.amount_minor
     is_held = not HOLDS.isdisjoint(kinds)
     return [Found(kind, at_stake, kind in HEALABLE and not is_held) for kind, at_stake in kinds.items()]
@@ -51,6 +53,12 @@ def _differ(ours: object, theirs: object) -> bool:
 
 def _gap(ours: int | None, theirs: int | None) -> int:
     return abs((ours or 0) - (theirs or 0))
+
+
+def _expired_by_clock(ours: Ours, theirs: Theirs) -> bool:
+    """Whether we have given up what the PSP still waits for: it asks for nothing, and would only be opened again."""
+    still_waits = theirs.state is S.PENDING and not theirs.received_minor
+    return ours.state == S.EXPIRED and still_waits and has_run_out(ours, theirs.as_of)
 
 
 def _is_other_money(ours: Ours, theirs: Theirs) -> bool:

@@ -11,6 +11,7 @@ from psps.base import EventsModule
 from psps.cep.client import CepClient
 from psps.outbound import Client
 from schedules.calendar.banking import BankingCalendar
+from schedules.settlements.missing import ExpectedDays
 
 ListsBy = Literal["created", "updated", "operating_day", "nothing"]
 HealingMode = Literal["auto", "propose", "report"]
@@ -45,5 +46,6 @@ class ReconcileDeps:
     # Rings for a PSP and an account of it, with the kind of run and the day (ISO) of one over a day; raises likewise.
     ring_reconcile: Callable[[str, str, str, str | None], None]
     calendar: BankingCalendar
+    expected_days: ExpectedDays  # until a payment is settled
     clock: Callable[[], datetime]
     cep: CepClient | None = None  # None: Banxico is not asked

@@ -1,5 +1,7 @@
 """Payments that are open for too long: their PSP is asked, and what nobody paid in time expires."""
 
+from dataclasses import replace
+
 from models.our_side import Ours
 from models.states import PaymentState
 from models.unit_of_work import UnitOfWork
@@ -25,12 +27,13 @@ def look_at_overdue(runner: Runner) -> None:
 
 
 def _expire(runner: Runner, ours: Ours, theirs: Theirs) -> None:
-    if not is_to_expire(ours, theirs.as_of, runner.deps.clock()):
+    payment = replace(ours, expires_at=theirs.expires_at or ours.expires_at)  # the PSP may have put it off meanwhile
+    if not is_to_expire(payment, theirs.as_of, runner.deps.clock()):
         return
     run = runner.run
 
     def work_on(work: UnitOfWork) -> list[int]:
-        expiry = write_expiry(run.psp, run.account, ours, theirs.as_of, runner.deps.clock())
+        expiry = write_expiry(run.psp, run.account, payment, theirs.as_of, runner.deps.clock())
         stored = work.put_answers([expiry])[0]
         runner.counts["expired"] += stored.is_new
         return [stored.event_id] if stored.is_new else []

@@ -14,6 +14,7 @@ from schedules.reconciling.dependencies import ReconcileDeps
 from schedules.reconciling.missing import look_at_ids, look_for_missing
 from schedules.reconciling.open_payments import look_at_overdue
 from schedules.reconciling.running import Runner
+from schedules.reconciling.settled import compare_settlements
 from schedules.reconciling.twins import judge_twins
 from schedules.reconciling.windows import cut_slices, plan_continuous, plan_day
 from schedules.reconciling.witness import ask_banxico
@@ -112,6 +113,7 @@ def _go_through(runner: Runner) -> None:
     look_for_missing(runner)
     if run.kind is not RunKind.DAY:
         look_at_overdue(runner)
+    compare_settlements(runner)
     _look_again(runner)
     ask_banxico(runner)
 

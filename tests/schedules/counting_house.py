@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from models.reconciliations import Run, hold_account
-from models.states import RunKind
+from models.states import Method, RunKind
 from models.unit_of_work import UnitOfWork
 from psps.outbound import Answer, NotThere
 from schedules.calendar.banking import load_calendar
@@ -82,6 +82,7 @@ class CountingHouse:
             enqueue=self.rung.extend,
             ring_reconcile=lambda *run: self.runs_rung.append(run),
             calendar=load_calendar(),
+            expected_days={"paper": {Method.CARD: 1, Method.OXXO: 1}},
             clock=lambda: self.desk.now,
         )
 

@@ -1,0 +1,1 @@
+"""Settlement reports of PSPs: read by a mapping, which is data, imported line by line, and missed where they should be."""
