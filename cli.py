@@ -4,12 +4,15 @@ import click
 
 from commands import (
     asking,
+    certificates,
+    close,
     discrepancies,
     inspect,
     keys,
     merchants,
     reconcile,
     release,
+    report,
     sandbox,
     settlements,
     stack,
@@ -37,6 +40,9 @@ main.add_command(inspect.payments)
 main.add_command(reconcile.reconcile)
 main.add_command(discrepancies.discrepancies)
 main.add_command(settlements.settlements)
+main.add_command(close.close)
+main.add_command(certificates.certificates)
+main.add_command(report.report)
 main.add_command(merchants.merchants)
 main.add_command(users.users)
 main.add_command(keys.keys)

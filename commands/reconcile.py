@@ -1,5 +1,7 @@
 """`acuse reconcile`: compare accounts with their PSPs now."""
 
+import logging
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +18,7 @@ from bootstrap_ringing import build_publish
 from commands.database import explain_database, open_work, show_json, show_rows, stack_config
 from commands.terms import data_dir_option, fail, json_option, limit_option
 from config import Config
+from logs import configure_logging
 from models.reconciliations import AccountBusy, Run
 from models.states import RunKind
 from psps.outbound import NotOffered, PspError
@@ -42,6 +45,7 @@ def reconcile(
     if context.invoked_subcommand is not None:
         return
     config = stack_config(data_dir)
+    configure_logging("console", sys.stderr, logging.WARNING)  # what is printed is the result
     with explain_database():
         rows = _reconcile_all(config, _choose(config, psp, account), day.date() if day else None, as_json)
     if as_json:

@@ -1,0 +1,139 @@
+"""The certificate of a closed day: what is in it, and its hash.
+
+certificate_hash is the SHA-256 over the certificate as canonical JSON: members sorted by name, no spaces, UTF-8 that is not
+escaped beyond what JSON demands. Python's json.dumps(certificate, sort_keys=True, ensure_ascii=False,
+separators=(",", ":")) writes exactly this. `previous_hash` is the certificate_hash of the certificate before it in the
+account's chain, 64 zeros for the first. Times are ISO 8601 in UTC, money is in minor units.
+"""
+
+import hashlib
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from models.closings import Closing, DayKey
+from models.reading import Row
+from schedules.closing.days import AccountDay
+from schedules.closing.lines import DayTally, sum_by, sum_money
+from schedules.closing.reasons import Standing
+
+FORMAT = 1
+ZONE = "America/Mexico_City"
+NO_HASH = bytes(32)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Everything that was read about a day, at one moment."""
+
+    day: AccountDay
+    tally: DayTally
+    standing: Standing
+    differences: list[Row]
+    settlement: list[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """Who closes, when, why against what is in the way, with which software, and after which certificate."""
+
+    closed_by: str
+    closed_at: datetime
+    forced_why: str | None
+    software: str
+    version: int
+    previous_hash: bytes
+
+
+def build_certificate(key: DayKey, found: Found, signature: Signature, change: dict[str, Any] | None) -> dict[str, Any]:
+    """The certificate as JSON values. `change` tells what is different from the version before."""
+    forced = signature.forced_why is not None
+    return {
+        "format": FORMAT,
+        "software": signature.software,
+        "psp": key.psp,
+        "account": key.account,
+        **describe_day(found.day),
+        "version": signature.version,
+        "closed_at": write_time(signature.closed_at),
+        "closed_by": signature.closed_by,
+        "forced_why": signature.forced_why,
+        "reasons": [asdict(reason) for reason in found.standing.reasons],
+        **sum_up(found),
+        "open_differences_total": found.standing.open_total,
+        "open_differences": [_name_difference(row) for row in found.standing.open_differences] if forced else [],
+        "lines": found.tally.lines,
+        "lines_hash": found.tally.lines_hash.hex(),
+        "previous_hash": signature.previous_hash.hex(),
+        "change": change,
+    }
+
+
+def describe_day(day: AccountDay) -> dict[str, Any]:
+    """The day, by which clock it is one, and when it begins and ends."""
+    return {
+        "day": day.day.isoformat(),
+        "day_is": day.day_is,
+        "zone": ZONE,
+        "starts_at": write_time(day.start),
+        "ends_at": write_time(day.end),
+    }
+
+
+def sum_up(found: Found) -> dict[str, Any]:
+    """Counts and sums of the day as JSON values."""
+    return {
+        "by_state": sum_by(found.tally, "state"),
+        "by_method": sum_by(found.tally, "method"),
+        "money": sum_money(found.tally),
+        "differences": found.differences,
+        "settlement": found.settlement,
+        "run": _name_run(found.standing.run),
+    }
+
+
+def write_canonical(certificate: dict[str, Any]) -> bytes:
+    """The bytes that are hashed."""
+    return orjson.dumps(certificate, option=orjson.OPT_SORT_KEYS)
+
+
+def hash_certificate(certificate: dict[str, Any]) -> bytes:
+    """32 bytes."""
+    return hashlib.sha256(write_canonical(certificate)).digest()
+
+
+def write_time(at: datetime) -> str:
+    """ISO 8601 in UTC, to the microsecond, as 2026-11-20T18:00:00Z."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def sign(key: DayKey, certificate: dict[str, Any], found: Found, signature: Signature) -> Closing:
+    """The certificate as it is stored."""
+    return Closing(
+        psp=key.psp,
+        account=key.account,
+        day=key.day,
+        version=signature.version,
+        lines=found.tally.lines,
+        lines_hash=found.tally.lines_hash,
+        previous_hash=signature.previous_hash,
+        certificate_hash=hash_certificate(certificate),
+        certificate=certificate,
+        forced_why=signature.forced_why,
+        closed_by=signature.closed_by,
+        closed_at=signature.closed_at,
+    )
+
+
+def _name_run(run: Row | None) -> dict[str, Any] | None:
+    if run is None:
+        return None
+    started, finished = write_time(run["started_at"]), write_time(run["finished_at"])
+    return {"id": run["id"], "started_at": started, "finished_at": finished, "counts": run["counts"]}
+
+
+def _name_difference(row: Row) -> dict[str, Any]:
+    named = ("id", "kind", "source", "psp_payment_id", "amount_minor", "currency", "healing")
+    return {name: row[name] for name in named} | {"opened_at": write_time(row["opened_at"])}
