@@ -141,7 +141,8 @@ def _show(get: Any, story: str, as_json: bool) -> None:
         show_rows(found["attempts"], ATTEMPT_COLUMNS, "")
     for one in found.get("discrepancies", []):
         state = f"closed: {one['closed_reason']}" if one["closed_at"] else "open"
-        click.echo(f"discrepancy {one['id']} ({one['kind']}, {state}), event {one['event_id']}")
+        opener = f"event {one['event_id']}" if one["event_id"] else "found by reconciliation"
+        click.echo(f"discrepancy {one['id']} ({one['kind']}, {state}), {opener}")
 
 
 def _ring(config: Any, ids: list[int]) -> None:

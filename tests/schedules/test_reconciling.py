@@ -272,3 +272,18 @@ def test_an_account_whose_client_is_not_configured_is_never_due(house: CountingH
 def test_a_first_run_looks_a_day_back(house: CountingHouse) -> None:
     run = reconcile_by_clock(house.deps, "paper", "default", RunKind.CONTINUOUS)
     assert NOON - run.window_start == timedelta(days=1, hours=1)
+
+
+def test_what_a_person_has_dismissed_stays_so_until_a_side_says_otherwise(house: CountingHouse) -> None:
+    house.have_here("p1")
+    house.have_there("p1", amount_minor=60_000)
+    house.run_day()
+    [(id,)] = house.differences("id")
+    with house.deps.unit_of_work() as work:
+        assert work.differences.dismiss([id], "ana", "agreed by telephone", house.desk.now) == {id}
+        work.commit()
+    house.run_day()
+    assert house.differences() == [("p1", "amount", "none", "dismissed")]
+    house.have_there("p1", amount_minor=70_000)
+    house.run_day()
+    assert [closed for _, _, _, closed in house.differences()] == ["dismissed", None]
