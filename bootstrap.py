@@ -35,7 +35,7 @@ from migrations.run import find_head
 from models.engine import Role, open_engine
 from models.inbox import InboxStore
 from models.merchant_work import MerchantWork
-from models.schema import NotReady, check_durability, check_schema
+from models.schema import NotReady, check_durability, check_schema, check_summer
 from models.unit_of_work import UnitOfWork
 from notifications.sealing import Sealer
 from notifications.sending import DEADLINE, Sender
@@ -155,6 +155,7 @@ def check_start(config: Config) -> None:
     try:
         check_schema(engine, find_head())
         check_durability(engine)
+        check_summer(engine)
     finally:
         engine.dispose()
 

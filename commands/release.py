@@ -16,7 +16,7 @@ from commands.terms import data_dir_option, fail, json_option
 from config import Config, PspAccount
 from migrations.run import CannotMigrate, MigrationsBusy
 from migrations.run import migrate as run_migrations
-from models.schema import check_connections, check_durability, check_partitions
+from models.schema import check_connections, check_durability, check_partitions, check_summer
 from psps.clabe import is_clabe
 from psps.credentials import LABELS
 from psps.registry import PSPS
@@ -50,6 +50,7 @@ def doctor(data_dir: Path, as_json: bool) -> None:
     checks: dict[str, Callable[[], None]] = {
         **build_checks(config, engine),
         "durability": partial(check_durability, engine),
+        "summer time": partial(check_summer, engine),
         "connections": partial(check_connections, engine),
         "partitions": partial(check_partitions, engine, utc_now()),
         "time zones": check_time_zones,

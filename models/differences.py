@@ -28,6 +28,8 @@ class NewDifference:
     healing: Healing
     run_id: int
     opened_at: datetime
+    may_heal: bool = False
+    witness: EvidenceKind = EvidenceKind.PSP  # whose word `theirs` is
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,26 +53,41 @@ class Opened:
     is_new: bool
 
 
-# The PSP says otherwise by now: what was open about its earlier word is over.
+# The witness says otherwise by now: what was open about its earlier word is over.
 SUPERSEDE = text("""
-update discrepancies d set closed_at = t.opened_at, closed_reason = 'the PSP says otherwise by now'
+update discrepancies d set closed_at = t.opened_at, closed_reason = 'otherwise by now'
 from json_to_recordset(cast(:rows as json)) as t (
-    psp text, account text, psp_payment_id text, kind text, theirs jsonb, opened_at timestamptz)
+    psp text, account text, psp_payment_id text, kind text, witness text, theirs jsonb, opened_at timestamptz)
 where d.source = 'reconciliation' and d.closed_at is null and d.healing <> 'sent'
-    and (d.psp, d.account, d.psp_payment_id, d.kind) = (t.psp, t.account, t.psp_payment_id, t.kind)
+    and (d.psp, d.account, d.psp_payment_id, d.kind, d.witness) = (t.psp, t.account, t.psp_payment_id, t.kind, t.witness)
     and d.theirs <> t.theirs
 """)
 
+# What somebody has dismissed as it is stays dismissed until a side says otherwise, and then it waits for a person, as does
+# what waited for one before.
 OPEN = text("""
-insert into discrepancies (source, psp, account, psp_payment_id, payment_id, kind, account_day, amount_minor, ours, theirs,
-                           healing, run_id, last_seen_at, opened_at)
-select 'reconciliation', psp, account, psp_payment_id, payment_id, kind, account_day, amount_minor, ours, theirs, healing,
-       run_id, opened_at, opened_at
-from json_to_recordset(cast(:rows as json)) as t (
-    psp text, account text, psp_payment_id text, payment_id uuid, kind text, account_day date, amount_minor bigint,
-    ours jsonb, theirs jsonb, healing text, run_id bigint, opened_at timestamptz)
-order by psp, account, psp_payment_id, kind
-on conflict (psp, account, psp_payment_id, kind) where source = 'reconciliation' and closed_at is null
+with found as (
+    select t.*, exists (
+        select from discrepancies d where d.source = 'reconciliation' and d.closed_reason = 'dismissed'
+            and (d.psp, d.account, d.psp_payment_id) = (t.psp, t.account, t.psp_payment_id)
+            and (d.kind, d.witness, d.ours, d.theirs) = (t.kind, t.witness, t.ours, t.theirs)) as is_dismissed,
+        t.may_heal and exists (
+        select from discrepancies d where d.source = 'reconciliation' and d.closed_at is not null
+            and (d.closed_reason = 'dismissed' or d.healing = 'proposed')
+            and (d.psp, d.account, d.psp_payment_id) = (t.psp, t.account, t.psp_payment_id)
+            and (d.kind, d.witness) = (t.kind, t.witness)) as was_for_a_person
+    from json_to_recordset(cast(:rows as json)) as t (
+        psp text, account text, psp_payment_id text, payment_id uuid, kind text, witness text, account_day date,
+        amount_minor bigint, ours jsonb, theirs jsonb, healing text, may_heal boolean, run_id bigint,
+        opened_at timestamptz)
+)
+insert into discrepancies (source, psp, account, psp_payment_id, payment_id, kind, witness, account_day, amount_minor, ours,
+                           theirs, healing, run_id, last_seen_at, opened_at)
+select 'reconciliation', psp, account, psp_payment_id, payment_id, kind, witness, account_day, amount_minor, ours, theirs,
+       case when was_for_a_person then 'proposed' else healing end, run_id, opened_at, opened_at
+from found where not is_dismissed
+order by psp, account, psp_payment_id, kind, witness
+on conflict (psp, account, psp_payment_id, kind, witness) where source = 'reconciliation' and closed_at is null
 do update set last_seen_at = excluded.last_seen_at
 returning id, psp_payment_id, kind, healing, xmax = 0 as is_new
 """)
@@ -102,7 +119,7 @@ CLOSE_EQUAL = text("""
 update discrepancies d set closed_at = :now, closed_reason = 'equal again'
 from unnest(cast(:keys as text[]), cast(:differs as text[])) as t (key, differs)
 where d.source = 'reconciliation' and d.closed_at is null and d.psp = :psp and d.account = :account
-    and d.psp_payment_id = t.key and d.healing <> 'sent' and not d.theirs ? 'settlement'
+    and d.psp_payment_id = t.key and d.healing <> 'sent' and d.witness = 'psp'
     and d.kind <> all(string_to_array(t.differs, ','))
 """)
 
@@ -112,15 +129,17 @@ where d.source = 'reconciliation' and d.closed_at is null and d.psp = :psp and d
     and d.theirs ? 'settlement' and d.id <> all(:open_ids)
 """)
 
-# Bounded by the account, so that runs of two accounts do not wait for each other.
+# Healed is only what stands as the PSP told, whatever the door has called its decision. Bounded by the account, so that runs of two accounts do not wait for each other.
 SETTLE = text("""
 with answered as (
     select d.id, t.payment_id, e.status <> 'processed' or t.payment_id is null or t.is_refused
-               or (not t.is_applied and p.state <> d.theirs->>'state') as refused
+               or p.state <> d.theirs->>'state'
+               or (p.state in ('completed', 'partially_refunded', 'refunded', 'disputed', 'returned') and (
+                   p.received_minor <> coalesce((d.theirs->>'received_minor')::bigint, p.received_minor)
+                   or p.refunded_minor <> coalesce((d.theirs->>'refunded_minor')::bigint, 0))) as refused
     from discrepancies d join inbox_events e on e.id = d.healing_event_id
     left join lateral (
-        select (array_agg(payment_id))[1] as payment_id, bool_or(outcome = 'APPLIED') as is_applied,
-               bool_or(outcome in ('FORBIDDEN', 'UNMATCHED')) as is_refused
+        select (array_agg(payment_id))[1] as payment_id, bool_or(outcome in ('FORBIDDEN', 'UNMATCHED')) as is_refused
         from transitions where event_id = e.id) t on true
     left join payments p on p.id = t.payment_id
     where d.source = 'reconciliation' and d.closed_at is null and d.healing = 'sent'
@@ -149,6 +168,20 @@ where source = 'reconciliation' and closed_at is null and psp = :psp and account
 group by psp_payment_id order by min(last_seen_at) limit :limit
 """)
 
+TOUCH = text("""
+update discrepancies set last_seen_at = :now
+where source = 'reconciliation' and closed_at is null and psp = :psp and account = :account and psp_payment_id = any(:keys)
+""")
+
+# What the account's runs have healed without a person since then.
+USED_UP = text("""
+select count(*) as number, coalesce(sum(d.amount_minor), 0)::bigint as amount_minor
+from discrepancies d join reconciliation_runs r on r.id = d.run_id
+where r.psp = :psp and r.account = :account and (r.started_at > :since or r.id = :run_id)
+    and d.healing_event_id is not null
+    and d.decided_at is null
+""")
+
 COUNT_SENT = text("""
 select count(*) from discrepancies d join inbox_events e on e.id = d.healing_event_id
 where d.source = 'reconciliation' and d.closed_at is null and d.healing = 'sent' and d.psp = :psp
@@ -163,7 +196,8 @@ class DifferenceRepository:
         self.connection = connection
 
     def open(self, found: Sequence[NewDifference]) -> list[Opened]:
-        """Open them; those that are open already stay as they are and are only seen again."""
+        """Open them; those that are open already stay as they are and are only seen again, and those that were dismissed
+        as they are stay closed."""
         if not found:
             return []
         values = {"rows": to_json(found)}
@@ -222,6 +256,17 @@ class DifferenceRepository:
         """PSP ids of payments with an open difference that was not seen since `before`, the longest first."""
         values = {"psp": psp, "account": account, "before": before, "limit": limit}
         return list(self.connection.scalars(STALE, values))
+
+    def touch(self, psp: str, account: str, psp_payment_ids: Sequence[str], now: datetime) -> None:
+        """These were asked about, whatever came of it."""
+        values = {"psp": psp, "account": account, "keys": list(psp_payment_ids), "now": now}
+        self.connection.execute(TOUCH, values)
+
+    def find_used_up(self, psp: str, account: str, run_id: int, since: datetime) -> tuple[int, int]:
+        """How many differences this run and those that began after `since` have healed without a person, and their money."""
+        values = {"psp": psp, "account": account, "run_id": run_id, "since": since}
+        row = self.connection.execute(USED_UP, values).one()
+        return row.number, row.amount_minor
 
     def decide(self, ids: Sequence[int], by: str, why: str, now: datetime) -> set[int]:
         """Somebody approves the healing of these; those that are open."""

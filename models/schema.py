@@ -1,6 +1,6 @@
 """What a process checks before it starts: the schema's revision and the database's promise of durability."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -31,6 +31,19 @@ def check_schema(engine: Engine, head: str) -> None:
         raise NotReady(f"the database does not answer ({type(error).__name__})") from error
     if revision != head:
         raise NotReady(f"the schema stands at {revision or 'nothing'}, this code needs {head}: run `acuse migrate`")
+
+
+def check_summer(engine: Engine) -> None:
+    """Raises NotReady where the database's zone data still has summers in Mexico City: the days in the books are its word."""
+    with engine.connect() as connection:
+        evening = connection.scalar(
+            text("select timezone('America/Mexico_City', timestamptz '2023-07-01 05:30+00')::date")
+        )
+    if evening != date(2023, 6, 30):
+        raise NotReady(
+            "Postgres has zone data from before Mexico gave up summer time, and would put evenings on the wrong day:"
+            " update it (the system's tzdata, or a Postgres of 2022.6 or newer)"
+        )
 
 
 def check_durability(engine: Engine) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.states import Healing, Witness
+from models.states import EvidenceKind, Healing, Witness
 from models.table_base import Table, one_of
 
 IS_OPEN_DIFFERENCE = text("source = 'reconciliation' and closed_at is null")
@@ -27,6 +27,7 @@ class Discrepancy(Table):
     ours: Mapped[dict[str, Any]]
     theirs: Mapped[dict[str, Any]]
     # What follows is known to reconciliation alone.
+    witness: Mapped[str] = mapped_column(server_default=EvidenceKind.PSP)  # whose word `theirs` is
     psp: Mapped[str | None]
     account: Mapped[str | None]
     psp_payment_id: Mapped[str | None]
@@ -47,6 +48,7 @@ class Discrepancy(Table):
         UniqueConstraint("event_id", "payment_id", "kind", name="uq_discrepancies_event"),
         one_of("source", Witness),
         one_of("healing", Healing),
+        one_of("witness", EvidenceKind),
         CheckConstraint("(closed_at is null) = (closed_reason is null)", name="closed_with_reason"),
         CheckConstraint(
             "source <> 'door' or (payment_id is not null and event_id is not null)", name="door_names_event"
@@ -63,12 +65,15 @@ class Discrepancy(Table):
         Index("ix_discrepancies_open", "id", postgresql_where=text("closed_at is null")),
         Index("ix_discrepancies_account_day", "psp", "account", "account_day"),
         Index("ix_discrepancies_payment_id", "payment_id"),
+        Index("ix_discrepancies_psp_payment_id", "psp", "account", "psp_payment_id"),
+        Index("ix_discrepancies_run_id", "run_id"),
         Index(
             "uq_discrepancies_open_difference",
             "psp",
             "account",
             "psp_payment_id",
             "kind",
+            "witness",
             unique=True,
             postgresql_where=IS_OPEN_DIFFERENCE,
         ),

@@ -24,6 +24,7 @@ COLUMNS: dict[str, sa.types.TypeEngine[Any]] = {
 CHECKS = {
     "source": "source in ('door', 'reconciliation')",
     "healing": "healing in ('none', 'proposed', 'sent', 'refused')",
+    "witness": "witness in ('psp', 'cep', 'settlement')",
     "door_names_event": "source <> 'door' or (payment_id is not null and event_id is not null)",
     "reconciliation_names_payment": (
         "source <> 'reconciliation' or (psp is not null and account is not null and psp_payment_id is not null"
@@ -40,7 +41,7 @@ OF_PAYMENTS: dict[str, sa.types.TypeEngine[Any]] = {
 
 
 def upgrade() -> None:
-    for name, default in (("source", "door"), ("healing", "none")):
+    for name, default in (("source", "door"), ("healing", "none"), ("witness", "psp")):
         op.add_column("discrepancies", sa.Column(name, sa.Text(), server_default=default, nullable=False))
     for name, kind in COLUMNS.items():
         op.add_column("discrepancies", sa.Column(name, kind, nullable=True))
@@ -56,10 +57,13 @@ def downgrade() -> None:
     """What reconciliation found has no place in the schema before it, and is forgotten."""
     for name in OF_PAYMENTS:
         op.drop_column("payments", name)
+    op.execute(
+        "delete from discrepancy_evidence where discrepancy_id in (select id from discrepancies where source <> 'door')"
+    )
     op.execute("delete from discrepancies where source <> 'door'")
     for name in CHECKS:
         op.drop_constraint(op.f(f"ck_discrepancies_{name}"), "discrepancies", type_="check")
     for name in ("payment_id", "event_id"):
         op.alter_column("discrepancies", name, nullable=False)
-    for name in ("source", "healing", *COLUMNS):
+    for name in ("source", "healing", "witness", *COLUMNS):
         op.drop_column("discrepancies", name)

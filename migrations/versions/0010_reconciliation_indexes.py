@@ -12,8 +12,10 @@ INDEXES = {
     "ix_inbox_events_received_at": "inbox_events using brin (received_at)",
     "ix_discrepancies_account_day": "discrepancies (psp, account, account_day)",
     "ix_discrepancies_payment_id": "discrepancies (payment_id)",
+    "ix_discrepancies_psp_payment_id": "discrepancies (psp, account, psp_payment_id)",
+    "ix_discrepancies_run_id": "discrepancies (run_id)",
     "uq_discrepancies_open_difference": (
-        "discrepancies (psp, account, psp_payment_id, kind) where source = 'reconciliation' and closed_at is null"
+        "discrepancies (psp, account, psp_payment_id, kind, witness) where source = 'reconciliation' and closed_at is null"
     ),
 }
 

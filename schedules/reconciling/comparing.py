@@ -25,6 +25,7 @@ class Found:
     kind: Difference
     at_stake: int | None
     may_heal: bool
+    needs_person: bool = False  # before it is healed, whatever the account's mode
 
 
 def compare(ours: Ours, theirs: Theirs, account_livemode: bool) -> list[Found]:
@@ -74,9 +75,9 @@ def is_ours_newer(ours: Ours, theirs: Theirs) -> bool:
 
 
 def is_too_young(theirs: Theirs) -> bool:
-    """Whether the PSP has changed it a moment ago, so that its webhook may still be on its way."""
-    changed_at = theirs.changed_at
-    return changed_at is not None and changed_at != theirs.as_of and changed_at > theirs.as_of - GRACE
+    """Whether the PSP has made or changed it a moment ago, so that its webhook may still be on its way."""
+    told = (theirs.created_at, theirs.changed_at if theirs.changed_at != theirs.as_of else None)
+    return any(at is not None and at > theirs.as_of - GRACE for at in told)
 
 
 def describe_ours(ours: Ours) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from models.differences import NewEvidence, Opened
@@ -21,21 +21,24 @@ SENT, SENT_MINOR = "sent", "sent_minor"  # in a run's counts
 
 @dataclass(frozen=True, slots=True)
 class Healer:
-    """The rules of one account and what its run has used up of them (in `counts`)."""
+    """The rules of one account, what was used up of them within the hour, and what is taken now."""
 
     rules: ReconcileRules
-    counts: Counter[str]
+    used_up: tuple[int, int]  # differences, and the money in question in them
+    taken: Counter[str] = field(default_factory=Counter)
 
     def choose(self, found: Found) -> Healing:
         """What a difference begins with: PROPOSED for what waits for a person in any case."""
-        return Healing.PROPOSED if found.may_heal and self.rules.healing == "propose" else Healing.NONE
+        if not found.may_heal or self.rules.healing == "report":
+            return Healing.NONE
+        return Healing.PROPOSED if found.needs_person or self.rules.healing == "propose" else Healing.NONE
 
     def take(self, opened: Opened, found: Found) -> bool:
         """Whether this difference is healed now; it counts against the run's caps then."""
         if not self.is_automatic(opened, found) or not self._may_send(found):
             return False
-        self.counts[SENT] += 1
-        self.counts[SENT_MINOR] += found.at_stake or 0
+        self.taken[SENT] += 1
+        self.taken[SENT_MINOR] += found.at_stake or 0
         return True
 
     def is_automatic(self, opened: Opened, found: Found) -> bool:
@@ -44,8 +47,8 @@ class Healer:
 
     def _may_send(self, found: Found) -> bool:
         return (
-            self.counts[SENT] < self.rules.heal_most
-            and self.counts[SENT_MINOR] + (found.at_stake or 0) <= self.rules.heal_most_minor
+            self.used_up[0] + self.taken[SENT] < self.rules.heal_most
+            and self.used_up[1] + self.taken[SENT_MINOR] + (found.at_stake or 0) <= self.rules.heal_most_minor
         )
 
 

@@ -14,11 +14,14 @@ DAYS_BETWEEN_TWINS = 7  # the longest row of days without a bank, and some
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One payment at the PSP beside ours. `is_twin`: ours has another id, and may or may not be the same money."""
+    """One payment at the PSP beside ours. `is_twin`: ours has another id, and may or may not be the same money. `twin` is
+    what else we have that looks like it and is older, and `is_second` says that the PSP told of such a one just before."""
 
     theirs: Theirs
     ours: Ours | None = None
     is_twin: bool = False
+    twin: Ours | None = None
+    is_second: bool = False
 
     @property
     def is_unbound(self) -> bool:
@@ -32,13 +35,41 @@ def match(our_side: OurSide, run: Run, theirs: Sequence[Theirs]) -> list[Pair]:
     strangers = [one for one in theirs if one.psp_payment_id not in by_id]
     names = {name for one in strangers for name in _list_names(one)}
     by_name = our_side.find_by_reference(run.psp, run.account, names)
-    twins = our_side.find_by_psp_id(
-        run.psp, run.account, {id for one in strangers for id in list_twin_ids(one.psp_payment_id, one.operating_day)}
-    )
+    near = {one.psp_payment_id: list_twin_ids(one.psp_payment_id, one.operating_day) for one in theirs}
+    twins = our_side.find_by_psp_id(run.psp, run.account, {id for ids in near.values() for id in ids})
+    seconds = _find_seconds(strangers, near)
     return [
-        Pair(one, by_id[one.psp_payment_id]) if one.psp_payment_id in by_id else _match_stranger(one, by_name, twins)
+        Pair(one, by_id[one.psp_payment_id], twin=_find_older(one, twins, near))
+        if one.psp_payment_id in by_id
+        else _match_stranger(one, by_name, twins, one.psp_payment_id in seconds)
         for one in theirs
     ]
+
+
+def _find_older(one: Theirs, twins: dict[str, Ours], near: dict[str, list[str]]) -> Ours | None:
+    """A payment of ours that looks like this one under an earlier operating date: both came by webhook."""
+    found = (twins[id] for id in near[one.psp_payment_id] if id in twins)
+    return next((ours for ours in found if _is_before(ours, one) and is_same_money(ours, one)), None)
+
+
+def _is_before(ours: Ours, one: Theirs) -> bool:
+    days = ours.operating_day, one.operating_day
+    return days[0] is not None and days[1] is not None and days[0] < days[1]
+
+
+def _find_seconds(strangers: Sequence[Theirs], near: dict[str, list[str]]) -> set[str]:
+    """Of payments that nobody knows here and that look like each other, all but the first."""
+    known = {one.psp_payment_id: one for one in strangers}
+    return {
+        one.psp_payment_id
+        for one in strangers
+        for id in near[one.psp_payment_id]
+        if id in known and id < one.psp_payment_id and _has_same_money(known[id], one)
+    }
+
+
+def _has_same_money(first: Theirs, second: Theirs) -> bool:
+    return (first.amount_minor, first.clabe) == (second.amount_minor, second.clabe)
 
 
 def _list_names(one: Theirs) -> list[str]:
@@ -46,13 +77,13 @@ def _list_names(one: Theirs) -> list[str]:
     return [*own, *one.refs]
 
 
-def _match_stranger(one: Theirs, by_name: dict[str, Ours], twins: dict[str, Ours]) -> Pair:
+def _match_stranger(one: Theirs, by_name: dict[str, Ours], twins: dict[str, Ours], is_second: bool) -> Pair:
     named = next((by_name[name] for name in _list_names(one) if name in by_name), None)
     if named is not None:
         return Pair(one, named, is_twin=named.psp_payment_id is not None)
     near = (twins[id] for id in list_twin_ids(one.psp_payment_id, one.operating_day) if id in twins)
     twin = next((ours for ours in near if is_same_money(ours, one)), None)
-    return Pair(one, twin, is_twin=twin is not None)
+    return Pair(one, twin, is_twin=twin is not None, is_second=is_second)
 
 
 def is_same_money(ours: Ours, theirs: Theirs) -> bool:

@@ -12,7 +12,6 @@ from psps.outbound import Client
 from schedules.reconciling.asking import Asker
 from schedules.reconciling.batches import Batch, match_batch, store_batch
 from schedules.reconciling.dependencies import ReconcileDeps, ReconcileRules
-from schedules.reconciling.healing import Healer
 from schedules.reconciling.matching import Pair
 from schedules.reconciling.theirs import Theirs
 
@@ -36,10 +35,6 @@ class Runner:
     @property
     def asker(self) -> Asker:
         return Asker(self.client, self.deps.readers[self.run.psp], self.run.psp, self.counts)
-
-    @property
-    def healer(self) -> Healer:
-        return Healer(self.rules, self.counts)
 
     def store(self, work_on: Callable[[UnitOfWork], list[int]]) -> None:
         """One transaction, tried again where another one was in its way; then ring for the events that it stored."""
@@ -66,7 +61,7 @@ class Runner:
         def work_on(work: UnitOfWork) -> list[int]:
             nonlocal batch
             batch = match_batch(work, self.run, theirs, self.rules.livemode, self.counts)
-            return store_batch(work, self.run, batch, self.healer, self.deps.clock())
+            return store_batch(work, self.run, batch, self.rules, self.counts, self.deps.clock())
 
         self.store(work_on)
         self.on_progress(len(theirs))

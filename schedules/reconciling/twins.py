@@ -9,7 +9,7 @@ from models.unit_of_work import UnitOfWork
 from psps.outbound import NotThere
 from schedules.reconciling.comparing import describe_ours, is_near_boundary
 from schedules.reconciling.healing import write_evidence
-from schedules.reconciling.matching import Pair
+from schedules.reconciling.matching import Pair, is_same_money
 from schedules.reconciling.running import Runner
 from schedules.reconciling.theirs import Theirs
 
@@ -21,19 +21,27 @@ def judge_twins(runner: Runner, twins: Sequence[Pair]) -> None:
         if pair.ours is None or pair.ours.psp_payment_id is None:
             continue
         is_gone = _is_gone(runner, pair.ours.psp_payment_id)
-        if is_gone:
+        if is_gone and _may_be_moved(pair.ours, pair.theirs):
             tell_moved(runner, pair.ours, pair.theirs)
         elif is_gone is not None:
             _open(runner, Difference.DUPLICATE_THERE, pair.ours, pair.theirs)
 
 
 def tell_moved(runner: Runner, ours: Ours, theirs: Theirs) -> None:
-    """The PSP has this payment of ours under another operating date, and not under ours."""
+    """The PSP has this payment of ours under another operating date, and not under ours. Both are right at the very change
+    of the date, unless we have it under both and so twice."""
     runner.mark([ours])
-    if _is_both_right(runner, ours, theirs):
+    with runner.deps.unit_of_work() as work:
+        other = work.our_side.find_by_psp_id(runner.run.psp, runner.run.account, [theirs.psp_payment_id])
+    if not other and _is_both_right(runner, ours, theirs):
         runner.counts["day_boundary"] += 1
     else:
         _open(runner, Difference.OPERATING_DATE, ours, theirs)
+
+
+def _may_be_moved(ours: Ours, theirs: Theirs) -> bool:
+    """Whether it is the same SPEI deposit under another date, and not a second payment under our reference."""
+    return ours.operating_day is not None and theirs.operating_day is not None and is_same_money(ours, theirs)
 
 
 def _is_gone(runner: Runner, psp_payment_id: str) -> bool | None:
@@ -47,10 +55,10 @@ def _is_gone(runner: Runner, psp_payment_id: str) -> bool | None:
 def _is_both_right(runner: Runner, ours: Ours, theirs: Theirs) -> bool:
     if ours.operating_day is None or theirs.operating_day is None or ours.operating_day == theirs.operating_day:
         return False
-    boundary, _ = runner.deps.calendar.operating_interval(max(ours.operating_day, theirs.operating_day))
-    earlier = min(ours.operating_day, theirs.operating_day)
-    is_next = runner.deps.calendar.next_banking_day(earlier) == max(ours.operating_day, theirs.operating_day)
-    return is_next and is_near_boundary(theirs.changed_at, boundary)
+    calendar, (earlier, later) = runner.deps.calendar, sorted((ours.operating_day, theirs.operating_day))
+    if calendar.next_banking_day(earlier) != later:
+        return False
+    return is_near_boundary(theirs.changed_at, calendar.operating_interval(later)[0])
 
 
 def _open(runner: Runner, kind: Difference, ours: Ours, theirs: Theirs) -> None:

@@ -13,7 +13,7 @@ from embedded import RunningEngine
 from migrations.run import LOCK_KEY, CannotMigrate, find_head, migrate
 from models.merchant_work import MerchantWork
 from models.merchants import DEFAULT_MERCHANT_ID
-from models.schema import NotReady, check_durability, check_partitions, check_schema, months_from
+from models.schema import NotReady, check_durability, check_partitions, check_schema, check_summer, months_from
 from models.table_base import Table
 from tests.conftest import sqlalchemy_url
 
@@ -122,3 +122,7 @@ def test_a_database_user_without_the_role_is_told_what_to_run(postgres: RunningE
         connection.execute(text(f"drop database {name}"))
         connection.execute(text(f"drop role {name}"))
     admin.dispose()
+
+
+def test_a_database_whose_zones_are_of_today_is_ready(engine: Engine) -> None:
+    check_summer(engine)

@@ -170,7 +170,7 @@ def test_what_the_psp_says_otherwise_by_now_is_a_new_difference(house: CountingH
     house.have_there("p1")
     house.run_day()
     reasons = [(kind, closed) for _, kind, _, closed in house.differences()]
-    assert reasons == [("state", "the PSP says otherwise by now"), ("state", None)]
+    assert reasons == [("state", "otherwise by now"), ("state", None)]
 
 
 def test_what_changed_after_the_psp_was_asked_is_no_difference(house: CountingHouse) -> None:
