@@ -1,5 +1,6 @@
 """`acuse certificates`: the certificates of closed days, and whether a day was touched since."""
 
+import re
 import sys
 from dataclasses import asdict
 from datetime import datetime
@@ -8,13 +9,16 @@ from typing import Any
 
 import click
 
+from commands.certificate_summary import describe, show_change, show_summary
 from commands.database import open_work, show_json, show_rows, stack_config
 from commands.day_files import (
+    NotWritten,
     account_option,
     date_option,
     name_day,
     open_unit,
     psp_option,
+    require_account,
     show_bar,
     show_progress,
     write_certificate,
@@ -25,13 +29,12 @@ from commands.terms import data_dir_option, fail, json_option, limit_option
 from models.closings import Closing, ClosingRepository
 from models.reading import NotFound
 from models.unit_of_work import UnitOfWork
-from schedules.closing.lines import tally_lines
-from schedules.closing.service import find_change
+from schedules.closing.changes import find_change, read_contents
 from schedules.closing.verifying import Link, verify_chain
-from schedules.reporting.money import write_money
 
 COLUMNS = ("psp", "account", "day", "version", "lines", "closed_at", "closed_by", "forced_why", "certificate_hash")
-LINK_COLUMNS = ("day", "version", "certificate", "chain", "lines")
+LINK_COLUMNS = ("day", "version", "certificate", "chain", "now", "forced_why")
+_EXPECTED = re.compile(r"[0-9a-f]{16,64}")
 FILES = {"html": "certificate.html", "csv": "lines.csv", "json": "certificate.json"}
 
 
@@ -82,108 +85,83 @@ def show_certificate(
         except NotFound as error:
             fail(str(error))
         work.rollback()
-        change = _find_change(work, closing, not as_json)
+        change, superseded_by = _find_change(work, closing, not as_json)
         if kind:
-            _write_one(work, kind, out or Path(FILES[kind]), closing, change)
+            _write_one(work, kind, out or Path(FILES[kind]), closing, change, superseded_by)
     if as_json:
-        show_json(describe(closing) | {"change": change})
+        show_json(describe(closing) | {"change": change, "superseded_by": superseded_by})
     elif not kind:
-        show_summary(closing, change)
+        show_summary(closing, change, superseded_by)
 
 
 @certificates.command("verify")
 @psp_option
 @account_option
+@click.option("--expect", help="The hash of a certificate that was kept elsewhere, or its first 16 digits or more.")
 @data_dir_option
 @json_option
-def verify_certificates(psp: str, account: str, data_dir: Path, as_json: bool) -> None:
-    """Compute all hashes of an account's chain again. Exit 1 if one does not fit or a closed day has changed."""
-    with open_work(stack_config(data_dir)) as work, show_bar("days", not as_json) as advance:
+def verify_certificates(psp: str, account: str, expect: str | None, data_dir: Path, as_json: bool) -> None:
+    """Compute all hashes of an account's chain again. Exit 1 if one does not fit, a closed day has changed, there is none,
+    or the one that is expected is not among them."""
+    expected = None if expect is None else expect.lower()
+    if expected is not None and not _EXPECTED.fullmatch(expected):
+        fail("--expect is a hash, or its first 16 digits or more", 2)
+    config = stack_config(data_dir)
+    require_account(config, psp, account)
+    with open_work(config) as work, show_bar("days", not as_json) as advance:
         links = verify_chain(open_unit(work), psp, account, advance)
-    sound, changed = all(link.is_sound for link in links), [link for link in links if link.change]
+    found = None if expected is None else any(link.certificate_hash.startswith(expected) for link in links)
+    is_ok = bool(links) and found is not False and all(link.is_sound and not link.change for link in links)
     if as_json:
-        show_json({"ok": sound and not changed, "certificates": [asdict(link) for link in links]})
+        show_json({"ok": is_ok, "found_expected": found, "certificates": [asdict(link) for link in links]})
     else:
-        show_rows([_describe_link(link) for link in links], LINK_COLUMNS, "no day is closed yet")
-        for link in changed:
-            _show_change(link.day, link.change or {})
-    sys.exit(0 if sound and not changed else 1)
+        _show_links(links, expected if found is False else None)
+    sys.exit(0 if is_ok else 1)
+
+
+def _show_links(links: list[Link], missing: str | None) -> None:
+    show_rows([_describe_link(link) for link in links], LINK_COLUMNS, "no day is closed yet")
+    for link in links:
+        if link.change:
+            show_change(link.day, link.change)
+    if missing:
+        click.echo(f"the certificate {missing} is not in the chain: it was cut off or made anew")
 
 
 def _describe_link(link: Link) -> dict[str, Any]:
-    lines = "changed since" if link.change else "as closed" if link.is_newest else "superseded"
+    now = "changed since" if link.change else "as closed" if link.is_newest else "superseded"
     chain = "; ".join(link.problems) or "sound"
-    return {
-        "day": link.day,
-        "version": link.version,
-        "certificate": link.certificate_hash[:16],
-        "chain": chain,
-        "lines": lines,
-    }
+    forced = "" if link.forced_why is None else f"by force: {link.forced_why}"
+    named = {"day": link.day, "version": link.version, "certificate": link.certificate_hash[:16]}
+    return named | {"chain": chain, "now": now, "forced_why": forced}
 
 
-def _find_change(work: UnitOfWork, closing: Closing, is_shown: bool) -> dict[str, Any] | None:
-    """Of the newest version; what was before it has been superseded anyway."""
+def _find_change(work: UnitOfWork, closing: Closing, is_shown: bool) -> tuple[dict[str, Any] | None, int | None]:
+    """What has become of the day since its newest version; the number of that where it is another one."""
     with open_unit(work)() as other, show_progress("reading the day", is_shown) as advance:
         closings = ClosingRepository(other.connection)
         closings.begin_snapshot()
         newest = closings.find_newest(closing.key)
-        if newest is None or newest.version != closing.version:
-            return None
-        return find_change(closings, closing, tally_lines(closings.stream_lines(closing.key), advance))
+        if newest is not None and newest.version != closing.version:
+            return None, newest.version
+        return find_change(other, closing, read_contents(other, closing.key, advance)), None
 
 
-def _write_one(work: UnitOfWork, kind: str, path: Path, closing: Closing, change: dict[str, Any] | None) -> None:
-    if kind == "csv" and not write_csv(path, work, closing):
-        click.echo("acuse: these are the lines of today; the day has changed since this certificate", err=True)
-    if kind == "html":
-        write_page(path, closing, change)
-    if kind == "json":
-        write_certificate(path, closing)
+def _write_one(
+    work: UnitOfWork,
+    kind: str,
+    path: Path,
+    closing: Closing,
+    change: dict[str, Any] | None,
+    superseded_by: int | None,
+) -> None:
+    try:
+        if kind == "csv" and not write_csv(path, work, closing):
+            click.echo("acuse: these are the lines of today; the day has changed since this certificate", err=True)
+        if kind == "html":
+            write_page(path, closing, change, superseded_by)
+        if kind == "json":
+            write_certificate(path, closing)
+    except NotWritten as error:
+        fail(str(error))
     click.echo(f"written to {path}", err=True)
-
-
-def describe(closing: Closing) -> dict[str, Any]:
-    """A certificate for machines."""
-    return {
-        "closed": True,
-        "certificate_hash": closing.certificate_hash.hex(),
-        "certificate": closing.certificate,
-    }
-
-
-def show_summary(closing: Closing, change: dict[str, Any] | None = None) -> None:
-    """A certificate for people, and what its day has become since."""
-    told = closing.certificate
-    click.echo(
-        f"{closing.psp}/{closing.account} {closing.day} ({told['day_is'].replace('_', ' ')}), version {closing.version}"
-    )
-    click.echo(f"closed {closing.closed_at:%Y-%m-%d %H:%M:%S} UTC by {closing.closed_by}")
-    if closing.forced_why is not None:
-        click.echo(f"by force, because: {closing.forced_why}")
-        for reason in told["reasons"]:
-            click.echo(f"  - {reason['text']}")
-    for money in told["money"]:
-        shown = {
-            name: write_money(money[f"{name}_minor"], money["currency"])
-            for name in ("received", "refunded", "fee", "net")
-        }
-        click.echo(", ".join(f"{name} {amount}" for name, amount in shown.items()))
-    click.echo()
-    rows = [row | {"currency": row["currency"] or ""} for row in told["by_state"]]
-    show_rows(
-        rows,
-        ("state", "direction", "count", "amount_minor", "received_minor", "refunded_minor", "currency"),
-        "no payments",
-    )
-    show_rows(told["differences"], ("kind", "count", "open", "healed", "dismissed", "explained"), "no differences")
-    click.echo(f"{closing.lines:,} lines  {closing.lines_hash.hex()}")
-    click.echo(f"certificate  {closing.certificate_hash.hex()}")
-    click.echo(f"follows      {closing.previous_hash.hex()}")
-    if change:
-        _show_change(closing.day, change)
-
-
-def _show_change(day: Any, change: dict[str, Any]) -> None:
-    click.echo(f"{day} has changed since it was closed; {change['payments_total']} payments were written to:")
-    show_rows(change["payments"], ("psp_payment_id", "id", "change", "updated_at"), "none that is still there")

@@ -1,6 +1,5 @@
 """`acuse close`: close the day of an account with a certificate."""
 
-import getpass
 import sys
 from dataclasses import asdict
 from datetime import datetime
@@ -9,22 +8,27 @@ from pathlib import Path
 import click
 
 from bootstrap import utc_now
-from commands.certificates import FILES, describe, show_summary
+from commands.certificate_summary import describe, show_summary
+from commands.certificates import FILES
 from commands.database import open_work, show_json, stack_config
 from commands.day_files import (
+    NotWritten,
     account_option,
     date_option,
+    find_user,
     name_day,
     open_unit,
     psp_option,
+    require_account,
     show_progress,
+    try_folder,
     write_certificate,
     write_csv,
     write_page,
 )
 from commands.terms import data_dir_option, fail, find_version, json_option
 from models.closings import ClosedMeanwhile, Closing
-from models.unit_of_work import UnitOfWork
+from models.unit_of_work import Contention, DatabaseUnavailable, UnitOfWork
 from schedules.calendar.banking import PastTheData
 from schedules.closing.service import Closed, CloseRequest, Refused, close_day
 
@@ -37,7 +41,7 @@ LONGEST_TEXT = 500
 @date_option
 @click.option("--force", is_flag=True, help="Close although something is in the way.")
 @click.option("--reason", help="Why, with --force; it stands in the certificate.")
-@click.option("--by", default=getpass.getuser, show_default="who runs it", help="Who closes.")
+@click.option("--by", default=find_user, show_default="who runs it", help="Who closes.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="A folder for certificate and lines.")
 @data_dir_option
 @json_option
@@ -58,14 +62,21 @@ def close(
     why = None if reason is None else _read_text("--reason", reason)
     request = CloseRequest(name_day(psp, account, day), _read_text("--by", by), find_version(), why)
     config = stack_config(data_dir)
-    if (psp, account) not in config.accounts:
-        known = ", ".join("/".join(one) for one in sorted(config.accounts))
-        fail(f"{psp}/{account} is not configured; known are {known}", 2)
+    require_account(config, psp, account)
+    if out:
+        _try_folder(out)
     with open_work(config) as work:
         done = _close(work, request, as_json)
+        _tell(done, as_json)
         if isinstance(done, Closed) and out:
             _write_all(work, out, done.closing)
-    _tell(done, out, as_json)
+
+
+def _try_folder(out: Path) -> None:
+    try:
+        try_folder(out)
+    except NotWritten as error:
+        fail(f"not closed: {error}")
 
 
 def _close(work: UnitOfWork, request: CloseRequest, as_json: bool) -> Closed | Refused:
@@ -76,19 +87,17 @@ def _close(work: UnitOfWork, request: CloseRequest, as_json: bool) -> Closed | R
         fail(str(error))
 
 
-def _tell(done: Closed | Refused, out: Path | None, as_json: bool) -> None:
+def _tell(done: Closed | Refused, as_json: bool) -> None:
     if isinstance(done, Closed):
         if as_json:
             show_json(describe(done.closing))
         else:
             show_summary(done.closing)
-            if out:
-                click.echo(f"written to {out}: {', '.join(sorted(FILES.values()))}")
         return
     if as_json:
         show_json({"closed": False, "reasons": [asdict(reason) for reason in done.reasons]})
     else:
-        click.echo("the day is not closed, because")
+        click.echo(f"the day is not closed{' again' if done.closing else ''}, because")
         for reason in done.reasons:
             click.echo(f"  - {reason.text}")
         if not any(reason.is_final for reason in done.reasons):
@@ -97,10 +106,14 @@ def _tell(done: Closed | Refused, out: Path | None, as_json: bool) -> None:
 
 
 def _write_all(work: UnitOfWork, folder: Path, closing: Closing) -> None:
-    write_certificate(folder / FILES["json"], closing)
-    write_page(folder / FILES["html"], closing, None)
-    if not write_csv(folder / FILES["csv"], work, closing):
-        click.echo("acuse: the day has changed while its lines were written", err=True)
+    try:
+        write_certificate(folder / FILES["json"], closing)
+        write_page(folder / FILES["html"], closing, None)
+        if not write_csv(folder / FILES["csv"], work, closing):
+            click.echo("acuse: the day has changed while its lines were written", err=True)
+    except (NotWritten, Contention, DatabaseUnavailable) as error:
+        fail(f"closed; files not written, use `acuse certificates show` ({error})")
+    click.echo(f"written to {folder}: {', '.join(sorted(FILES.values()))}", err=True)
 
 
 def _read_text(option: str, text: str) -> str:

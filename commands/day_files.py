@@ -1,9 +1,13 @@
 """The files of a closed day and of a report, written whole or not at all; and what the commands about days share."""
 
+import getpass
 import json
+import os
 import re
+import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
@@ -13,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from commands.terms import fail
+from config import Config
 from models.closings import Closing, ClosingRepository, DayKey
 from models.unit_of_work import UnitOfWork
 from schedules.closing.lines import tally_lines
@@ -28,20 +33,52 @@ date_option = click.option(
     type=click.DateTime(["%Y-%m-%d"]),
     help="The day: an operating date for STP, else a date in Mexico City.",
 )
+FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2100, 12, 31)
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
+class NotWritten(Exception):
+    """A file could not be written; the message says which and why."""
+
+
 def name_day(psp: str, account: str, day: Any) -> DayKey:
-    """The day that the options name. Ends the command where psp or account cannot be one."""
+    """The day that the options name. Ends the command where psp, account or day cannot be one."""
     for name in (psp, account):
         if not _NAME.fullmatch(name):
             fail(f"{name!r} is no name of a PSP or an account", 2)
+    if not FIRST_DAY <= day.date() <= LAST_DAY:
+        fail(f"{day.date()} is not between {FIRST_DAY} and {LAST_DAY}", 2)
     return DayKey(psp, account, day.date())
+
+
+def require_account(config: Config, psp: str, account: str) -> None:
+    """End the command, with all that are known, where the account is not configured."""
+    if (psp, account) not in config.accounts:
+        known = ", ".join("/".join(one) for one in sorted(config.accounts))
+        fail(f"{psp}/{account} is not configured; known are {known}", 2)
+
+
+def find_user() -> str:
+    """Who runs the command; a container may run as a user that has no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
+def try_folder(folder: Path) -> None:
+    """Make the folder, and a file in it that is gone at once. Raises NotWritten."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"acuse")
+    except OSError as error:
+        raise NotWritten(f"{folder} cannot be written to: {error.strerror or error}") from error
 
 
 @contextmanager
 def write_file(path: Path) -> Iterator[TextIO]:
-    """A text file that appears under its name when it is complete. Ends the command where it cannot be written."""
+    """A text file that appears under its name when it is complete. Raises NotWritten."""
     unfinished = path.with_name(path.name + ".unfinished")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,9 +86,10 @@ def write_file(path: Path) -> Iterator[TextIO]:
             yield file
         unfinished.replace(path)
     except OSError as error:
-        fail(f"{path} cannot be written: {error.strerror or error}")
+        raise NotWritten(f"{path} cannot be written: {error.strerror or error}") from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):
+            unfinished.unlink()
 
 
 def write_certificate(path: Path, closing: Closing) -> None:
@@ -62,10 +100,10 @@ def write_certificate(path: Path, closing: Closing) -> None:
         file.write("\n")
 
 
-def write_page(path: Path, closing: Closing, change: dict[str, Any] | None) -> None:
+def write_page(path: Path, closing: Closing, change: dict[str, Any] | None, superseded_by: int | None = None) -> None:
     """certificate.html."""
     with write_file(path) as file:
-        file.write(draw_certificate(closing, change))
+        file.write(draw_certificate(closing, change, superseded_by))
 
 
 def write_csv(path: Path, work: UnitOfWork, closing: Closing) -> bool:

@@ -1,7 +1,5 @@
 """`acuse discrepancies`: look at differences between us and PSPs, approve their healing, or take them as they are."""
 
-import getpass
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,8 @@ import click
 from bootstrap import utc_now
 from bootstrap_ringing import build_publish
 from commands.database import open_work, show_json, show_rows, stack_config
+from commands.day_files import find_user
+from commands.deciding import Decided, Result, decide
 from commands.terms import data_dir_option, fail, json_option, limit_option
 from models.difference_reading import Wanted
 from models.reading import NotFound
@@ -31,9 +31,18 @@ COLUMNS = (
     "closed",
 )
 MOST_AT_ONCE = 100_000
+MOST_NAMED = 20
 
-by_option = click.option("--by", default=getpass.getuser, show_default="who runs it", help="Who decides.")
-why_option = click.option("--why", required=True, help="The reason, for those who read it later.")
+by_option = click.option("--by", default=find_user, show_default="who runs it", help="Who decides.")
+
+
+def _read_why(context: click.Context, parameter: click.Parameter, why: str) -> str:
+    if not why.strip():
+        raise click.BadParameter("say why, for those who read it later")
+    return why.strip()
+
+
+why_option = click.option("--why", required=True, callback=_read_why, help="The reason, for those who read it later.")
 psp_option = click.option("--psp", help="Of this PSP alone.")
 account_option = click.option("--account", help="Of this account alone.")
 kind_option = click.option(
@@ -122,16 +131,16 @@ def show_discrepancy(discrepancy_id: int, with_bodies: bool, data_dir: Path, as_
 def approve_discrepancies(
     ids: tuple[int, ...], is_all: bool, by: str, why: str, data_dir: Path, as_json: bool, **asked: Any
 ) -> None:
-    """Heal differences that wait for approval, by the PSP's own answer. Exit 1 if one of the ids does not wait."""
+    """Heal differences that wait for approval, by the PSP's own answer. Exit 1 if one of them was left alone."""
     config = stack_config(data_dir)
+
+    def approve_some(work: UnitOfWork, some: list[int]) -> Decided:
+        return approve(work, some, by, why, utc_now())
+
     with open_work(config) as work:
         wanted = _choose(work, ids, is_all, Healing.PROPOSED, asked)
-        approved, events = approve(work, wanted, by, why, utc_now())
-        work.commit()
-    if events:
-        with suppress(Exception):  # the sweep rings for what the broker did not take
-            build_publish(config)(events)
-    _tell_result("approved", approved, wanted, "it does not wait for approval", as_json)
+        result = decide(work, wanted, "approving", not as_json, approve_some, build_publish(config))
+    _tell_result("approved", result, wanted, "it does not wait for approval or has no answer of the PSP", as_json)
 
 
 @discrepancies.command("dismiss")
@@ -148,12 +157,15 @@ def approve_discrepancies(
 def dismiss_discrepancies(
     ids: tuple[int, ...], is_all: bool, by: str, why: str, data_dir: Path, as_json: bool, **asked: Any
 ) -> None:
-    """Take differences as they are: nothing is changed, and they are over. Exit 1 if one of the ids is not open."""
+    """Take differences as they are: nothing is changed, and they are over. Exit 1 if one of them was left alone."""
+
+    def dismiss_some(work: UnitOfWork, some: list[int]) -> Decided:
+        return sorted(work.differences.dismiss(some, by, why, utc_now())), []
+
     with open_work(stack_config(data_dir)) as work:
         wanted = _choose(work, ids, is_all, None, asked)
-        dismissed = sorted(work.differences.dismiss(wanted, by, why, utc_now()))
-        work.commit()
-    _tell_result("dismissed", dismissed, wanted, "it is not open, or is being healed", as_json)
+        result = decide(work, wanted, "dismissing", not as_json, dismiss_some)
+    _tell_result("dismissed", result, wanted, "it is not open, or is being healed", as_json)
 
 
 def _choose(
@@ -162,20 +174,30 @@ def _choose(
     if bool(ids) == is_all:
         fail("name the ids, or say --all (with --psp, --account, --kind, --date to choose)", 2)
     if ids:
-        return list(ids)
+        return list(dict.fromkeys(ids))
     day = asked["day"].date() if asked["day"] else None
     wanted = Wanted(asked["psp"], asked["account"], asked["kind"], day, healing)
-    return [row["id"] for row in work.difference_reader.list(wanted, MOST_AT_ONCE)]
+    chosen = [row["id"] for row in work.difference_reader.list(wanted, MOST_AT_ONCE)]
+    if len(chosen) == MOST_AT_ONCE:
+        click.echo(f"more than the newest {MOST_AT_ONCE:,} fit: say it again for the others", err=True)
+    return chosen
 
 
-def _tell_result(word: str, done: list[int], wanted: list[int], reason: str, as_json: bool) -> None:
-    left = sorted(set(wanted) - set(done))
+def _tell_result(word: str, result: Result, wanted: list[int], reason: str, as_json: bool) -> None:
+    left = sorted(set(wanted[: result.tried]) - set(result.done))
+    untried = wanted[result.tried :]
     if as_json:
-        show_json({word: done, "left_alone": left})
+        show_json({word: result.done, "left_alone": left, "not_tried": untried})
     else:
-        click.echo(f"{word} {len(done)} of {len(wanted)}")
-    if left:
-        fail(f"left alone, because {reason}: {', '.join(map(str, left[:20]))}{' ...' if len(left) > 20 else ''}")
+        click.echo(f"{word} {len(result.done)} of {len(wanted)}")
+    said = [f"{len(left)} left alone, because {reason}: {_name(left)}"] if left else []
+    said += [f"{len(untried)} not tried, because {result.trouble}: {_name(untried)}; say it again"] if untried else []
+    if said:
+        fail("; ".join(said))
+
+
+def _name(ids: list[int]) -> str:
+    return ", ".join(map(str, ids[:MOST_NAMED])) + (" ..." if len(ids) > MOST_NAMED else "")
 
 
 def _tell(row: dict[str, Any]) -> str:

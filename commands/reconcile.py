@@ -19,7 +19,8 @@ from commands.database import explain_database, open_work, show_json, show_rows,
 from commands.terms import data_dir_option, fail, json_option, limit_option
 from config import Config
 from logs import configure_logging
-from models.reconciliations import AccountBusy, Run
+from models.holding import AccountBusy, LostAccount
+from models.reconciliations import Run
 from models.states import RunKind
 from psps.outbound import NotOffered, PspError
 from schedules.calendar.banking import PastTheData
@@ -114,13 +115,15 @@ def _reconcile_one(
             run = reconcile_by_clock(deps, psp, account, RunKind.CONTINUOUS, advance)
         else:
             run = reconcile_day(deps, psp, account, day, advance)
-    except (AccountBusy, CannotReconcile, PastTheData, PspError, NotOffered, ValueError) as error:
+    except (AccountBusy, LostAccount, CannotReconcile, PastTheData, PspError, NotOffered, ValueError) as error:
         return row | {"trouble": str(error)}
     healed, refused = _await_healing(deps, psp, account, run.counts.get("sent", 0))
-    return row | _describe(run, healed, refused) | {"seconds": round(time.monotonic() - began, 2)}
+    with deps.unit_of_work() as work:
+        proposed = work.reconciliations.count_proposed(run)
+    return row | _describe(run, healed, refused, proposed) | {"seconds": round(time.monotonic() - began, 2)}
 
 
-def _describe(run: Run, healed: int, refused: int) -> dict[str, Any]:
+def _describe(run: Run, healed: int, refused: int, proposed: int) -> dict[str, Any]:
     counts = run.counts
     found = {name.removeprefix("found_"): n for name, n in counts.items() if name.startswith("found_") and n}
     return {
@@ -129,7 +132,7 @@ def _describe(run: Run, healed: int, refused: int) -> dict[str, Any]:
         "differences": found or None,
         "healed": healed,
         "refused": refused,
-        "proposed": counts.get("over_the_cap", 0),
+        "proposed": proposed,
         "counts": counts,
     }
 

@@ -11,7 +11,17 @@ import click
 
 from bootstrap import utc_now
 from commands.database import open_work, stack_config
-from commands.day_files import account_option, date_option, name_day, open_unit, psp_option, show_progress, write_file
+from commands.day_files import (
+    NotWritten,
+    account_option,
+    date_option,
+    name_day,
+    open_unit,
+    psp_option,
+    require_account,
+    show_progress,
+    write_file,
+)
 from commands.terms import data_dir_option, fail
 from schedules.calendar.banking import PastTheData
 from schedules.reporting.csv_files import write_report
@@ -28,20 +38,24 @@ from schedules.reporting.documents import draw_report
 @data_dir_option
 def report(psp: str, account: str, day: datetime, kind: str, out: Path | None, data_dir: Path) -> None:
     """Tell the day of an account: totals, settlement, trend, and every difference with its story."""
-    key = name_day(psp, account, day)
-    with open_work(stack_config(data_dir)) as work:
+    key, config = name_day(psp, account, day), stack_config(data_dir)
+    require_account(config, psp, account)
+    with open_work(config) as work:
         try:
             with show_progress("reading the day", is_shown=True) as advance:
                 read = read_report(open_unit(work), key, utc_now(), advance)
-        except PastTheData as error:
+            _write_to(out, kind, read, read_all_differences(open_unit(work), key))
+        except (PastTheData, NotWritten) as error:
             fail(str(error))
-        differences = read_all_differences(open_unit(work), key)
-        if out is None:
-            _write(sys.stdout, kind, read, differences)
-        else:
-            with write_file(out) as file:
-                _write(file, kind, read, differences)
-            click.echo(f"written to {out}", err=True)
+
+
+def _write_to(out: Path | None, kind: str, read: dict[str, Any], differences: Iterable[dict[str, Any]]) -> None:
+    if out is None:
+        _write(sys.stdout, kind, read, differences)
+        return
+    with write_file(out) as file:
+        _write(file, kind, read, differences)
+    click.echo(f"written to {out}", err=True)
 
 
 def _write(file: TextIO, kind: str, read: dict[str, Any], differences: Iterable[dict[str, Any]]) -> None:

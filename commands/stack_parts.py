@@ -33,7 +33,7 @@ WORKERS = {
     "worker": ("events,maintenance", 2),
     "worker_psp": ("psp_calls", 4),
     "worker_notify": ("notifications", 2),
-    "worker_reconcile": ("reconcile", 2),
+    "worker_reconcile": ("reconcile", 3),
 }
 
 Show = Callable[[str, str], None]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
 import orjson
@@ -13,6 +13,7 @@ from models.reading import NotFound, Row
 from models.tables import ACCOUNT_DAY
 
 BATCH = 2000  # rows that are held at a time
+GRACE = timedelta(minutes=1)  # clocks differ, and what was written before may be committed after
 DAYS_AROUND = 31  # a payment does not move further than this from one account day to another
 
 OF_DAY = f"psp = :psp and account = :account and {ACCOUNT_DAY.text} = :day"
@@ -20,30 +21,31 @@ OF_DAY = f"psp = :psp and account = :account and {ACCOUNT_DAY.text} = :day"
 # By bytes, whatever the collation of the database, so that an auditor sorts them the same way.
 LINES = text(f"""
 select psp_payment_id, id::text as line_id, state, method, direction, amount_minor, received_minor, refunded_minor,
-       fee_minor, currency
+       fee_minor, currency, livemode, merchant_id::text as merchant_id, operating_day::text as operating_day,
+       nullif(crypto_asset, '') as crypto_asset, crypto_base_units::text as crypto_base_units, crypto_scale
 from payments where {OF_DAY} order by coalesce(psp_payment_id, '') collate "C", payments.id
 """)  # noqa: S608 - constants
 
-# One part for each partial index.
-EVENTS = text("""
+OF_DAY_RUN = """from reconciliation_runs
+where psp = :psp and account = :account and kind = 'day' and day = :day and status = 'done' order by id desc limit 1"""
+DAY_RUN = text(f"select id, started_at, finished_at, counts {OF_DAY_RUN}")
+
+# One part for each partial index. What comes before the comparison that the closing relies on may be about the day.
+EVENTS = text(f"""
 with mine as (
     select id, status, psp, account, received_at from inbox_events where status = 'received'
     union all select id, status, psp, account, received_at from inbox_events where status = 'hint'
     union all select id, status, psp, account, received_at from inbox_events where status in ('parked', 'conflict'))
 select status, count(*) as count, (array_agg(id order by id))[1:5] as examples from mine
-where psp = :psp and account = :account and received_at >= :start and received_at < :end
+where psp = :psp and account = :account and received_at >= :start
+    and received_at < greatest(cast(:end as timestamptz) + interval '1 hour', (select started_at {OF_DAY_RUN}))
 group by status order by status
-""")
+""")  # noqa: S608
 
 ATTEMPTS = text(f"""
 select count(*) from attempts a where a.psp = :psp and a.account = :account and a.settled_at is null
     and exists (select from payments where payments.id = a.payment_id and {OF_DAY})
 """)  # noqa: S608
-
-DAY_RUN = text("""
-select id, started_at, finished_at, counts from reconciliation_runs
-where psp = :psp and account = :account and kind = 'day' and day = :day and status = 'done' order by id desc limit 1
-""")
 
 SETTLEMENT = text(f"""
 select l.kind, l.currency, count(*) as lines, count(distinct l.payment_id) as payments,
@@ -112,6 +114,12 @@ class DayLine(NamedTuple):
     refunded_minor: int
     fee_minor: int | None
     currency: str | None
+    livemode: bool
+    merchant_id: str
+    operating_day: str | None  # YYYY-MM-DD
+    crypto_asset: str | None
+    crypto_base_units: str | None  # wider than a JSON number may be
+    crypto_scale: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +173,9 @@ class ClosingRepository:
                 yield DayLine._make(row)
 
     def count_events(self, key: DayKey, start: datetime, end: datetime) -> list[Row]:
-        """Deliveries of the account of [start, end) that are unfinished or set aside: status, count and a few ids."""
-        return self._rows(EVENTS, psp=key.psp, account=key.account, start=start, end=end)
+        """Deliveries of the account that are unfinished or set aside: status, count and a few ids. Those from start to an
+        hour after the end, or to the start of the day's comparison where that is later."""
+        return self._rows(EVENTS, **asdict(key), start=start, end=end)
 
     def count_attempts(self, key: DayKey) -> int:
         """Calls about payments of the day that are not settled."""
@@ -216,9 +225,9 @@ class ClosingRepository:
             raise ClosedMeanwhile(f"a day of {closing.psp}/{closing.account} was closed at the same moment") from error
 
     def list_changes(self, key: DayKey, since: datetime, limit: int) -> tuple[int, list[Row]]:
-        """How many payments of the day were updated, joined it or left it after `since`, and the first of them with
-        psp_payment_id, id, updated_at and change."""
-        rows = self._rows(CHANGES, **asdict(key), since=since, limit=limit, around=DAYS_AROUND)
+        """How many payments of the day were updated, joined it or left it after `since` or a minute before,
+        and the first of them with psp_payment_id, id, updated_at and change."""
+        rows = self._rows(CHANGES, **asdict(key), since=since - GRACE, limit=limit, around=DAYS_AROUND)
         total = rows[0]["total"] if rows else 0
         return total, [{name: value for name, value in row.items() if name != "total"} for row in rows]
 

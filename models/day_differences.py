@@ -61,6 +61,7 @@ OPEN_FIRST = text(
         fate=FATE, currency=CURRENCY, of_days=OF_DAYS, condition="true", order="closed_at is not null, kind, id"
     )
 )
+OPEN_IDS = text(f"select id from ({OF_DAYS}) d where closed_at is null order by id")  # noqa: S608
 PAGE = text(LIST.format(fate=FATE, currency=CURRENCY, of_days=OF_DAYS, condition="id > :after_id", order="id"))
 
 # The newest of each payment, the oldest of these first.
@@ -96,6 +97,10 @@ class DayDifferences:
     def list_open(self, key: DayKey, limit: int) -> tuple[int, list[Row]]:
         """How many are open, and the oldest of them."""
         return self._list(OPEN, **_days(key), limit=limit)
+
+    def list_open_ids(self, key: DayKey) -> list[int]:
+        """All that are open."""
+        return list(self.connection.scalars(OPEN_IDS, _days(key)))
 
     def list_open_first(self, key: DayKey, limit: int) -> tuple[int, list[Row]]:
         """How many there are, and the first of them: those that are open before the others, then by class."""

@@ -17,6 +17,7 @@ def upgrade() -> None:
     _create_settlement_files()
     _create_settlement_lines()
     _create_day_closings()
+    _keep_day_closings()
 
 
 def downgrade() -> None:
@@ -31,6 +32,7 @@ def downgrade() -> None:
         "reconciliation_runs",
     ):
         op.drop_table(table)
+    op.execute("drop function keep_day_closings()")
 
 
 def _create_reconciliation_runs() -> None:
@@ -62,7 +64,18 @@ def _create_reconciliation_runs() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_reconciliation_runs")),
     )
+    _index_reconciliation_runs()
+
+
+def _index_reconciliation_runs() -> None:
     op.create_index("ix_reconciliation_runs_account", "reconciliation_runs", ["psp", "account", "id"])
+    op.create_index("ix_reconciliation_runs_started_at", "reconciliation_runs", ["started_at"])
+    op.create_index(
+        "ix_reconciliation_runs_day",
+        "reconciliation_runs",
+        ["psp", "account", "day"],
+        postgresql_where=sa.text("kind = 'day'"),
+    )
     op.create_index(
         "uq_reconciliation_runs_running",
         "reconciliation_runs",
@@ -212,4 +225,20 @@ def _create_day_closings() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_day_closings")),
         sa.UniqueConstraint("psp", "account", "day", "version", name="uq_day_closings_version"),
         sa.UniqueConstraint("psp", "account", "previous_hash", name="uq_day_closings_previous_hash"),
+    )
+
+
+def _keep_day_closings() -> None:
+    op.execute(
+        """
+        create function keep_day_closings() returns trigger language plpgsql as $$
+        begin
+            raise exception 'day_closings is append-only: a certificate is neither changed nor deleted'
+                using errcode = 'restrict_violation', hint = 'Close the day again: it gets the next version.';
+        end $$
+        """
+    )
+    op.execute(
+        "create trigger day_closings_are_kept before update or delete on day_closings "
+        "for each row execute function keep_day_closings()"
     )

@@ -15,13 +15,24 @@ import orjson
 
 from models.closings import Closing, DayKey
 from models.reading import Row
+from schedules.closing.crypto import sum_crypto
 from schedules.closing.days import AccountDay
-from schedules.closing.lines import DayTally, sum_by, sum_money
+from schedules.closing.lines import LINES_FORMAT, DayTally, sum_by, sum_money
 from schedules.closing.reasons import Standing
 
-FORMAT = 1
+FORMAT = 2
 ZONE = "America/Mexico_City"
 NO_HASH = bytes(32)
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What can change after a day was closed: its lines, its differences (and all that are open), its settlement."""
+
+    tally: DayTally
+    open_ids: list[int]
+    differences: list[Row]
+    settlement: list[Row]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +40,8 @@ class Found:
     """Everything that was read about a day, at one moment."""
 
     day: AccountDay
-    tally: DayTally
     standing: Standing
-    differences: list[Row]
-    settlement: list[Row]
+    contents: Contents
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +53,12 @@ class Signature:
     forced_why: str | None
     software: str
     version: int
-    previous_hash: bytes
+    previous: Closing | None
+
+    @property
+    def previous_hash(self) -> bytes:
+        """32 bytes, zeros for the first of its account."""
+        return self.previous.certificate_hash if self.previous else NO_HASH
 
 
 def build_certificate(key: DayKey, found: Found, signature: Signature, change: dict[str, Any] | None) -> dict[str, Any]:
@@ -64,11 +78,19 @@ def build_certificate(key: DayKey, found: Found, signature: Signature, change: d
         **sum_up(found),
         "open_differences_total": found.standing.open_total,
         "open_differences": [_name_difference(row) for row in found.standing.open_differences] if forced else [],
-        "lines": found.tally.lines,
-        "lines_hash": found.tally.lines_hash.hex(),
+        "open_difference_ids": found.contents.open_ids,
+        "lines_format": LINES_FORMAT,
+        "lines": found.contents.tally.lines,
+        "lines_hash": found.contents.tally.lines_hash.hex(),
+        "follows": name_followed(signature.previous),
         "previous_hash": signature.previous_hash.hex(),
         "change": change,
     }
+
+
+def name_followed(previous: Closing | None) -> dict[str, Any] | None:
+    """Day and version of the certificate that one follows, for people; `previous_hash` is what proves it."""
+    return {"day": previous.day.isoformat(), "version": previous.version} if previous else None
 
 
 def describe_day(day: AccountDay) -> dict[str, Any]:
@@ -85,11 +107,12 @@ def describe_day(day: AccountDay) -> dict[str, Any]:
 def sum_up(found: Found) -> dict[str, Any]:
     """Counts and sums of the day as JSON values."""
     return {
-        "by_state": sum_by(found.tally, "state"),
-        "by_method": sum_by(found.tally, "method"),
-        "money": sum_money(found.tally),
-        "differences": found.differences,
-        "settlement": found.settlement,
+        "by_state": sum_by(found.contents.tally, "state"),
+        "by_method": sum_by(found.contents.tally, "method"),
+        "money": sum_money(found.contents.tally),
+        "crypto": sum_crypto(found.contents.tally.crypto),
+        "differences": found.contents.differences,
+        "settlement": found.contents.settlement,
         "run": _name_run(found.standing.run),
     }
 
@@ -116,8 +139,8 @@ def sign(key: DayKey, certificate: dict[str, Any], found: Found, signature: Sign
         account=key.account,
         day=key.day,
         version=signature.version,
-        lines=found.tally.lines,
-        lines_hash=found.tally.lines_hash,
+        lines=found.contents.tally.lines,
+        lines_hash=found.contents.tally.lines_hash,
         previous_hash=signature.previous_hash,
         certificate_hash=hash_certificate(certificate),
         certificate=certificate,

@@ -1,10 +1,12 @@
 """The lines of a closed day and their hash, in a form that anybody can compute again from the CSV.
 
-lines_hash, format 1, is the SHA-256 over one line for each payment whose account day is the closed day:
+lines_hash, format 2 (`lines_format` in the certificate), is the SHA-256 over one line for each payment whose account day is the closed day:
 
 - in the order of the bytes (UTF-8) of psp_payment_id, an absent one first, then of id;
 - each a JSON array without spaces, text as UTF-8 and not escaped beyond what JSON demands, null for what is not known:
-  [psp_payment_id, id, state, method, direction, amount_minor, received_minor, refunded_minor, fee_minor, currency];
+  [psp_payment_id, id, state, method, direction, amount_minor, received_minor, refunded_minor, fee_minor, currency,
+  livemode, merchant_id, operating_day, crypto_asset, crypto_base_units, crypto_scale], where livemode is true or false,
+  crypto_base_units is text, and all others but the amounts and crypto_scale are text too;
 - each ended by one LF. A day without payments has the SHA-256 of nothing.
 
 Python's json.dumps(fields, ensure_ascii=False, separators=(",", ":")) writes exactly this. In lines.csv an empty cell is
@@ -21,7 +23,9 @@ import orjson
 
 from models.closings import DayLine
 from models.states import Direction, PaymentState
+from schedules.closing.crypto import CryptoKey, CryptoSums
 
+LINES_FORMAT = 2
 TAKEN_BACK = frozenset({PaymentState.RETURNED, PaymentState.DISPUTED})
 REPORT_EVERY = 1000  # lines
 
@@ -54,6 +58,7 @@ class DayTally:
     lines: int
     lines_hash: bytes
     groups: dict[GroupKey, Sums]
+    crypto: dict[CryptoKey, CryptoSums]
 
 
 def write_line(line: DayLine) -> bytes:
@@ -64,13 +69,16 @@ def write_line(line: DayLine) -> bytes:
 def tally_lines(lines: Iterable[DayLine], on_lines: Callable[[int], None] = lambda count: None) -> DayTally:
     """Hash and sum up the lines, which come in their order; `on_lines` hears of every thousand."""
     count, digest, groups = 0, hashlib.sha256(), defaultdict[GroupKey, Sums](Sums)
+    crypto = defaultdict[CryptoKey, CryptoSums](CryptoSums)
     for count, line in enumerate(lines, 1):
         digest.update(write_line(line))
         _add(groups[line.state, line.method, line.direction, line.currency], line)
+        if line.crypto_asset:
+            crypto[line.crypto_asset, line.direction, line.state].add(line)
         if count % REPORT_EVERY == 0:
             on_lines(REPORT_EVERY)
     on_lines(count % REPORT_EVERY)
-    return DayTally(count, digest.digest(), dict(groups))
+    return DayTally(count, digest.digest(), dict(groups), dict(crypto))
 
 
 def _add(sums: Sums, line: DayLine) -> None:

@@ -18,6 +18,13 @@ EVENTS = {
     InboxStatus.CONFLICT: "in conflict with an earlier one of the same key",
 }
 
+# In the counts of a run: payments that it could not compare.
+NOT_COMPARED = {
+    "unanswered": "the PSP gave no answer about {}",
+    "unreadable": "the PSP's answer about {} could not be read",
+    "left_for_the_day": "{} or more had to be left for later",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:
@@ -61,11 +68,17 @@ def _judge_time(day: AccountDay, now: datetime) -> Iterator[Reason]:
 
 
 def _judge_run(key: DayKey, day: AccountDay, run: Row | None) -> Iterator[Reason]:
+    account = "" if key.account == "default" else f" --account {key.account}"
+    command = f"acuse reconcile --psp {key.psp}{account} --date {key.day}"
     if run is None or run["started_at"] < day.end:
-        account = "" if key.account == "default" else f" --account {key.account}"
-        command = f"acuse reconcile --psp {key.psp}{account} --date {key.day}"
         since = "" if run is None else " since its end"
         yield Reason("not_reconciled", f"the whole day was not compared with the PSP{since}: run `{command}` first")
+        return
+    for name, said in NOT_COMPARED.items():
+        if count := run["counts"].get(name, 0):
+            what = said.format(_count(count, "payment", "payments"))
+            again = f"run `{command}` again (`acuse reconcile runs` shows run {run['id']})"
+            yield Reason("not_compared", f"not all was compared: {what}: {again}", count)
 
 
 def _judge_differences(total: int, rows: list[Row]) -> Iterator[Reason]:

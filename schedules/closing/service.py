@@ -1,23 +1,20 @@
 """Close a day of an account, or say everything that is in the way."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from models.closing_order import ClosingOrder
 from models.closings import Closing, ClosingRepository, DayKey
 from models.day_differences import DayDifferences
-from models.reading import Row
 from models.unit_of_work import UnitOfWork
 from schedules.calendar.banking import load_calendar
-from schedules.closing.certificate import NO_HASH, Found, Signature, build_certificate, sign, write_time
+from schedules.closing.certificate import Found, Signature, build_certificate, sign
+from schedules.closing.changes import MOST_NAMED, OnLines, find_change, read_contents
 from schedules.closing.days import AccountDay, find_account_day
-from schedules.closing.lines import DayTally, tally_lines
+from schedules.closing.order import judge_order
 from schedules.closing.reasons import Reason, Standing, find_standing
-
-MOST_NAMED = 200  # open differences and changed payments that a certificate names
-
-OnLines = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +57,17 @@ def close_day(
     with unit_of_work() as work:
         closings = ClosingRepository(work.connection)
         closings.begin_snapshot()
-        standing = find_standing(closings, DayDifferences(work.connection), key, day, now, MOST_NAMED)
-        newest = closings.find_newest(key)
+        standing, newest = _find_standing(work, key, day, now), closings.find_newest(key)
         is_barred = any(reason.is_final or request.forced_why is None for reason in standing.reasons)
         if is_barred and newest is None:
             return Refused(standing.reasons, None)
-        found = _read(work, key, day, standing, on_lines)
-        if newest is not None and _is_done(newest, found, request):
-            return Refused([_say_done(newest)], newest)
+        found = Found(day, standing, read_contents(work, key, on_lines))
+        change = find_change(work, newest, found.contents) if newest else None
+        if newest is not None and change is None and not _is_mended(newest, standing, request):
+            return Refused([_say_done(newest, standing), *standing.reasons], newest)
         if is_barred:
             return Refused(standing.reasons, newest)
-        closing = _certify(closings, request, found, newest, now)
+        closing = _certify(closings, request, found, newest, change, now)
         closings.add(closing)
         work.commit()
     return Closed(closing)
@@ -84,59 +81,42 @@ def find_day(
     day = find_account_day(key.psp, key.day, load_calendar())
     closings = ClosingRepository(work.connection)
     closings.begin_snapshot()
-    standing = find_standing(closings, DayDifferences(work.connection), key, day, now, MOST_NAMED)
-    return _read(work, key, day, standing, on_lines), closings.find_newest(key)
+    found = Found(day, _find_standing(work, key, day, now), read_contents(work, key, on_lines))
+    return found, closings.find_newest(key)
 
 
-def find_change(closings: ClosingRepository, closing: Closing, tally: DayTally) -> dict[str, Any] | None:
-    """What is different from a certificate, as JSON values; None where every line is as it was.
-
-    The payments named are those that were touched since; one whose change does not show in its line may be among them.
-    """
-    if tally.lines_hash == closing.lines_hash:
-        return None
-    total, rows = closings.list_changes(closing.key, closing.closed_at, MOST_NAMED)
-    return {
-        "since_version": closing.version,
-        "lines_before": closing.lines,
-        "lines_hash_before": closing.lines_hash.hex(),
-        "payments_total": total,
-        "payments": [_name_change(row) for row in rows],
-    }
-
-
-def _read(work: UnitOfWork, key: DayKey, day: AccountDay, standing: Standing, on_lines: OnLines) -> Found:
+def _find_standing(work: UnitOfWork, key: DayKey, day: AccountDay, now: datetime) -> Standing:
     closings, differences = ClosingRepository(work.connection), DayDifferences(work.connection)
-    tally = tally_lines(closings.stream_lines(key), on_lines)
-    return Found(day, tally, standing, differences.sum_up(key), closings.sum_settlement(key))
+    standing = find_standing(closings, differences, key, day, now, MOST_NAMED)
+    order = judge_order(ClosingOrder(work.connection), key, load_calendar())
+    return replace(standing, reasons=[*standing.reasons, *order])
 
 
-def _is_done(newest: Closing, found: Found, request: CloseRequest) -> bool:
-    is_mended = newest.forced_why is not None and request.forced_why is None and not found.standing.reasons
-    return newest.lines_hash == found.tally.lines_hash and not is_mended
+def _is_mended(newest: Closing, standing: Standing, request: CloseRequest) -> bool:
+    return newest.forced_why is not None and request.forced_why is None and not standing.reasons
 
 
-def _say_done(newest: Closing) -> Reason:
-    at = f"{newest.closed_at:%Y-%m-%d %H:%M} UTC"
-    text = f"closed already by {newest.closed_by} at {at} (version {newest.version}), and nothing has changed"
+def _say_done(newest: Closing, standing: Standing) -> Reason:
+    at, forced = f"{newest.closed_at:%Y-%m-%d %H:%M} UTC", "" if newest.forced_why is None else "by force, "
+    since = "its numbers are as they were, and this is open" if standing.reasons else "nothing has changed"
+    text = f"closed already by {newest.closed_by} at {at} ({forced}version {newest.version}), and {since}"
     return Reason("closed_already", text, is_final=True)
 
 
 def _certify(
-    closings: ClosingRepository, request: CloseRequest, found: Found, newest: Closing | None, now: datetime
+    closings: ClosingRepository,
+    request: CloseRequest,
+    found: Found,
+    newest: Closing | None,
+    change: dict[str, Any] | None,
+    now: datetime,
 ) -> Closing:
-    tail = closings.find_tail(request.key.psp, request.key.account)
     signature = Signature(
         closed_by=request.by,
         closed_at=now,
         forced_why=request.forced_why if found.standing.reasons else None,
         software=request.software,
         version=newest.version + 1 if newest else 1,
-        previous_hash=tail.certificate_hash if tail else NO_HASH,
+        previous=closings.find_tail(request.key.psp, request.key.account),
     )
-    change = find_change(closings, newest, found.tally) if newest else None
     return sign(request.key, build_certificate(request.key, found, signature, change), found, signature)
-
-
-def _name_change(row: Row) -> dict[str, Any]:
-    return row | {"updated_at": write_time(row["updated_at"])}

@@ -7,9 +7,8 @@ from typing import Any
 
 from models.closings import Closing, ClosingRepository
 from models.unit_of_work import UnitOfWork
-from schedules.closing.certificate import NO_HASH, hash_certificate, write_time
-from schedules.closing.lines import tally_lines
-from schedules.closing.service import find_change
+from schedules.closing.certificate import NO_HASH, hash_certificate, name_followed, write_time
+from schedules.closing.changes import find_change, read_contents
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +22,7 @@ class Link:
     certificate_hash: str
     problems: list[str]
     is_newest: bool
+    forced_why: str | None = None
     change: dict[str, Any] | None = field(default=None)
 
     @property
@@ -46,9 +46,9 @@ def verify_chain(
     newest = {closing.day: closing.id for closing in chain}
     links = []
     for place, closing in enumerate(chain):
-        previous = chain[place - 1].certificate_hash if place else NO_HASH
+        previous = chain[place - 1] if place else None
         is_newest = newest[closing.day] == closing.id
-        change = _compare_lines(unit_of_work, closing) if is_newest else None
+        change = _compare(unit_of_work, closing) if is_newest else None
         links.append(_describe(closing, list(_find_problems(closing, previous)), is_newest, change))
         on_day(place + 1, len(chain))
     return links
@@ -57,13 +57,14 @@ def verify_chain(
 def _describe(closing: Closing, problems: list[str], is_newest: bool, change: dict[str, Any] | None) -> Link:
     assert closing.id is not None
     hashed = closing.certificate_hash.hex()
-    return Link(closing.id, closing.day, closing.version, hashed, problems, is_newest, change)
+    return Link(closing.id, closing.day, closing.version, hashed, problems, is_newest, closing.forced_why, change)
 
 
-def _find_problems(closing: Closing, previous_hash: bytes) -> Iterator[str]:
+def _find_problems(closing: Closing, previous: Closing | None) -> Iterator[str]:
     if hash_certificate(closing.certificate) != closing.certificate_hash:
         yield "the certificate is not the one that was hashed"
-    if closing.previous_hash != previous_hash:
+    follows = (previous.certificate_hash if previous else NO_HASH, name_followed(previous))
+    if (closing.previous_hash, closing.certificate.get("follows")) != follows:
         yield "it does not follow the certificate before it"
     stored = {
         "psp": closing.psp,
@@ -82,8 +83,7 @@ def _find_problems(closing: Closing, previous_hash: bytes) -> Iterator[str]:
         yield f"its row says otherwise than the certificate: {', '.join(differing)}"
 
 
-def _compare_lines(unit_of_work: Callable[[], UnitOfWork], closing: Closing) -> dict[str, Any] | None:
+def _compare(unit_of_work: Callable[[], UnitOfWork], closing: Closing) -> dict[str, Any] | None:
     with unit_of_work() as work:
-        closings = ClosingRepository(work.connection)
-        closings.begin_snapshot()
-        return find_change(closings, closing, tally_lines(closings.stream_lines(closing.key)))
+        ClosingRepository(work.connection).begin_snapshot()
+        return find_change(work, closing, read_contents(work, closing.key))

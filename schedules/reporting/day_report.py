@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from models.closings import ClosingRepository, DayKey
+from models.closings import DayKey
 from models.day_differences import DayDifferences
 from models.reading import Row
 from models.unit_of_work import UnitOfWork
 from schedules.closing.certificate import describe_day, sum_up, write_time
-from schedules.closing.service import OnLines, find_change, find_day
+from schedules.closing.changes import OnLines, find_change
+from schedules.closing.service import find_day
 from schedules.reporting.timeline import tell_difference
 
 TREND_DAYS = 30
@@ -29,13 +30,13 @@ def read_report(
         found, closing = find_day(work, key, now, on_lines)
         differences = DayDifferences(work.connection)
         total, rows = differences.list_open_first(key, MOST_ROWS)
-        change = find_change(ClosingRepository(work.connection), closing, found.tally) if closing else None
+        change = find_change(work, closing, found.contents) if closing else None
         return {
             "psp": key.psp,
             "account": key.account,
             **describe_day(found.day),
             "made_at": write_time(now),
-            "lines": found.tally.lines,
+            "lines": found.contents.tally.lines,
             **sum_up(found),
             "trend": fill_trend(_find_trend(differences, key), key.day),
             "differences_total": total,

@@ -13,13 +13,15 @@ from schedules.reporting.words import EXPLAINED
 CHECK = "check.py.txt"  # what an auditor runs
 
 
-def draw_certificate(closing: Closing, change: dict[str, Any] | None) -> str:
-    """The certificate as a page; `change` is what its day has become since, if it has."""
+def draw_certificate(closing: Closing, change: dict[str, Any] | None, superseded_by: int | None = None) -> str:
+    """The certificate as a page; `change` is what its day has become since, if it has, and `superseded_by` the newest
+    version, if this is not it."""
     certificate = closing.certificate
     return render(
         "certificate.html",
         of=certificate,
         change=change,
+        superseded_by=superseded_by,
         certificate_hash=closing.certificate_hash.hex(),
         states=draw_counts("states", "Payments by state", certificate["by_state"], "state"),
         methods=draw_counts("methods", "Payments by method", certificate["by_method"], "method"),

@@ -14,9 +14,10 @@ from markupsafe import Markup
 
 from schedules.calendar.days import MEXICO_CITY
 from schedules.reporting import words
+from schedules.reporting.changes import tell_change
 from schedules.reporting.charts import draw_swatch
 from schedules.reporting.masks import mask_clabes
-from schedules.reporting.money import NOTHING, write_grouped, write_money
+from schedules.reporting.money import NOTHING, write_grouped, write_money, write_units
 
 FOLDER = Path(__file__).parent / "page"
 
@@ -37,6 +38,7 @@ def render(template: str, **context: Any) -> str:
     environment.filters |= {
         "money": write_money,
         "decimal": write_grouped,
+        "units": lambda base_units, scale: write_units(base_units, scale, ",") or NOTHING,
         "number": lambda number: f"{number:,}",
         "moment": write_moment,
         "utc": lambda at: f"{datetime.fromisoformat(at).astimezone(UTC):%Y-%m-%d %H:%M}",
@@ -44,7 +46,7 @@ def render(template: str, **context: Any) -> str:
         "grouped": lambda text: " ".join(re.findall(".{1,8}", text)),
         **{listed: partial(_name, known) for listed, known in _list_words().items()},
     }
-    environment.globals |= {"swatch": draw_swatch}
+    environment.globals |= {"swatch": draw_swatch, "tell_change": tell_change}
     # The style is ours, and must stay byte for byte what the policy has the hash of.
     return environment.get_template(template).render(style=Markup(style), policy=policy, **context)  # noqa: S704
 

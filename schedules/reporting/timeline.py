@@ -26,6 +26,7 @@ def tell_difference(row: Row, transitions: list[Row], evidence: list[Row]) -> di
         "closed_reason": _mask(row["closed_reason"]),
         "opened_at": write_time(row["opened_at"]),
         "closed_at": write_time(row["closed_at"]) if row["closed_at"] else None,
+        "currencies": {"ours": row["ours"].get("currency"), "theirs": row["theirs"].get("currency")},
         "sides": compare_sides(row["ours"], row["theirs"]),
         "timeline": tell_timeline(row, transitions, evidence),
     }

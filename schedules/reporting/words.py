@@ -90,6 +90,7 @@ FIELDS: Mapping[str, str] = {
     "changed_at": "Changed",
     "expires_at": "Expires",
     "available_at": "Settles",
+    "due_day": "Due to be settled",
 }
 
 

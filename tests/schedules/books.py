@@ -49,6 +49,12 @@ class Books:
             done = connection.execute(text(statement), values)
             return [tuple(row) for row in done] if done.returns_rows else []
 
+    def tamper(self, statement: str) -> None:
+        """What nobody but the owner of the tables can do to certificates."""
+        self.run(
+            f"alter table day_closings disable trigger user; {statement}; alter table day_closings enable trigger user"
+        )
+
     def add_payment(self, psp_payment_id: str | None = "pi_1", **values: Any) -> UUID:
         """A completed card payment of 100.00 MXN with a fee of 3.60, made at NOON."""
         usual = {

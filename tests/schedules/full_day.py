@@ -18,6 +18,7 @@ METHODS = ("oxxo", "card", "spei", "card", "oxxo", "oxxo")
 def fill_day(books: Books) -> None:
     """All of it, for stripe/default on 20 November 2026, compared and not yet closed."""
     add_payments(books)
+    add_crypto(books)
     add_stories(books)
     add_month(books)
     books.add_run(counts={"theirs": 149, "compared": 148, "pages": 2, "found_state": 3, "sent": 4})
@@ -49,6 +50,17 @@ def add_payments(books: Books) -> None:
             )  # fmt: skip
             if has_money and not is_dollar and at % 2:
                 add_settlement(books, file_id, number, id, amount)
+
+
+def add_crypto(books: Books) -> None:
+    """Two on-ramps of one asset, in the scales of two PSPs, and one that is not priced yet."""
+    for number, (state, units, scale) in enumerate(
+        [("completed", "25500000", 6), ("completed", "1", 18), ("pending", None, None)]
+    ):
+        books.add_payment(
+            f"pi_ramp_{number}", method="crypto_onramp", state=state, crypto_asset="usdc", crypto_network="base",
+            crypto_base_units=units, crypto_scale=scale, received_minor=10_000 if units else 0, fee_minor=None,
+        )  # fmt: skip
 
 
 def add_settlement(books: Books, file_id: int, number: int, payment_id: object, amount: int) -> None:

@@ -11,18 +11,23 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine
+from sqlalchemy.exc import DBAPIError
 
 from models.closings import ClosedMeanwhile, ClosingRepository, DayKey, DayLine
 from schedules.closing.certificate import write_canonical
 from schedules.closing.lines import tally_lines
 from schedules.closing.service import Closed, CloseRequest, Refused, close_day
 from schedules.closing.verifying import Link, verify_chain
+from schedules.reporting.changes import tell_change
 from schedules.reporting.csv_files import copy_lines
 from schedules.reporting.documents import CHECK
+from schedules.reporting.money import write_units
 from schedules.reporting.pages import FOLDER
 from tests.schedules.books import DAY, END, KEY, NEXT_MORNING, NOON, START, Books
+from tests.schedules.full_day import add_crypto, add_settlement
 
 LATER = NEXT_MORNING + timedelta(hours=1)
+MERCHANT = "018f0000-0000-7000-8000-0000000000aa"
 ODD_IDS = ("=cmd()", "'quoted", '"a,b"', "línea\ndos", "@x", "zz", "Zz", None)
 
 
@@ -59,14 +64,22 @@ def verify(books: Books) -> list[Link]:
 
 def test_the_hash_of_the_lines_is_what_it_always_was() -> None:
     lines = [
-        DayLine(None, "018f0000-0000-7000-8000-000000000001", "pending", "oxxo", "in", 15_000, 0, 0, None, None),
-        DayLine('ñ"1', "018f0000-0000-7000-8000-000000000002", "completed", "card", "in", 5, 5, 1, 2, "MXN"),
-    ]
+        DayLine(
+            None, "018f0000-0000-7000-8000-000000000001", "pending", "oxxo", "in", 15_000, 0, 0, None, None,
+            False, MERCHANT, None, None, None, None,
+        ),
+        DayLine(
+            'ñ"1', "018f0000-0000-7000-8000-000000000002", "completed", "crypto_onramp", "in", 5, 5, 1, 2, "MXN",
+            True, MERCHANT, "2026-11-20", "usdc", "123456789012345678901234567890", 18,
+        ),
+    ]  # fmt: skip
     written = (
-        '[null,"018f0000-0000-7000-8000-000000000001","pending","oxxo","in",15000,0,0,null,null]\n'
-        '["ñ\\"1","018f0000-0000-7000-8000-000000000002","completed","card","in",5,5,1,2,"MXN"]\n'
+        f'[null,"018f0000-0000-7000-8000-000000000001","pending","oxxo","in",15000,0,0,null,null,false,"{MERCHANT}",null,'
+        "null,null,null]\n"
+        '["ñ\\"1","018f0000-0000-7000-8000-000000000002","completed","crypto_onramp","in",5,5,1,2,"MXN",true,'
+        f'"{MERCHANT}","2026-11-20","usdc","123456789012345678901234567890",18]\n'
     )
-    known = "a2466d944c5fa97d9b2d392533512de79dc3d329fae13e798cb47a48ed0707bc"
+    known = "4cdb3b49e312751aa1c0ce014982610dbc4446e7afdbaa72bdd769dfca54457d"
     assert hashlib.sha256(written.encode()).hexdigest() == known
     assert tally_lines(lines).lines_hash.hex() == known
     assert tally_lines([]).lines_hash == hashlib.sha256().digest()
@@ -111,11 +124,15 @@ def test_only_the_payments_of_this_account_and_day_are_in_it(ready: Books) -> No
 def test_an_auditor_computes_both_hashes_from_the_files_with_python_alone(books: Books, tmp_path: Path) -> None:
     for psp_payment_id in ODD_IDS:
         books.add_payment(psp_payment_id, fee_minor=None if psp_payment_id is None else 12)
+    books.add_payment(
+        "zzz", method="crypto_onramp", livemode=False, crypto_asset="=usdc", crypto_network="base",
+        crypto_base_units="9" * 40, crypto_scale=18, operating_day=DAY,
+    )  # fmt: skip
     books.add_run()
     closing = books.close_ready().closing
     with books.unit_of_work() as work, (tmp_path / "lines.csv").open("w", encoding="utf-8", newline="") as file:
         lines = list(copy_lines(file, ClosingRepository(work.connection).stream_lines(KEY)))
-    assert [line.psp_payment_id for line in lines] == sorted(ODD_IDS, key=lambda id: (id or "").encode())
+    assert [line.psp_payment_id for line in lines] == sorted([*ODD_IDS, "zzz"], key=lambda id: (id or "").encode())
     (tmp_path / "certificate.json").write_text(json.dumps({"certificate": closing.certificate}), encoding="utf-8")
     check = [sys.executable, "-I", "-c", (FOLDER / CHECK).read_text(encoding="utf-8")]
     said = subprocess.run(check, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.split()
@@ -196,6 +213,23 @@ def test_each_thing_that_is_open_is_a_reason(ready: Books, spoil: object) -> Non
     assert forced.closing.forced_why == forced.closing.certificate["forced_why"] == "the auditors wait"
 
 
+def test_a_payment_that_could_not_be_compared_is_a_reason(ready: Books) -> None:
+    counts = {"theirs": 9, "ignored": 4, "unanswered": 1_200, "unreadable": 1, "left_for_the_day": 1}
+    run = ready.add_run(counts=counts)
+    refused = ready.close()
+    assert codes(refused) == ["not_compared"] * 3
+    assert isinstance(refused, Refused)
+    again = f"run `acuse reconcile --psp stripe --date 2026-11-20` again (`acuse reconcile runs` shows run {run})"
+    assert [reason.text for reason in refused.reasons] == [
+        f"not all was compared: the PSP gave no answer about 1,200 payments: {again}",
+        f"not all was compared: the PSP's answer about 1 payment could not be read: {again}",
+        f"not all was compared: 1 payment or more had to be left for later: {again}",
+    ]
+    assert [reason.count for reason in refused.reasons] == [1_200, 1, 1]
+    ready.add_run(counts={"theirs": 1_211, "ignored": 4, "unanswered": 0})
+    assert ready.close_ready().closing.forced_why is None
+
+
 def test_all_reasons_are_told_at_once(ready: Books) -> None:
     refuse_not_compared(ready)
     for number in range(7):
@@ -214,7 +248,7 @@ def test_what_is_of_another_day_or_account_is_not_in_the_way(ready: Books) -> No
     ready.add_difference("pi_1", account_day=DAY - timedelta(days=1))
     ready.add_difference("pi_1", account="other")
     ready.add_difference("pi_2", closed_at=END, closed_reason="equal again")
-    ready.add_event("parked", received_at=END)
+    ready.add_event("parked", received_at=END + timedelta(hours=1))
     ready.add_event("parked", account="other")
     ready.add_event("processed")
     ready.add_door_difference(ready.add_payment("pi_late", psp_created_at=END))
@@ -250,10 +284,13 @@ def test_a_closed_day_that_has_not_changed_is_not_closed_again(ready: Books) -> 
 def test_a_day_that_was_closed_by_force_is_closed_well_when_nothing_is_open_any_more(ready: Books) -> None:
     id = ready.add_difference("pi_1")
     ready.close_ready(why="month end")
-    assert codes(ready.close(now=LATER)) == ["closed_already"]
+    again = ready.close(now=LATER)
+    assert codes(again) == ["closed_already", "open_differences"]
+    assert isinstance(again, Refused) and "nothing has changed" not in again.reasons[0].text
+    assert verify(ready)[0].change is None, "the certificate names it"
     ready.run("update discrepancies set closed_at = :at, closed_reason = 'equal again' where id = :id", at=LATER, id=id)
     second = ready.close_ready(now=LATER).closing
-    assert (second.version, second.forced_why, second.certificate["change"]) == (2, None, None)
+    assert (second.version, second.forced_why, second.certificate["change"]["what"]) == (2, None, ["differences"])
     assert codes(ready.close(now=LATER)) == ["closed_already"]
 
 
@@ -286,6 +323,92 @@ def test_a_changed_day_is_not_closed_again_while_something_is_open(ready: Books)
     ready.add_payment("pi_new", created_at=LATER, updated_at=LATER)
     ready.add_difference("pi_new")
     assert codes(ready.close(now=LATER)) == ["open_differences"]
+
+
+def test_a_difference_that_is_opened_after_the_closing_shows_and_is_in_the_way(ready: Books) -> None:
+    ready.close_ready()
+    id = ready.add_difference("pi_1")
+    [link] = verify(ready)
+    assert link.change is not None
+    assert (link.change["what"], link.change["open_differences"]) == (["open_differences", "differences"], [id])
+    assert tell_change(link.change) == [f"1 difference is open that version 1 does not name: {id}."]
+    assert codes(ready.close(now=LATER)) == ["open_differences"]
+    ready.run("update discrepancies set closed_at = :at, closed_reason = 'dismissed' where id = :id", at=LATER, id=id)
+    second = ready.close_ready(now=LATER).closing
+    assert (second.version, second.certificate["change"]["what"]) == (2, ["differences"])
+    assert verify(ready)[1].change is None
+
+
+def test_what_is_settled_after_the_closing_makes_the_next_version(ready: Books) -> None:
+    payment_id = ready.add_payment("pi_s")
+    ready.close_ready()
+    file_id = ready.put(
+        "settlement_files", psp="stripe", account="default", name="a", sha256=bytes(32), lines=1, imported_at=LATER
+    )
+    add_settlement(ready, file_id, 1, payment_id, 10_000)
+    [link] = verify(ready)
+    assert link.change is not None and link.change["what"] == ["settlement"]
+    assert ready.close_ready(now=LATER).closing.version == 2
+
+
+def test_crypto_is_summed_exactly_in_every_scale_and_is_in_the_lines(ready: Books) -> None:
+    add_crypto(ready)
+    certificate = ready.close_ready().closing.certificate
+    assert certificate["crypto"] == [
+        {"crypto_asset": "usdc", "direction": "in", "state": "completed", "count": 2, "told": 2,
+         "crypto_base_units": "25500000000000000001", "crypto_scale": 18},
+        {"crypto_asset": "usdc", "direction": "in", "state": "pending", "count": 1, "told": 0,
+         "crypto_base_units": None, "crypto_scale": None},
+    ]  # fmt: skip
+    assert write_units("25500000000000000001", 18) == "25.500000000000000001"
+    ready.run("update payments set crypto_base_units = 2 where crypto_scale = 18")
+    [link] = verify(ready)
+    assert link.change is not None and link.change["what"] == ["lines"]
+    assert "which is not known" in tell_change(link.change)[0]
+
+
+def test_a_day_is_not_closed_over_an_open_one_before_it(ready: Books) -> None:
+    first, gap = DAY - timedelta(days=3), DAY - timedelta(days=1)
+    ready.add_payment("pi_before_the_first", psp_created_at=NOON - timedelta(days=9))
+    ready.add_run(day=first)
+    ready.close_ready(key=DayKey("stripe", "default", first))
+    assert ready.close_ready(why=None).closing.certificate["follows"] == {"day": first.isoformat(), "version": 1}
+    ready.run("truncate day_closings")
+    ready.close_ready(key=DayKey("stripe", "default", first))
+    ready.add_payment("pi_gap", psp_created_at=NOON - timedelta(days=1))
+    refused = ready.close()
+    assert codes(refused) == ["day_before_open"]
+    assert isinstance(refused, Refused) and gap.isoformat() in refused.reasons[0].text
+    ready.close_ready(why="month end")
+    ready.add_run(day=gap)
+    assert codes(ready.close(key=DayKey("stripe", "default", gap))) == ["out_of_order"]
+    ready.close_ready(key=DayKey("stripe", "default", gap), why="forgotten")
+    assert ready.close_ready(now=LATER).closing.forced_why is None, "closed well now that nothing is open before it"
+
+
+def test_what_stp_has_on_a_day_without_banks_does_not_hold_up_the_next(books: Books) -> None:
+    friday, monday = date(2026, 11, 20), date(2026, 11, 23)
+    for day in (friday, monday):
+        books.add_run(psp="stp", day=day, started_at=NEXT_MORNING + timedelta(days=4))
+    books.close_ready(key=DayKey("stp", "default", friday), now=NEXT_MORNING + timedelta(days=4))
+    books.add_payment("never_sent", psp="stp", psp_created_at=NOON + timedelta(days=1))
+    books.close_ready(key=DayKey("stp", "default", monday), now=NEXT_MORNING + timedelta(days=4))
+
+
+def test_what_came_up_to_the_comparison_of_the_day_is_in_the_way(ready: Books) -> None:
+    ready.run("update reconciliation_runs set started_at = :at, finished_at = :at", at=END + timedelta(hours=5))
+    ready.add_event("parked", received_at=END + timedelta(hours=5))
+    ready.close_ready()
+    ready.run("truncate day_closings")
+    ready.add_event("parked", received_at=END + timedelta(hours=5, seconds=-1))
+    assert codes(ready.close()) == ["events_parked"]
+
+
+def test_nobody_changes_or_deletes_a_certificate(ready: Books) -> None:
+    ready.close_ready()
+    for statement in ("update day_closings set closed_by = 'x'", "delete from day_closings"):
+        with pytest.raises(DBAPIError, match="append-only"):
+            ready.run(statement)
 
 
 @pytest.fixture
@@ -336,7 +459,7 @@ TAMPERED = {
 @pytest.mark.parametrize("what", TAMPERED)
 def test_tampering_with_the_chain_is_found(chained: Books, what: str) -> None:
     statement, expected = TAMPERED[what]
-    chained.run(statement)
+    chained.tamper(statement)
     assert {link.id: "; ".join(link.problems) for link in verify(chained) if not link.is_sound} == expected
 
 
@@ -384,10 +507,12 @@ def test_a_day_without_banks_is_closed_for_stp_by_force_alone(books: Books) -> N
 
 def test_a_text_file_of_lines_is_safe_for_spreadsheets() -> None:
     file = io.StringIO()
-    line = DayLine("=1+1", "id", "completed", "card", "in", 123_456, 5, 0, None, "MXN")
+    line = DayLine(
+        "=1+1", "id", "completed", "card", "in", 123_456, 5, 0, None, "MXN", True, MERCHANT, None, "-usdc", "15", 1
+    )
     list(copy_lines(file, [line, line._replace(psp_payment_id="-2", currency="JPY"), line._replace(currency=None)]))
     header, first, second, third = file.getvalue().split("\r\n")[:4]
     assert header.split(",")[:6] == ["psp_payment_id", "id", "state", "method", "direction", "amount"]
-    assert first == "'=1+1,id,completed,card,in,1234.56,0.05,0.00,,MXN,123456,5,0,"
+    assert first == f"'=1+1,id,completed,card,in,1234.56,0.05,0.00,,MXN,123456,5,0,,true,{MERCHANT},,'-usdc,15,1"
     assert second.startswith("'-2,id,completed,card,in,123456,5,0,,JPY,")
     assert third.startswith("'=1+1,id,completed,card,in,123456,5,0,,,")

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click import Command
 from click.testing import CliRunner, Result
 from sqlalchemy import create_engine
 
 from commands.certificates import certificates
 from commands.close import close
+from commands.day_files import find_user
 from commands.report import report as report_command
 from embedded import RunningEngine
 from models.closings import DayKey
@@ -26,7 +28,7 @@ from schedules.reporting.csv_files import REPORT_COLUMNS, write_report
 from schedules.reporting.day_report import MOST_ROWS, MOST_STORIES, fill_trend, read_all_differences, read_report
 from schedules.reporting.documents import draw_certificate, draw_report
 from schedules.reporting.masks import mask_clabes
-from schedules.reporting.money import write_decimal, write_money
+from schedules.reporting.money import NOTHING, write_decimal, write_money
 from tests.schedules.books import DAY, KEY, NEXT_MORNING, Books
 from tests.schedules.full_day import CLABE, NASTY, fill_day
 
@@ -71,7 +73,7 @@ def told(books: Books) -> dict[str, Any]:
 def pages(books: Books, told: dict[str, Any]) -> dict[str, Page]:
     """The report of the day, and its certificate, made by force and forgotten again."""
     closing = books.close_ready(why=FORCED).closing
-    books.run("delete from day_closings")
+    books.run("truncate day_closings")
     return {"report": Page(draw_report(told)), "certificate": Page(draw_certificate(closing, None))}
 
 
@@ -202,13 +204,18 @@ def test_an_empty_day_has_a_page_too(books: Books) -> None:
 def test_the_csv_has_the_same_numbers(books: Books, told: dict[str, Any]) -> None:
     rows = list(csv.DictReader(io.StringIO(_write_csv(books))))
     assert {row["section"] for row in rows} == {
-        "day", "money", "by_state", "by_method", "settlement", "differences", "trend", "reason", "difference", "field",
+        "day", "money", "by_state", "by_method", "crypto", "settlement", "differences", "trend", "reason", "difference", "field",
         "event",
     }  # fmt: skip
     peso, dollar = [row for row in rows if row["section"] == "money"]
     assert (peso["currency"], dollar["currency"]) == ("MXN", "USD")
     assert int(peso["net_minor"]) == told["money"][0]["net_minor"]
     assert peso["net"] == write_decimal(told["money"][0]["net_minor"], "MXN")
+    crypto = [row for row in rows if row["section"] == "crypto"]
+    assert [(row["crypto_asset"], row["name"], row["crypto_amount"]) for row in crypto] == [
+        ("usdc", "completed", "25.500000000000000001"),
+        ("usdc", "pending", ""),
+    ]
     assert len([row for row in rows if row["section"] == "trend"]) == 30
     assert len([row for row in rows if row["section"] == "difference"]) == 9
 
@@ -270,6 +277,47 @@ def test_a_closed_day_says_so_and_one_that_has_changed_too(make_database: Callab
     books.engine.dispose()
 
 
+def test_a_closed_day_with_something_open_is_never_called_unchanged(make_database: Callable[[], str]) -> None:
+    books = Books(create_engine(make_database()))
+    books.add_payment("pi_1")
+    books.add_run()
+    books.close_ready()
+    books.add_event("parked")
+    text = Page(draw_report(read_report(books.unit_of_work, KEY, NEXT_MORNING))).text
+    assert "unchanged since" not in text and "Closed, and not all of it is settled" in text and "parked" in text
+    books.add_difference("pi_1")
+    read = read_report(books.unit_of_work, KEY, NEXT_MORNING)
+    text = Page(draw_report(read)).text
+    assert "1 difference is open that version 1 does not name" in text and "1 difference is open: " in text
+    file = io.StringIO(newline="")
+    write_report(file, read, [])
+    told = {
+        row["name"]: row["text"] for row in csv.DictReader(io.StringIO(file.getvalue())) if row["section"] == "closing"
+    }
+    assert (told["certificate"], told["forced"]) == (read["closing"]["certificate_hash"], "no")
+    assert told["changed"].startswith("1 difference is open that version 1 does not name")
+    books.engine.dispose()
+
+
+def test_each_side_is_in_its_own_currency_and_what_is_late_says_since_when(make_database: Callable[[], str]) -> None:
+    books = Books(create_engine(make_database()))
+    ours, theirs = ({"amount_minor": 123_400, "currency": currency} for currency in ("MXN", "JPY"))
+    books.add_difference("pi_1", "currency", ours=ours, theirs=theirs)
+    books.add_difference("pi_2", "late", ours=ours, theirs={"settlement": None, "due_day": "2026-11-24"})
+    text = Page(draw_report(read_report(books.unit_of_work, KEY, NEXT_MORNING))).text
+    assert "Amount 1,234.00 MXN 123,400 JPY" in text
+    assert f"Due to be settled {NOTHING} 2026-11-24" in text
+    books.engine.dispose()
+
+
+def test_a_certificate_that_another_has_followed_says_so(books: Books) -> None:
+    closing = books.close_ready(why=FORCED).closing
+    books.run("truncate day_closings")
+    text = Page(draw_certificate(closing, None, superseded_by=3)).text
+    assert "Superseded by version 3" in text
+    assert "USDC Completed in 2 2 25.500000000000000001" in text
+
+
 Acuse = Callable[..., Result]
 
 
@@ -306,7 +354,8 @@ def test_a_day_is_closed_shown_verified_and_reported_by_commands(acuse: Acuse, b
         "lines.csv",
     ]
     again = acuse(close, *DAY_OPTIONS)
-    assert again.exit_code == 1 and "nothing has changed" in again.output
+    assert again.exit_code == 1 and "closed already by ana" in again.output
+    assert "nothing has changed" not in again.output and "6 differences are open" in again.output
     [listed] = json.loads(acuse(certificates, "list", "--json").stdout)
     kept = json.loads((tmp_path / "out" / "certificate.json").read_text(encoding="utf-8"))
     assert kept["certificate_hash"] == listed["certificate_hash"]
@@ -322,10 +371,57 @@ def test_a_day_is_closed_shown_verified_and_reported_by_commands(acuse: Acuse, b
     assert written.exit_code == 0, written.output
     assert "Closed by force" in Page((tmp_path / "report.html").read_text(encoding="utf-8")).text
     assert len(json.loads(acuse(report_command, *DAY_OPTIONS, "--format", "json").stdout)["stories"]) == 9
+    kept = listed["certificate_hash"]
+    assert acuse(certificates, "verify", "--psp", "stripe", "--expect", kept[:16].upper()).exit_code == 0
+    missing = acuse(certificates, "verify", "--psp", "stripe", "--expect", "0" * 16)
+    assert missing.exit_code == 1 and "is not in the chain" in missing.output
+    assert acuse(certificates, "verify", "--psp", "stripe", "--expect", kept[:15]).exit_code == 2
+    assert "by force: month end" in acuse(certificates, "verify", "--psp", "stripe").output
     books.run("update payments set received_minor = 0, refunded_minor = 0 where psp_payment_id = 'pi_story_state'")
     changed = acuse(certificates, "verify", "--psp", "stripe")
     assert changed.exit_code == 1 and "changed since" in changed.output
     assert "has changed since" in acuse(certificates, "show", *DAY_OPTIONS).output
+    assert acuse(close, *DAY_OPTIONS, "--force", "--reason", "again").exit_code == 0
+    assert "superseded by version 2" in acuse(certificates, "show", *DAY_OPTIONS, "--version", "1").output
+    old = tmp_path / "old.html"
+    acuse(certificates, "show", *DAY_OPTIONS, "--version", "1", "--format", "html", "--out", str(old))
+    assert "Superseded by version 2" in Page(old.read_text(encoding="utf-8")).text
+    books.run("truncate day_closings")
+    assert acuse(certificates, "verify", "--psp", "stripe").exit_code == 1, "nothing is no chain"
+
+
+def test_a_day_is_not_closed_for_a_folder_that_cannot_be_written(acuse: Acuse, books: Books, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    forced = ("--force", "--reason", "x", "--out")
+    refused = acuse(close, *DAY_OPTIONS, *forced, str(tmp_path / "file" / "out"))
+    assert refused.exit_code == 1 and "not closed: " in refused.stderr
+    assert books.run("select count(*) from day_closings") == [(0,)]
+    (tmp_path / "out" / "lines.csv").mkdir(parents=True)
+    half = acuse(close, *DAY_OPTIONS, *forced, str(tmp_path / "out"))
+    assert half.exit_code == 1 and "closed; files not written, use `acuse certificates show`" in half.stderr
+    assert books.run("select count(*) from day_closings") == [(1,)]
+    books.run("truncate day_closings")
+
+
+@pytest.mark.parametrize("command", [close, report_command, certificates])
+def test_an_account_that_is_not_configured_is_refused_with_those_that_are(acuse: Acuse, command: Command) -> None:
+    named = ("verify",) if command is certificates else ("--date", "2026-11-20")
+    refused = acuse(command, *named, "--psp", "conekta")
+    assert refused.exit_code == 2 and "conekta/default is not configured; known are stripe/default" in refused.stderr
+
+
+@pytest.mark.parametrize("day", ["9999-12-31", "0001-01-05"])
+def test_a_day_that_nobody_means_is_refused(acuse: Acuse, day: str) -> None:
+    for command in (close, report_command):
+        refused = acuse(command, "--psp", "stripe", "--date", day)
+        assert refused.exit_code == 2 and "is not between 2000-01-01 and 2100-12-31" in refused.stderr
+
+
+def test_who_has_no_name_is_named_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 987_654)
+    assert find_user() == "uid 987654"
 
 
 @pytest.mark.parametrize(
