@@ -211,7 +211,12 @@ def build_worker_deps(config: Config, app: Celery) -> WorkerDeps:
 
 def _build_reconcile_deps(config: Config, app: Celery) -> ReconcileDeps:
     return build_reconcile_deps(
-        config, partial(publish, app), partial(ring_reconcile, app), utc_now, call_limits(config)
+        config,
+        partial(publish, app),
+        partial(ring_reconcile, app),
+        utc_now,
+        call_limits(config),
+        interruption=SoftTimeLimitExceeded,
     )
 
 

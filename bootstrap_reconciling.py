@@ -6,7 +6,7 @@ from functools import partial
 
 from config import Config
 from models.engine import open_engine
-from models.reconciliations import hold_account
+from models.holding import hold_account
 from models.schema import NotReady
 from models.unit_of_work import UnitOfWork, refuse_inside_transaction
 from psps.cep.client import CepClient
@@ -20,7 +20,9 @@ from schedules.settlements.missing import load_expected_days
 from workers.clients import build_clients
 
 CEP_BURST = 6.0  # calls
-TURN_PATIENCE = 30.0  # seconds: a run makes many calls, and what people wait for goes first
+# Seconds. Nobody goes first: a turn goes to whoever asks when there is one. A run makes many calls and would fail as a
+# whole, so it keeps asking for longer; what it is asked to leave for others is ACUSE_<PSP>_CALLS_PER_SECOND.
+TURN_PATIENCE = 30.0
 
 
 def build_reconcile_deps(
@@ -29,6 +31,7 @@ def build_reconcile_deps(
     ring_reconcile: Callable[[str, str, str, str | None], None],
     clock: Callable[[], datetime],
     limits: CallLimits,
+    interruption: type[BaseException] = KeyboardInterrupt,
 ) -> ReconcileDeps:
     """What a process needs that reconciles. It opens a pool of its own, so it is built after the fork."""
     engine = open_engine(config.database_url, "reconciler")
@@ -46,6 +49,7 @@ def build_reconcile_deps(
         expected_days=load_expected_days(),
         clock=clock,
         cep=_make_cep(config, limits, unit_of_work),
+        interruption=interruption,
     )
 
 

@@ -41,7 +41,9 @@ worker_max_memory_per_child = 400_000  # KiB; a child that has just started hold
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
 broker_channel_error_retry = True
-visibility_timeout = 300  # longer than the hard time limit, or a running task would be started again beside itself
+# Longer than the hard time limit, or a running task would be started again beside itself. A run of reconciliation may
+# take longer: its second message finds the account held and ends at once.
+visibility_timeout = 300
 broker_transport_options = {
     "visibility_timeout": visibility_timeout,
     "unacked_restore_interval": 10,

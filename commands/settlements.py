@@ -28,7 +28,10 @@ from schedules.settlements.mapping import (
 FILE_COLUMNS = ("id", "psp", "account", "name", "lines", "imported_at")
 MAPPING_COLUMNS = ("psp", "report", "format", "status", "title")
 CHANGED_COLUMNS = ("line", "line_key", "was_amount_minor", "was_fee_minor", "amount_minor", "fee_minor")
-DIFFERING_COLUMNS = ("psp_payment_id", "state", "received_minor", "line_amount_minor", "fee_minor", "line_fee_minor")
+DIFFERING_COLUMNS = (
+    *("psp_payment_id", "state", "received_minor", "line_amount_minor", "fee_minor", "line_fee_minor"),
+    *("refunded_minor", "line_refunded_minor", "line_disputed_minor"),
+)
 WRITTEN_AS = {".csv": "csv", ".txt": "csv", ".json": "json", ".jsonl": "json", ".ndjson": "json"}
 EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -57,7 +60,11 @@ def import_report(
 ) -> None:
     """Import a report: all of it, or nothing where one row is wrong. The same file or line again changes nothing.
 
-    Exit 1 if it is refused, and also if lines say something else than before: those stay as they were.
+    Exit 1 if it is refused, and also if lines say something else than before: those stay as they were, and the same file
+    again tells them again.
+
+    Where a report has no id of its lines (Mercado Pago), equal lines are numbered in the order of the file: import reports of
+    full days.
     """
     mapping = _choose_mapping(psp, report, mapping_file, file)
     config = stack_config(data_dir)
@@ -130,12 +137,8 @@ def _show(result: Imported, as_json: bool) -> None:
         return
     if result.before:
         click.echo(f"these very bytes were imported on {result.before:%Y-%m-%d %H:%M} UTC: nothing was done")
-        return
-    click.echo(f"{result.lines} lines: {result.new} new, {result.known} known, {result.changed} changed", nl=False)
-    click.echo(f"; {result.skipped} rows passed over; {result.filled} known lines learned more")
-    click.echo(
-        f"{result.matched} lines found their payment, {result.unmatched} of payments, refunds or disputes did not"
-    )
+    else:
+        _show_counts(result)
     for title, found, columns in (
         ("changed, not imported:", result.changed_lines, CHANGED_COLUMNS),
         ("payments that differ from their lines:", result.differs, DIFFERING_COLUMNS),
@@ -143,3 +146,11 @@ def _show(result: Imported, as_json: bool) -> None:
         if found:
             click.echo(f"\n{title}")
             show_rows([asdict(one) for one in found], columns, "")
+
+
+def _show_counts(result: Imported) -> None:
+    click.echo(f"{result.lines} lines: {result.new} new, {result.known} known, {result.changed} changed", nl=False)
+    click.echo(f"; {result.skipped} rows passed over; {result.filled} known lines learned more")
+    click.echo(
+        f"{result.matched} lines found their payment, {result.unmatched} of payments, refunds or disputes did not"
+    )

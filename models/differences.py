@@ -123,12 +123,6 @@ where d.source = 'reconciliation' and d.closed_at is null and d.psp = :psp and d
     and d.kind <> all(string_to_array(t.differs, ','))
 """)
 
-CLOSE_SETTLED = text("""
-update discrepancies d set closed_at = :now, closed_reason = 'settled'
-where d.source = 'reconciliation' and d.closed_at is null and d.psp = :psp and d.account = :account
-    and d.theirs ? 'settlement' and d.id <> all(:open_ids)
-""")
-
 # Healed is only what stands as the PSP told, whatever the door has called its decision. Bounded by the account, so that runs of two accounts do not wait for each other.
 SETTLE = text("""
 with answered as (
@@ -163,14 +157,15 @@ select * from unnest(cast(:ids as bigint[]), cast(:kinds as text[]), cast(:bodie
 # Open differences that the last runs did not come by: their payments are asked for one by one.
 STALE = text("""
 select psp_payment_id from discrepancies
-where source = 'reconciliation' and closed_at is null and psp = :psp and account = :account
+where source = 'reconciliation' and closed_at is null and psp = :psp and account = :account and witness = 'psp'
     and healing <> 'sent' and last_seen_at < :before
 group by psp_payment_id order by min(last_seen_at) limit :limit
 """)
 
 TOUCH = text("""
 update discrepancies set last_seen_at = :now
-where source = 'reconciliation' and closed_at is null and psp = :psp and account = :account and psp_payment_id = any(:keys)
+where source = 'reconciliation' and closed_at is null and psp = :psp and account = :account and witness = 'psp'
+    and psp_payment_id = any(:keys)
 """)
 
 # What the account's runs have healed without a person since then.
@@ -234,11 +229,6 @@ class DifferenceRepository:
         differs = [",".join(sorted(kinds)) for kinds in seen.values()]
         values = {"psp": psp, "account": account, "keys": list(seen), "differs": differs, "now": now}
         return self.connection.execute(CLOSE_EQUAL, values).rowcount
-
-    def close_settled(self, psp: str, account: str, open_ids: Sequence[int], now: datetime) -> None:
-        """What settlement reports told is over, except for these."""
-        values = {"psp": psp, "account": account, "open_ids": list(open_ids), "now": now}
-        self.connection.execute(CLOSE_SETTLED, values)
 
     def add_evidence(self, evidence: Sequence[NewEvidence], now: datetime) -> None:
         """Keep what witnesses said."""

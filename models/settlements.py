@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import text
@@ -11,8 +11,7 @@ from models.requests import OWN
 from models.rows import to_json
 from models.settlement_reading import SettlementReader
 from models.states import LineKind
-
-MATCH_BATCH = 500
+from models.tables import ACCOUNT_DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +132,27 @@ where l.id = found.id and found.payment_id is not null
 returning l.id
 """)
 
-UNMATCHED = text("""
+MATCHABLE = text("""
 select id from settlement_lines
 where psp = :psp and account = :account and payment_id is null and kind <> 'payout' and id > :after
-    and coalesce(psp_payment_id, psp_ref, merchant_reference) is not null
+    and occurred_at >= :since and coalesce(psp_payment_id, psp_ref, merchant_reference) is not null
 order by id limit :limit
 """)
+
+# Money is late until a line is about it, and a line leads nowhere until it has its payment, whatever else is known. What a
+# line told otherwise is over when it was looked at and is not among what differs.
+CLOSE_SETTLED = text(f"""
+update discrepancies d set closed_at = :now, closed_reason = 'settled'
+where d.source = 'reconciliation' and d.closed_at is null and d.psp = :psp and d.account = :account
+    and d.witness = 'settlement' and case d.kind
+        when 'late'
+        then exists (select from settlement_lines l where l.payment_id = d.payment_id and l.kind = 'payment')
+        when 'missing_here'
+        then exists (select from settlement_lines l where l.payment_id is not null
+                     and (l.psp, l.account, l.line_key) = (d.psp, d.account, d.theirs->>'line_key'))
+        else exists (select from payments where payments.id = d.payment_id and {ACCOUNT_DAY.text} >= :since)
+             and d.id <> all(:open_ids) end
+""")  # noqa: S608 - a constant
 
 
 class SettlementRepository(SettlementReader):
@@ -185,13 +199,16 @@ class SettlementRepository(SettlementReader):
             return set()
         return set(self.connection.scalars(MATCH, {"ids": list(ids), "own": OWN}))
 
-    def match_unmatched(self, psp: str, account: str) -> int:
-        """Look again for the payments of lines that have none; how many were found."""
-        found, after = 0, 0
-        values: dict[str, Any] = {"psp": psp, "account": account, "limit": MATCH_BATCH}
-        while ids := list(self.connection.scalars(UNMATCHED, values | {"after": after})):
-            found, after = found + len(self.match(ids)), ids[-1]
-        return found
+    def list_matchable(self, psp: str, account: str, since: datetime, after: int, limit: int) -> list[int]:
+        """Ids of lines that happened at `since` or later and have no payment, though they name one; those after `after`."""
+        values = {"psp": psp, "account": account, "since": since, "after": after, "limit": limit}
+        return list(self.connection.scalars(MATCHABLE, values))
+
+    def close_settled(self, psp: str, account: str, since: date, open_ids: Collection[int], now: datetime) -> int:
+        """Close what is late no more or was matched, and of account days from `since` on what lines told otherwise, except
+        for these; how many were closed."""
+        values = {"psp": psp, "account": account, "since": since, "open_ids": list(open_ids), "now": now}
+        return self.connection.execute(CLOSE_SETTLED, values).rowcount
 
 
 def find_gap(known: KnownLine, line: NewLine) -> Gap | None:

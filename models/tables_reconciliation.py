@@ -37,6 +37,8 @@ class ReconciliationRun(Table):
         CheckConstraint("(status = 'running') = (finished_at is null)", name="ended_is_dated"),
         CheckConstraint("reached_at between window_start and window_end", name="reached_at"),
         Index("ix_reconciliation_runs_account", "psp", "account", "id"),
+        Index("ix_reconciliation_runs_started_at", "started_at"),
+        Index("ix_reconciliation_runs_day", "psp", "account", "day", postgresql_where=text("kind = 'day'")),
         Index(
             "uq_reconciliation_runs_running",
             "psp",

@@ -36,8 +36,9 @@ from psps.transak import signature as transak_signature
 CredentialKind = Literal["hmac", "pem", "basic", "key_ids", "tokens"]
 OptionKind = Literal["text", "secret", "private_key", "url"]
 # What a PSP's list of payments can be asked for: the time of the latest change, that of the creation, SPEI's operating
-# dates alone; or it has no list that could be compared with.
-ListsBy = Literal["updated", "created", "operating_day", "nothing"]
+# dates alone; or it has no list that could be compared with. "created_whole": by creation, but the PSP filters by whole
+# dates or is walked from the newest payment back, so that a part of a day costs as many calls as the whole.
+ListsBy = Literal["updated", "created", "created_whole", "operating_day", "nothing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,7 @@ PSPS: dict[str, Psp] = {
             openpay_events,
             credential="basic",
             make_client=openpay_client.OpenpayClient,
-            lists_by="created",
+            lists_by="created_whole",
             api_url="https://api.openpay.mx",
             needs={**API_KEY, "MERCHANT_ID": "text"},
             takes={},
@@ -181,7 +182,7 @@ PSPS: dict[str, Psp] = {
             transak_events,
             credential="tokens",
             make_client=transak_client.TransakClient,
-            lists_by="created",
+            lists_by="created_whole",
             api_url="https://api.transak.com",
             needs={"API_KEY": "text", "API_SECRET": "secret"},
             takes={"WIDGET_URL": "url"},
@@ -196,7 +197,7 @@ PSPS: dict[str, Psp] = {
             bitso_events,
             credential="key_ids",
             make_client=bitso_client.BitsoClient,
-            lists_by="created",
+            lists_by="created_whole",
             api_url="https://api.bitso.com",
             needs={**API_KEY, "API_SECRET": "secret"},
             takes={},

@@ -84,6 +84,8 @@ def read_charge(charge: Fields, as_of: datetime) -> list[PaymentEvent] | Ignored
         expires_at=due,
         created_at=created_at,
         fee_minor=_read_fee(charge, currency),
+        # Called off before its deadline, it reads as run out once that is over.
+        untold=frozenset({EventKind.CANCELED}) if kind is EventKind.EXPIRED else frozenset(),
         # The message beside it is for people.
         reason=hint_text(charge.get("error_code")),
     )

@@ -111,7 +111,8 @@ def _add_transfers(api: Blueprint, state: SandboxState) -> None:
     @api.get("/v3/fundings/<fid>")
     def fetch_funding(fid: str) -> Response:
         with state.lock:
-            rows = [row for row in _fundings(state) if row["fid"] == fid]
+            of_fid = [p for p in state.newest_first("bitso") if fid in (p.ids["fid"], p.ids["return_fid"])]
+            rows = [row for p in of_fid for row in list_fundings(p) if row["fid"] == fid]
         if not rows:
             raise BitsoError("0311", "Incorrect FID (non-existent or does not belong to user)")
         return succeed(rows)

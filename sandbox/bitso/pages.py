@@ -33,14 +33,14 @@ def page_by_marker(rows: list[Row], field: str) -> list[Row]:
 
 def page_by_number(payments: Sequence[SimulatedPayment]) -> Row:
     first, last = _read_day("start_date", date.min), _read_day("end_date", date.max)
-    rows = [one_time(p) for p in payments if first <= datetime.fromtimestamp(p.created, UTC).date() <= last]
+    found = [p for p in payments if first <= datetime.fromtimestamp(p.created, UTC).date() <= last]
     size, page = _read_number("page_size", USUAL_PAGE), _read_number("page", 1, 10**6)
     return {
-        "total_items": str(len(rows)),
-        "total_pages": str(-(-len(rows) // size)),
+        "total_items": str(len(found)),
+        "total_pages": str(-(-len(found) // size)),
         "current_page": str(page),
         "page_size": str(size),
-        "response": rows[(page - 1) * size : page * size],
+        "response": [one_time(p) for p in found[(page - 1) * size : page * size]],
     }
 
 

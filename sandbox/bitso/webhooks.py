@@ -4,6 +4,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -48,16 +49,21 @@ def _tell(payment: SimulatedPayment, step: Step, at: int) -> tuple[str, dict[str
 
 def sign(body: bytes, keys: Mapping[str, Any], sent_at: int) -> dict[str, str]:
     """SHA256withRSA over the compact payload, which is how it stands in the body."""
-    key = serialization.load_pem_private_key(keys["private_key_pem"].encode(), None)
-    if not isinstance(key, rsa.RSAPrivateKey):
-        raise TypeError("bitso.private_key_pem in keys.json must be an RSA key")
     payload = body.partition(BETWEEN)[2][:-1]
-    signature = key.sign(payload, padding.PKCS1v15(), SHA256())
+    signature = _private_key(keys["private_key_pem"]).sign(payload, padding.PKCS1v15(), SHA256())
     return {
         "Content-Type": "application/json",
         "x-bitso-webhook-event-signature": base64.b64encode(signature).decode(),
         "x-bitso-key-id": keys["key_id"],
     }
+
+
+@lru_cache(maxsize=8)
+def _private_key(pem: str) -> rsa.RSAPrivateKey:
+    key = serialization.load_pem_private_key(pem.encode(), None)
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise TypeError("bitso.private_key_pem in keys.json must be an RSA key")
+    return key
 
 
 def send_again(body: bytes, times_failed: int) -> bytes:

@@ -70,11 +70,12 @@ def make_api(state: SandboxState) -> Blueprint:
             page = sent.get("page", 0)
             if type(page) is not int or page < 0:
                 raise Unanswerable(BAD_REQUEST, "page debe ser un entero desde 0")
-            rows = [lookup_row(payment, state.keys["stp"]["company"]) for payment in orders]
-        if not rows:
+            on_page = orders[page * PAGE_SIZE : (page + 1) * PAGE_SIZE]
+            shown = [lookup_row(payment, state.keys["stp"]["company"]) for payment in on_page]
+        if not orders:
             raise Unanswerable(NOTHING_FOUND, "No se encontraron datos relacionados")
-        shown = rows[page * PAGE_SIZE : (page + 1) * PAGE_SIZE]
-        return answer({"estado": OK, "mensaje": "Datos consultados correctamente", "datos": shown, "total": len(rows)})
+        told = {"estado": OK, "mensaje": "Datos consultados correctamente"}
+        return answer({**told, "datos": shown, "total": len(orders)})
 
     return api
 

@@ -8,6 +8,8 @@ from sandbox.identity import Identity
 from sandbox.payment import SimulatedPayment
 from sandbox.stp.operating_day import operating_day
 
+RETURN_CAUSE = "1"  # Banxico's "no such account"
+OUR_MONEY_BACK = "return"  # the detail of an incoming transfer that brings back a payout of ours
 BANKS = {"40002": "002", "40012": "012", "40014": "014", "40021": "021", "40072": "072"}  # Banxico code -> ABM code
 STP_BANK = "90646"
 
@@ -75,10 +77,10 @@ def lookup_row(payment: SimulatedPayment, company: str) -> dict[str, Any]:
         "institucionOperante": STP_BANK,
         "monto": pesos(payment.amount_minor),
         "referenciaNumerica": int(payment.ids["numeric_reference"]),
-        "tipoPago": 1,
+        "tipoPago": 0 if payment.detail == OUR_MONEY_BACK else 1,
         "tsCaptura": milliseconds(payment.created),
         "tsLiquidacion": milliseconds(payment.updated) if settled else None,
-        "causaDevolucion": payment.detail or None,
+        "causaDevolucion": RETURN_CAUSE if payment.status == "D" else None,
         "sello": None,
         "urlCEP": "https://www.banxico.org.mx/cep/go?sandbox=1",
     }

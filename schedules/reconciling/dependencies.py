@@ -13,7 +13,7 @@ from psps.outbound import Client
 from schedules.calendar.banking import BankingCalendar
 from schedules.settlements.missing import ExpectedDays
 
-ListsBy = Literal["created", "updated", "operating_day", "nothing"]
+ListsBy = Literal["created", "created_whole", "updated", "operating_day", "nothing"]  # psps.registry.ListsBy
 HealingMode = Literal["auto", "propose", "report"]
 
 
@@ -37,7 +37,8 @@ class ReconcileDeps:
     """Built once for each process that reconciles."""
 
     unit_of_work: Callable[[], UnitOfWork]
-    hold_account: Callable[[str, str], AbstractContextManager[None]]  # raises models.reconciliations.AccountBusy
+    # Raises models.holding.AccountBusy; what it gives raises LostAccount once the account is held no more.
+    hold_account: Callable[[str, str], AbstractContextManager[Callable[[], None]]]
     readers: Mapping[str, EventsModule]
     lists_by: Mapping[str, ListsBy]  # by PSP: what its list can be asked for
     accounts: Mapping[tuple[str, str], ReconcileRules]
@@ -49,3 +50,4 @@ class ReconcileDeps:
     expected_days: ExpectedDays  # until a payment is settled
     clock: Callable[[], datetime]
     cep: CepClient | None = None  # None: Banxico is not asked
+    interruption: type[BaseException] = KeyboardInterrupt  # what the task runner raises when a task takes too long

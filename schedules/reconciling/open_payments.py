@@ -1,9 +1,11 @@
 """Payments that are open for too long: their PSP is asked, and what nobody paid in time expires."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+from models.open_payments import OpenPayment
 from models.our_side import Ours
-from models.states import PaymentState
+from models.states import Direction, PaymentState
 from models.unit_of_work import UnitOfWork
 from schedules.expiring import is_to_expire, write_expiry
 from schedules.overdue import list_overdue
@@ -11,19 +13,32 @@ from schedules.reconciling.missing import look_at
 from schedules.reconciling.running import Runner
 from schedules.reconciling.theirs import Theirs
 
+MOST_ORDERS = 5  # of STP in one run: each is searched for among the orders of a week, by a hundred calls an hour
+
 
 def look_at_overdue(runner: Runner) -> None:
-    """Fetch every open payment that is older than expected, compare it, and let it expire where its time is over."""
+    """Fetch every open payment that is older than expected, compare it, and let it expire where its time is over.
+
+    Each is marked as asked before, so that one that cannot be asked for does not stand before the others for ever.
+    """
     now, run = runner.deps.clock(), runner.run
     with runner.deps.unit_of_work() as work:
-        overdue = list_overdue(work.open_payments, run.psp, run.account, now)
+        overdue = _choose(runner, list_overdue(work.open_payments, run.psp, run.account, now))
         ours = work.our_side.find_by_id([one.id for one in overdue])
     for one in overdue:
         runner.counts["overdue"] += 1
-        theirs = look_at(runner, ours[one.id])
         runner.mark([ours[one.id]])
+        theirs = look_at(runner, ours[one.id])
         if theirs is not None and theirs.state is PaymentState.PENDING and not theirs.received_minor:
             _expire(runner, ours[one.id], theirs)
+
+
+def _choose(runner: Runner, overdue: Sequence[OpenPayment]) -> Sequence[OpenPayment]:
+    if runner.deps.lists_by[runner.run.psp] != "operating_day":
+        return overdue
+    orders = [one.id for one in overdue if one.direction is Direction.OUT]
+    left = set(orders[MOST_ORDERS:])
+    return [one for one in overdue if one.id not in left]
 
 
 def _expire(runner: Runner, ours: Ours, theirs: Theirs) -> None:

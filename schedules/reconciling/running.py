@@ -4,11 +4,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from models.our_side import Ours
 from models.reconciliations import Run
 from models.unit_of_work import Contention, UnitOfWork
-from psps.outbound import Client
+from psps.outbound import Client, NotThere
 from schedules.reconciling.asking import Asker
 from schedules.reconciling.batches import Batch, match_batch, store_batch
 from schedules.reconciling.dependencies import ReconcileDeps, ReconcileRules
@@ -16,6 +17,10 @@ from schedules.reconciling.matching import Pair
 from schedules.reconciling.theirs import Theirs
 
 CONTENTION_TRIES = 5
+
+
+class Paused(Exception):
+    """The run has had its time for now. What it has found is written down, and a later process goes on with it."""
 
 
 @dataclass(slots=True)
@@ -26,20 +31,33 @@ class Runner:
     run: Run
     client: Client
     on_progress: Callable[[int], None]  # told how many more payments were compared
-    counts: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str]
+    hold: Callable[[], None]  # raises models.holding.LostAccount where the account is held no more
+    pause_at: datetime | None = None
+    unknown: list[tuple[Ours, NotThere]] = field(default_factory=list)  # not believed until the PSP has known one
+    asker: Asker = field(init=False)
+
+    def __post_init__(self) -> None:
+        reader = self.deps.readers[self.run.psp]
+        self.asker = Asker(self.client, reader, self.run.psp, self.counts, self.deps.interruption)
 
     @property
     def rules(self) -> ReconcileRules:
         return self.deps.accounts[self.run.psp, self.run.account]
 
-    @property
-    def asker(self) -> Asker:
-        return Asker(self.client, self.deps.readers[self.run.psp], self.run.psp, self.counts)
+    def rest(self) -> None:
+        """Raises Paused where the run has had its time."""
+        if self.pause_at is not None and self.deps.clock() >= self.pause_at:
+            raise Paused
 
     def store(self, work_on: Callable[[UnitOfWork], list[int]]) -> None:
-        """One transaction, tried again where another one was in its way; then ring for the events that it stored."""
+        """One transaction, tried again where another one was in its way; then ring for the events that it stored.
+
+        Raises LostAccount.
+        """
         before = Counter(self.counts)
         for tries_left in reversed(range(CONTENTION_TRIES)):
+            self.hold()
             try:
                 with self.deps.unit_of_work() as work:
                     events = work_on(work)

@@ -18,6 +18,7 @@ LOOK_BACK = timedelta(hours=1)
 SLICES = 12
 SHORTEST_SLICE = timedelta(minutes=15)
 NOT_LISTED = timedelta(hours=1)
+IN_ONE = frozenset({"operating_day", "created_whole"})  # lists of which a part costs as much as the whole
 
 
 def plan_continuous(
@@ -45,8 +46,8 @@ def find_interval(lists_by: ListsBy, day: date, calendar: BankingCalendar) -> tu
 
 
 def cut_slices(lists_by: ListsBy, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
-    """[start, end) in pieces after each of which a run can be resumed. SPEI's days are asked for whole."""
-    if lists_by == "operating_day":
+    """[start, end) in pieces after each of which a run can be resumed; in one piece where pieces would cost more calls."""
+    if lists_by in IN_ONE and start < end:
         yield start, end
         return
     length = max((end - start) / SLICES, SHORTEST_SLICE)
@@ -55,7 +56,9 @@ def cut_slices(lists_by: ListsBy, start: datetime, end: datetime) -> Iterator[tu
         start += length
 
 
-def find_days(window_start: datetime, window_end: datetime, calendar: BankingCalendar) -> tuple[date, date]:
-    """The account days, first and last, that payments made in the window can have."""
-    last = civil_day(window_end)
-    return civil_day(window_start), max(last, calendar.find_operating_day(window_end))
+def find_days(
+    lists_by: ListsBy, window_start: datetime, window_end: datetime, calendar: BankingCalendar
+) -> tuple[date, date]:
+    """The account days, first and last, that payments made in the window can have. Raises PastTheData for SPEI's alone."""
+    first, last = civil_day(window_start), civil_day(window_end)
+    return first, max(last, calendar.find_operating_day(window_end)) if lists_by == "operating_day" else last

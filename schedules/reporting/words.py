@@ -78,6 +78,8 @@ FIELDS: Mapping[str, str] = {
     "kind": "Said",
     "amount_minor": "Amount",
     "received_minor": "Received",
+    "disputed_minor": "Disputed",
+    "line_key": "Line of the report",
     "refunded_minor": "Refunded",
     "fee_minor": "Fee",
     "currency": "Currency",

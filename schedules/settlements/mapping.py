@@ -56,6 +56,10 @@ class ReportMapping:
 
     `line_key` columns together identify a line for ever. All other tuples of columns are alternatives: the first that is
     not empty counts; but of `currency` all that are not empty must agree. A name in a JSON report may be a path with dots.
+
+    Where the key is made up, lines of one key are numbered in the order of their file, from `#2` on. So the same lines have
+    the same keys in every report that has all lines of their moment in the same order: take reports of full days, and do
+    not join overlapping ones into one file.
     """
 
     psp: str
@@ -67,6 +71,7 @@ class ReportMapping:
     delimiters: Columns
     rows_at: str  # the member of the top object that holds the rows, where JSON has one
     line_key: Columns
+    key_is_made_up: bool  # the report has no id of its lines: what stands twice in a file is two lines
     kind: Columns
     kinds: Mapping[str, KindRule]
     default_kind: LineKind | None  # of words that are not in `kinds`; None: they are refused
@@ -79,6 +84,7 @@ class ReportMapping:
     round_fee: bool  # fees may have more decimals than the currency: half up, after adding them
     currency: Columns
     currency_constant: str | None
+    converts: bool  # the PSP settles in its own currency: a line of another one than the payment's is no difference
     occurred_at: Columns
     available_at: Columns
     times: str  # unix, unix_ms, iso, or a pattern of strptime
@@ -114,6 +120,11 @@ def _find_columns(field: str, value: Any) -> Iterable[str]:
 def load_mappings() -> tuple[ReportMapping, ...]:
     """The mappings that come with Acuse, by name. Raises BadMapping."""
     return tuple(read_mapping(path.read_text("utf-8"), path.name) for path in sorted(FOLDER.glob("*.json")))
+
+
+def find_converting() -> frozenset[str]:
+    """The PSPs that have a report whose lines may be in another currency than their payments. Raises BadMapping."""
+    return frozenset(one.psp for one in load_mappings() if one.converts)
 
 
 def find_mapping(psp: str, report: str | None, written_as: str | None) -> ReportMapping:

@@ -83,6 +83,7 @@ class MappingInput(Strict):
     delimiters = Columns(load_default=(",",), validate=validate.ContainsOnly([",", ";", "\t", "|"]))
     rows_at = fields.String(load_default="data", validate=_WORD)
     line_key = Columns(required=True, validate=validate.Length(1))
+    key_is_made_up = fields.Boolean(load_default=False, truthy={True}, falsy={False})
     kind = Columns(required=True, validate=validate.Length(1))
     kinds = fields.Dict(
         keys=fields.String(validate=_WORD),
@@ -100,6 +101,7 @@ class MappingInput(Strict):
     round_fee = fields.Boolean(load_default=False, truthy={True}, falsy={False})
     currency = _optional_columns()
     currency_constant = fields.String(load_default=None, allow_none=True, validate=validate.Regexp(r"\A[A-Z]{3}\Z"))
+    converts = fields.Boolean(load_default=False, truthy={True}, falsy={False})
     occurred_at = Columns(required=True, validate=validate.Length(1))
     available_at = _optional_columns()
     times = fields.String(required=True, validate=validate.Regexp(rf"\A(?:{TIMES.pattern})\Z"))

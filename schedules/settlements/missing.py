@@ -15,7 +15,7 @@ from schedules.calendar.days import civil_day, civil_interval
 FILE = Path(__file__).parent / "expected_days.json"
 ExpectedDays = Mapping[str, Mapping[Method, int]]  # by PSP and method: banking days after the day of payment
 LOOK_BACK = timedelta(days=120)  # by account day: what was not settled for longer has been raised already
-MOST = 1000
+MOST = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +64,16 @@ def list_missed(
 ) -> list[Missed]:
     """Payments of the account whose settlement is overdue, for each of its methods the longest paid first, `limit` at most.
 
-    Nothing for an account of which no file was imported since, and for methods of which nothing is expected. Raises
-    PastTheData.
+    Only what was due on a day that the account's imported lines of payments reach: nobody can know the rest, however many
+    older or empty reports came in since. Nothing for methods of which nothing is expected. Raises PastTheData.
     """
-    since = civil_day(now - LOOK_BACK)
+    reach = settlements.find_reach(psp, account)
+    if reach is None:
+        return []
+    since, known_until = civil_day(now - LOOK_BACK), min(now, civil_interval(civil_day(reach))[1])
     missed: list[Missed] = []
     for method, days in expected.get(psp, {}).items():
-        cutoff = find_cutoff(now, days, calendar)
+        cutoff = find_cutoff(known_until, days, calendar)
         found = settlements.find_missed(psp, account, [method], cutoff, since, limit - len(missed))
         missed += [Missed(payment, find_due_day(payment.paid_at, days, calendar)) for payment in found]
     return missed

@@ -75,6 +75,10 @@ def test_changed_lines_are_listed_and_the_command_fails(acuse: Acuse, tmp_path: 
     assert result.exit_code == 1
     assert "txn_invented0004" in result.stdout
     assert "1 lines say something else" in result.stderr
+    again = acuse("import", changed, "--psp", "stripe")
+    assert (again.exit_code, again.stderr) == (1, result.stderr)
+    assert "nothing was done" in again.stdout and "txn_invented0004" in again.stdout
+    assert read(acuse("import", changed, "--psp", "stripe", "--json"), code=1)["changed"] == 1
     told = read(acuse("list", "--json"))
     assert [one["lines"] for one in told] == [5, 5]
 

@@ -17,6 +17,14 @@ from models.schema import NotReady, check_durability, check_partitions, check_sc
 from models.table_base import Table
 from tests.conftest import sqlalchemy_url
 
+DIFFERENCE_WITH_EVIDENCE = """
+with found as (
+    insert into discrepancies (source, psp, account, psp_payment_id, account_day, kind, ours, theirs, opened_at)
+    values ('reconciliation', 'stripe', 'default', 'pi_1', '2026-11-20', 'missing_here', '{}', '{}', now()) returning id)
+insert into discrepancy_evidence (discrepancy_id, kind, body, told_at, recorded_at)
+select id, 'psp', '{}', now(), now() from found
+"""
+
 
 def rows(engine: Engine, query: str) -> list[tuple]:
     with engine.connect() as connection:
@@ -59,6 +67,8 @@ def test_the_way_down_and_up_again(engine: Engine) -> None:
     from migrations.run import _config
 
     config = _config()
+    with engine.begin() as connection:
+        connection.execute(text(DIFFERENCE_WITH_EVIDENCE))
     with engine.connect() as connection:
         config.attributes["connection"] = connection
         command.downgrade(config, "base")

@@ -429,6 +429,7 @@ MEANINGS: dict[str, list[PaymentEvent] | Ignored] = {
             psp_refs=(f"tracking:{TRACKING_KEY}",),
             received_minor=20_050,
             created_at=SENT,
+            untold=frozenset({EventKind.RETURNED}),
             **PAYOUT,
         )
     ],
@@ -441,6 +442,7 @@ MEANINGS: dict[str, list[PaymentEvent] | Ignored] = {
             psp_refs=(f"tracking:{TRACKING_KEY}",),
             reason="Cuenta inexistente",
             created_at=SENT,
+            untold=frozenset({EventKind.RETURNED}),
             **PAYOUT,
         )
     ],

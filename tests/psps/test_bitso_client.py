@@ -68,12 +68,16 @@ def payout(**fields: Any) -> CreateRequest:
     return asked(**{"direction": Direction.OUT, "clabe": CLABE, "beneficiary": "María López", **fields})
 
 
-def snapshot(answer: Answer | None) -> PaymentEvent:
+def snapshots(answer: Answer | None) -> list[PaymentEvent]:
     assert answer is not None and answer.body is not None
     said = events.read_snapshot(answer.body, answer.as_of)
     assert isinstance(said, list)
-    assert said[0].psp_payment_id == answer.psp_payment_id
-    return said[0]
+    assert {one.psp_payment_id for one in said} == {answer.psp_payment_id}
+    return said
+
+
+def snapshot(answer: Answer | None) -> PaymentEvent:
+    return snapshots(answer)[0]
 
 
 @pytest.fixture
@@ -489,23 +493,40 @@ def test_deposits_payouts_and_one_time_payments_are_all_listed_and_one_deposit_i
             "spei.deposit_to_main_clabe",
             "spei.deposit_to_client_clabe",
             "spei.payout_returned",
+            "spei.payout_returned_by_tracking_key",
             "spei.paid",
             "spei.paid_without_clabe_told",
         )
     }
     sandbox_server.state.remember(played.values())
-    listed = [snapshot(answer) for answer in client.list_by_window(SINCE, SINCE + timedelta(hours=2))]
+    listed = list(client.list_by_window(SINCE, SINCE + timedelta(hours=2)))
+    assert len(listed) == len(played)
     ids = {name: life.payment.id for name, life in played.items()}
-    assert sorted((said.psp_payment_id or "", said.kind) for said in listed) == sorted(
+    assert sorted((said.psp_payment_id or "", said.kind) for answer in listed for said in snapshots(answer)) == sorted(
         [
             (ids["spei.deposit_to_main_clabe"], EventKind.COMPLETED),
             (ids["spei.deposit_to_client_clabe"], EventKind.COMPLETED),
             (ids["spei.payout_returned"], EventKind.RETURNED),
             (ids["spei.payout_returned"], EventKind.COMPLETED),
+            (ids["spei.payout_returned_by_tracking_key"], EventKind.RETURNED),
+            (ids["spei.payout_returned_by_tracking_key"], EventKind.COMPLETED),
             (ids["spei.paid"], EventKind.COMPLETED),
             (ids["spei.paid_without_clabe_told"], EventKind.COMPLETED),
         ]
     )
+
+
+def test_a_payout_that_came_back_after_the_window_is_listed_as_such_and_one_of_before_by_its_return(
+    client: BitsoClient, sandbox_server: SandboxServer
+) -> None:
+    names, at = sandbox_server.state.names, int(SINCE.timestamp()) + 3_600
+    life = play_flow("spei.payout_returned", names, at, "bitso")
+    life.payment.raw["returned_at"] = at + 90_000
+    sandbox_server.state.remember([life])
+    [made] = client.list_by_window(SINCE, SINCE + timedelta(hours=2))
+    assert [said.kind for said in snapshots(made)] == [EventKind.COMPLETED, EventKind.RETURNED]
+    [back] = client.list_by_window(SINCE + timedelta(hours=20), SINCE + timedelta(hours=40))
+    assert [(said.psp_payment_id, said.kind) for said in snapshots(back)] == [(life.payment.id, EventKind.RETURNED)]
 
 
 @pytest.mark.parametrize("instrument", ["deposit", "payout", "crypto"])

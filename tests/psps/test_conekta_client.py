@@ -103,6 +103,7 @@ def test_a_cash_voucher_is_made_with_its_number_and_the_deadline_that_was_asked_
     assert read_one(answer) == PaymentEvent(
         kind=EventKind.PENDING,
         raw_type="pending_payment",
+        untold=frozenset({EventKind.DISPUTED}),
         psp_payment_id=answer.psp_payment_id,
         occurred_at=datetime.fromtimestamp(order.updated, UTC),
         psp_refs=(order.ids["charge"],),

@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from models.reconciliations import Run, hold_account
+from models.holding import hold_account
+from models.reconciliations import Run
 from models.states import Method, RunKind
 from models.unit_of_work import UnitOfWork
 from psps.outbound import Answer, NotThere

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import pytest
 from sqlalchemy import Engine, text
 
-from models.reconciliations import AccountBusy, hold_account
+from models.holding import AccountBusy, hold_account
 from models.states import RunKind
 from psps.outbound import NotNow
 from schedules.reconciling.approving import approve

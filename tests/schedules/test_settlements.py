@@ -25,6 +25,7 @@ from schedules.settlements.mapping import (
     BadMapping,
     NoMapping,
     ReportMapping,
+    find_converting,
     find_mapping,
     load_mappings,
     read_mapping,
@@ -418,6 +419,38 @@ def test_what_was_not_told_at_first_is_learned_later_and_then_stays(books: Books
     assert books.rows("select payment_id, payout_ref, available_at from settlement_lines") == stored
 
 
+def test_twins_of_a_report_without_ids_are_numbered_and_known_again(books: Books) -> None:
+    mapping = make_mapping(line_key=["payment", "type", "at"], key_is_made_up=True, optional=["charge", "order"])
+    mapping = replace(mapping, available_at=(), payout_ref=())
+    day = ["x,back,-10.00,0,-10.00,MXN,2026-11-20 12:00,p1"] * 2 + ["x,back,-7.00,0,-7.00,MXN,2026-11-20 12:00,p1"]
+    between = [f"x,sale,1.00,0,1.00,MXN,2026-11-20 12:00,q{n}" for n in range(600)]
+    first = books.take(write_csv(*day[:2], *between, day[2]), mapping)
+    assert (first.new, first.known, first.changed) == (603, 0, 0)
+    stored = [(key, amount) for key, amount, *_ in books.lines() if key.startswith("p1")]
+    key = "p1|back|2026-11-20 12:00"
+    assert stored == [(key, -1000), (f"{key}#2", -1000), (f"{key}#3", -700)]
+    later = "x,back,-10.00,0,-10.00,MXN,2026-11-21 12:00,p1"
+    again = books.take(write_csv(*day, later), mapping)
+    assert (again.new, again.known, again.changed) == (1, 3, 0)
+    turned = books.take(write_csv(*reversed(day)), mapping)
+    assert (turned.new, turned.changed) == (0, 2), "in another order nobody can tell which is which"
+
+
+def test_changed_lines_are_told_as_often_as_their_file_is_imported(books: Books) -> None:
+    books.take(write_csv(SALE))
+    changed = SALE.replace("100.00", "101.00").replace("96.40", "97.40")
+    body = write_csv(changed, SALE.replace("l1", "l2"))
+    first, before = books.take(body), books.lines()
+    again = books.take(body, now=NOON + timedelta(days=1))
+    assert again.changed_lines == first.changed_lines != []
+    assert (again.before, again.lines, again.new, again.known, again.changed) == (NOON, 2, 0, 1, 1)
+    other = books.take(body, make_mapping(fee={"plus": []}, net=None), now=NOON + timedelta(days=2))
+    assert (other.new, other.filled, other.changed) == (0, 0, 2), "another mapping reads the same bytes otherwise"
+    assert books.take(body, make_mapping(line_key=["id", "type"])).new == 0
+    assert books.lines() == before
+    assert len(books.rows("select 1 from settlement_files")) == 2
+
+
 def test_a_key_that_says_two_things_in_one_file_is_refused(books: Books) -> None:
     changed = SALE.replace("100.00", "101.00").replace("96.40", "97.40")
     with pytest.raises(BadReport, match="line 3: the same key as line 2, and says something else: l1"):
@@ -456,10 +489,50 @@ def test_lines_that_led_nowhere_are_matched_when_their_payment_is_known(books: B
     payments = {f"m{n}": books.pay(f"q{n}") for n in (0, 700, 1099)}
     with UnitOfWork(engine) as work:
         repository = SettlementRepository(work.connection)
-        assert repository.match_unmatched("paper", "default") == 3
-        assert repository.match_unmatched("paper", "default") == 0
+        start = at_mexico(20, 12)
+        first = repository.list_matchable("paper", "default", start, 0, 1000)
+        rest = repository.list_matchable("paper", "default", start, first[-1], 1000)
+        assert (len(first), len(rest)) == (1000, 100)
+        assert repository.list_matchable("paper", "default", start, rest[-1], 1000) == []
+        assert len(repository.match(first)) + len(repository.match(rest)) == 3
+        assert len(repository.list_matchable("paper", "default", start, 0, 2000)) == 1097
+        assert repository.list_matchable("paper", "default", start + timedelta(minutes=1), 0, 1000) == [], "too old"
         work.commit()
     assert {line[0]: line[3] for line in books.lines() if line[3]} == payments
+
+
+def test_refunds_and_disputes_that_lines_tell_otherwise_are_told(books: Books, engine: Engine) -> None:
+    mapping = make_mapping(kinds=PLAIN["kinds"] | {"undo": "+refund", "taken": "-dispute", "given": "+dispute"})
+    books.pay("p1", state="partially_refunded", refunded_minor=4000)
+    other = books.pay("p2", state="partially_refunded", refunded_minor=3000)
+    books.pay("p3", state="refunded", refunded_minor=10000)  # no line of it has come yet
+    books.pay("p4")  # its refund did not reach the payer
+    taken, won = books.pay("p5"), books.pay("p6")
+    books.pay("p7", state="disputed")
+    rows = [f"s{n},sale,100.00,0,100.00,MXN,2026-11-20 12:00,p{n}" for n in range(1, 8)]
+    rows += [f"b{n},back,-40.00,0,-40.00,MXN,2026-11-21 12:00,p{n}" for n in (1, 2, 4)]
+    rows += ["u4,undo,40.00,0,40.00,MXN,2026-11-22 12:00,p4"]
+    rows += [f"t{n},taken,-100.00,5.00,-105.00,MXN,2026-11-22 12:00,p{n}" for n in (5, 6, 7)]
+    rows += ["g6,given,100.00,0,100.00,MXN,2026-11-23 12:00,p6"]
+    result = books.take(write_csv(*rows), mapping)
+    told = {one.payment_id: (one.line_refunded_minor, one.line_disputed_minor) for one in result.differs}
+    assert told == {other: (4000, None), taken: (None, 10000)} and won not in told
+    assert {(one.is_money_other, one.is_state_other) for one in result.differs} == {(False, True)}
+
+
+def test_where_a_psp_converts_lines_of_another_currency_agree_with_their_payment(books: Books) -> None:
+    assert find_converting() == {"stripe"}
+    books.pay("p1", currency="USD", fee_minor=20)
+    books.pay("p2", currency="USD", state="partially_refunded", refunded_minor=100)
+    wrong, lost = books.pay("p3", fee_minor=20), books.pay("p4", currency="USD")
+    rows = [f"l{n},sale,1850.00,60.00,1790.00,MXN,2026-11-20 12:00,p{n}" for n in (1, 2, 3, 4)]
+    rows += ["b2,back,-18.00,0,-18.00,MXN,2026-11-21 12:00,p2", "d4,taken,-1.00,0,-1.00,MXN,2026-11-21 12:00,p4"]
+    kinds = PLAIN["kinds"] | {"taken": "-dispute"}
+    result = books.take(write_csv(*rows), make_mapping(kinds=kinds, converts=True))
+    told = {one.payment_id: (one.is_money_other, one.is_state_other) for one in result.differs}
+    assert told == {wrong: (True, False), lost: (False, True)}, "in one currency all of it counts, and a dispute in any"
+    again = write_csv(*(row.replace(",", "x,", 1) for row in rows))
+    assert len(books.take(again, make_mapping(kinds=kinds)).differs) == 4
 
 
 def test_payments_that_differ_from_their_lines_are_told(books: Books, engine: Engine) -> None:
@@ -475,10 +548,13 @@ def test_payments_that_differ_from_their_lines_are_told(books: Books, engine: En
     )
     with UnitOfWork(engine) as work:
         repository = SettlementRepository(work.connection)
-        told = repository.list_differing("paper", "default")
+        day = date(2026, 11, 20)
+        told = repository.list_differing("paper", "default", False, day)
         assert told == result.differs
-        assert repository.list_differing("paper", "default", limit=1, after=told[1].payment_id) == told[2:]
-        assert repository.list_differing("paper", "shop") == []
+        assert repository.list_differing("paper", "default", False, day, told[0].payment_id, limit=1) == told[1:2]
+        assert repository.list_differing("paper", "default", False, day, told[1].payment_id) == told[2:]
+        assert repository.list_differing("paper", "default", False, day + timedelta(days=1)) == []
+        assert repository.list_differing("paper", "shop", False, day) == []
     by_id = {one.payment_id: one for one in told}
     assert (by_id[money].received_minor, by_id[money].line_amount_minor) == (9000, 10000)
     assert (by_id[fee].fee_minor, by_id[fee].line_fee_minor) == (361, 360)
@@ -564,7 +640,12 @@ def test_missed_settlements_are_those_paid_due_and_without_a_line(books: Books, 
         repository = SettlementRepository(work.connection)
         assert list_missed(repository, "paper", "default", now, calendar, expected) == [], "nothing was imported yet"
     books.take(write_csv("l1,sale,100.00,0,100.00,MXN,2026-11-16 12:00,p1",
-                         "l2,back,-100.00,0,-100.00,MXN,2026-11-18 12:00,p3"), now=now)  # fmt: skip
+                         "l2,back,-100.00,0,-100.00,MXN,2026-11-18 12:00,p3",
+                         "l3,fix,0,0,0,MXN,2026-11-19 23:00,"), now=now)  # fmt: skip
+    with UnitOfWork(engine) as work:
+        repository = SettlementRepository(work.connection)
+        assert list_missed(repository, "paper", "default", now, calendar, expected) == [], "only payments count"
+    books.take(write_csv("l4,sale,1.00,0,1.00,MXN,2026-11-19 23:59,p0"), now=now)
     with UnitOfWork(engine) as work:
         repository = SettlementRepository(work.connection)
         found = list_missed(repository, "paper", "default", now, calendar, expected)
@@ -577,15 +658,20 @@ def test_missed_settlements_are_those_paid_due_and_without_a_line(books: Books, 
     assert found[0].payment.account_day == date(2026, 11, 17)
 
 
-def test_a_file_of_before_the_payment_proves_nothing(books: Books, settlements: SettlementRepository) -> None:
+def test_a_report_that_does_not_reach_the_due_day_proves_nothing(
+    books: Books, settlements: SettlementRepository
+) -> None:
     books.pay("p1", method="oxxo", psp_created_at=at_mexico(17, 12))
-    books.take(write_csv(SALE.replace("p1", "p0").replace("2026-11-20", "2026-11-10")), now=at_mexico(11, 9))
+    books.pay("p2", method="oxxo", psp_created_at=at_mexico(18, 12))
     expected, now = {"paper": {Method.OXXO: 1}}, at_mexico(20, 9)
-    assert list_missed(settlements, "paper", "default", now, load_calendar(), expected) == []
-    books.take(write_csv(), now=now)
-    settlements.connection.rollback()
-    [found] = list_missed(settlements, "paper", "default", now, load_calendar(), expected)
-    assert found.payment.psp_payment_id == "p1"
+    sale, found = SALE.replace("p1", "p0"), list[list[str | None]]()
+    for reach in ("2026-11-10 12:00", None, "2026-11-17 23:59", "2026-11-18 00:00", "2099-01-01 00:00"):
+        rows = [sale.replace("l1", f"at {reach}").replace("2026-11-20 12:00", reach)] if reach else []
+        books.take(write_csv(*rows), now=now)
+        settlements.connection.rollback()
+        missed = list_missed(settlements, "paper", "default", now, load_calendar(), expected)
+        found.append([one.payment.psp_payment_id for one in missed])
+    assert found == [[], [], [], ["p1"], ["p1", "p2"]]
 
 
 def test_a_line_is_read_with_decimals_and_never_with_floats() -> None:

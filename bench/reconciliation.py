@@ -1,0 +1,231 @@
+"""`python -m bench.reconciliation`: differences are planted at simulated PSPs, found, healed, and the days are closed."""
+
+import argparse
+import json
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from bench.planted_lives import Days, Player
+from bench.planting import Planting, Rates
+from bench.reconciling import Proof
+from bench.reconciling_here import ProofHere
+from bench.simulated_psps import WholeStack, run_whole_stack, serve_psps
+from bench.verdict import Verdict
+from bootstrap import utc_now
+from schedules.calendar.banking import load_calendar
+
+Advance = Callable[[], None]
+
+KILLS_OF_A_DAY = 2
+
+
+@dataclass
+class Result:
+    """What a proof came to. `complaints` is empty where everything holds."""
+
+    verdict: Verdict
+    seconds: dict[str, float]
+    rows: dict[str, int]
+    killed: int = 0
+    complaints: list[str] = field(default_factory=list)
+
+    @property
+    def rows_per_second(self) -> float:
+        """Payments of the PSPs that were compared, in one pass over all days."""
+        return self.rows["compared"] / self.seconds["reconcile"]
+
+    def describe(self) -> dict[str, Any]:
+        classes = [dict(zip(COLUMNS, row, strict=True)) for row in self.verdict.count_by_class()]
+        return {
+            "precision": self.verdict.precision,
+            "recall": self.verdict.recall,
+            "classes": classes,
+            "seconds": {name: round(seconds, 1) for name, seconds in self.seconds.items()},
+            "rows": self.rows,
+            "rows_per_second": round(self.rows_per_second),
+            "killed": self.killed,
+            "complaints": self.complaints,
+        }
+
+
+COLUMNS = ("class", "planted", "found", "healable", "healed")
+
+
+class Course:
+    """The steps of a proof, each with its bar and its seconds."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress, self.seconds = progress, dict[str, float]()
+
+    @contextmanager
+    def step(self, name: str, total: int | None = None) -> Iterator[Advance]:
+        """Time what is done inside; call what is given for every part of it that is done."""
+        task, began = self.progress.add_task(name, total=total), time.monotonic()
+        yield lambda: self.progress.advance(task)
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - began
+        self.progress.update(task, total=total or 1, completed=total or 1)
+
+
+def prove(
+    folder: Path,
+    payments: int,
+    days: int,
+    seed: int,
+    kills: int,
+    progress: Progress,
+    make_proof: Callable[[WholeStack, Planting], Proof] = Proof,
+) -> Result:
+    """Everything from the first payment to the second look. Raises RuntimeError where a step fails as such."""
+    course = Course(progress)
+    with serve_psps(folder / "psps", seed) as (url, state), run_whole_stack(folder, url, state) as stack:
+        calendar_days = Days.before(utc_now(), days, load_calendar())
+        planting = Planting(Player(state.names, calendar_days, seed), calendar_days, state, seed, Rates())
+        proof = make_proof(stack, planting)
+        with course.step("play"):
+            planting.play(payments)
+        _deliver(proof, course)
+        with course.step("plant"):
+            planting.spoil()
+        killed = _kill(proof, course, kills, random.Random(f"kills/{seed}"))
+        compared = _reconcile(proof, course, "reconcile")
+        with course.step("approve"):
+            proof.approve_proposed()
+            proof.settle()
+            proof.note_healing()
+        rows = {
+            "payments": payments,
+            "near_the_end_of_a_day": sum(life.is_near_day_end for life in planting.lives),
+            "compared": compared,
+        }
+        result = Result(proof.judge(), course.seconds, rows, killed)
+        result.complaints += _complain(proof, result.verdict)
+        result.complaints += _close_and_look_again(proof, course)
+    return result
+
+
+def _deliver(proof: Proof, course: Course) -> None:
+    def begin(total: int) -> Advance:
+        course.progress.update(task, total=total)
+        return lambda: course.progress.advance(task)
+
+    with course.step("deliver"):
+        task = course.progress.task_ids[-1]
+        proof.deliver(begin)
+    with course.step("process"):
+        task = course.progress.task_ids[-1]
+        proof.settle(lambda left: course.progress.update(task, description=f"process, {left:,} left"))
+
+
+def _kill(proof: Proof, course: Course, kills: int, chance: random.Random) -> int:
+    days = chance.sample(proof.list_days(), kills)
+    killed = 0
+    with course.step("kill", kills) as advance:
+        for psp, day in days:
+            killed += proof.kill_runs(psp, day, KILLS_OF_A_DAY, chance)
+            advance()
+    return killed
+
+
+def _reconcile(proof: Proof, course: Course, name: str) -> int:
+    days: list[tuple[str, date]] = proof.list_days()
+    compared = 0
+    with course.step(name, len(days)) as advance:
+        for psp, day in days:
+            compared += proof.reconcile(psp, day)["theirs"] or 0
+            advance()
+    with course.step("heal"):
+        proof.settle()
+        proof.note_healing()
+    return compared
+
+
+def _complain(proof: Proof, verdict: Verdict) -> list[str]:
+    told = [
+        *(f"invented: {one}" for one in verdict.invented),
+        *(f"missed: {one}" for one in verdict.missed),
+        *(f"not healed: {one}" for one in verdict.not_healed),
+        *(f"healed, and should not be: {one}" for one in verdict.healed_wrongly),
+        *(f"on another day: {one}" for one in verdict.on_another_day),
+        *(f"not as its PSP has it: {one}" for one in proof.find_wrong_payments()),
+    ]
+    if twice := proof.count_double_healing():
+        told.append(f"healed twice: {twice}")
+    try:
+        proof.stack.run("audit")
+    except RuntimeError as error:
+        told.append(str(error))
+    return told
+
+
+def _close_and_look_again(proof: Proof, course: Course) -> list[str]:
+    days = proof.list_days()
+    with course.step("dismiss"):
+        proof.dismiss_open()
+    with course.step("close"):
+        told = proof.close_days(days)
+    before = proof.count_rows()
+    _reconcile(proof, course, "look again")
+    after = proof.count_rows()
+    return told + ([] if before == after else [f"looking again changed {before} into {after}"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.reconciliation", description=__doc__)
+    parser.add_argument("--payments", type=int, default=20_000)
+    parser.add_argument("--days", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--kills", type=int, default=5, help="days whose run is killed -9, twice each")
+    parser.add_argument("--here", action="store_true", help="in this process and not by commands, which is faster")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--keep", action="store_true", help="leave the stack's folder behind")
+    arguments = parser.parse_args()
+    place = Path(tempfile.mkdtemp(prefix="acuse-proof-"))
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    try:
+        with Progress(*columns, console=Console(stderr=True)) as progress:
+            make_proof = ProofHere if arguments.here else Proof
+            wanted = (arguments.payments, arguments.days, arguments.seed, arguments.kills)
+            result = prove(place, *wanted, progress, make_proof)
+    finally:
+        if not arguments.keep:
+            shutil.rmtree(place, ignore_errors=True)
+    if arguments.json:
+        print(json.dumps(result.describe(), indent=2))
+    else:
+        show(result)
+    sys.exit(1 if result.complaints or not result.verdict.is_perfect else 0)
+
+
+def show(result: Result) -> None:
+    """What was planted, found and healed by class, and the seconds of each step."""
+    console = Console()
+    table = Table(*COLUMNS, box=None)
+    for row in result.verdict.count_by_class():
+        table.add_row(*map(str, row))
+    console.print(table)
+    console.print(", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in result.rows.items()))
+    for name, seconds in result.seconds.items():
+        console.print(f"{name:12} {seconds:8.1f} s")
+    console.print(
+        f"precision {result.verdict.precision:.4f}, recall {result.verdict.recall:.4f}, {result.killed} runs killed, "
+        f"{result.rows_per_second:,.0f} payments compared per second"
+    )
+    for complaint in result.complaints:
+        console.print(f"[red]{complaint}")
+
+
+if __name__ == "__main__":
+    main()
