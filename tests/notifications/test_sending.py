@@ -241,7 +241,7 @@ def test_a_handshake_that_never_ends_leaves_no_connection_behind(authority: Auth
             for _ in range(3):
                 sender = Sender(False, Names([PUBLIC]).resolve, trust, network, deadline=0.1)
                 assert fail(sender, f"https://{NAME}/") == SendError.TIMEOUT
-            assert len(list(Path("/proc/self/fd").iterdir())) == before
+            assert len(list(Path("/proc/self/fd").iterdir())) <= before  # others may close theirs meanwhile
         finally:
             gc.enable()
 
