@@ -54,7 +54,7 @@ UNFINISHED: dict[str, tuple[tuple[str, int, S], ...]] = {
         ("spei.payout_returned", 2, S.COMPLETED),
     ),
 }
-MAY_STAY_OPEN_DAYS = 2  # nothing that the PSP would have let run out by now is still open there
+MAY_STAY_OPEN_DAYS = 1  # nothing that the PSP would have let run out by now is still open there
 
 
 @dataclass

@@ -17,8 +17,11 @@ from bench.planted_lives import STP
 from bench.planting import Planting
 from bench.simulated_psps import WholeStack, wait_for
 from bench.verdict import Difference, Verdict
+from bootstrap import utc_now
 from bootstrap_ringing import build_publish, build_ring_account
 from config import load_config
+from models.engine import open_engine
+from models.unit_of_work import UnitOfWork
 from psps.registry import PSPS
 from sandbox.sender import Report, Route, send
 
@@ -59,6 +62,7 @@ class Proof:
         config = load_config(stack.environment)
         self._publish, self._ring = build_publish(config), build_ring_account(config)
         self._database = stack.environment["ACUSE_DATABASE_URL"]
+        self._engine = open_engine(config.database_url, "reconciler")
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of the stack's database."""
@@ -118,6 +122,10 @@ class Proof:
         [row] = json.loads(self.stack.run("reconcile", "--psp", psp, "--date", day.isoformat(), "--json"))
         return dict(row)
 
+    def reconcile_by_clock(self) -> None:
+        """`acuse reconcile` of all accounts, as beat has it done every five minutes."""
+        self.stack.run("reconcile", "--json")
+
     def kill_runs(self, psp: str, day: date, times: int, chance: random.Random) -> int:
         """Start it and kill -9 its process group while it runs, so many times; how many were killed in the middle."""
         killed = 0
@@ -162,7 +170,11 @@ class Proof:
         return wrong
 
     def note_healing(self) -> None:
-        """The commands have noted by themselves which differences the one door has taken."""
+        """Write down which differences the one door has taken, as the next run would."""
+        with UnitOfWork(self._engine) as work:
+            for psp in PSPS:
+                work.differences.settle(psp, "default", utc_now())
+            work.commit()
 
     def count_double_healing(self) -> int:
         """Differences with the same healing event, and payment events that were decided twice."""

@@ -13,11 +13,11 @@ from bootstrap_reconciling import build_reconcile_deps
 from bootstrap_ringing import build_publish
 from config import load_config
 from models.closings import DayKey
-from models.engine import open_engine
+from models.states import RunKind
 from models.unit_of_work import UnitOfWork
 from schedules.closing.service import Closed, CloseRequest, close_day
 from schedules.reconciling.approving import approve
-from schedules.reconciling.service import reconcile_day
+from schedules.reconciling.service import reconcile_by_clock, reconcile_day
 
 
 class ProofHere(Proof):
@@ -29,19 +29,16 @@ class ProofHere(Proof):
         self._deps = build_reconcile_deps(
             config, build_publish(config), lambda *about: None, utc_now, call_limits(config)
         )
-        self._engine = open_engine(config.database_url, "reconciler")
 
     def reconcile(self, psp: str, day: date) -> dict[str, Any]:
         """One account day; what its run counted."""
         counts = reconcile_day(self._deps, psp, "default", day).counts
         return {"theirs": counts.get("theirs", 0), "counts": counts}
 
-    def note_healing(self) -> None:
-        """Write down which differences the one door has taken."""
-        with UnitOfWork(self._engine) as work:
-            for psp in {psp for psp, _ in self.list_days()}:
-                work.differences.settle(psp, "default", utc_now())
-            work.commit()
+    def reconcile_by_clock(self) -> None:
+        """What happened since the last time, of all accounts."""
+        for psp, account in self._deps.accounts:
+            reconcile_by_clock(self._deps, psp, account, RunKind.CONTINUOUS)
 
     def approve_proposed(self) -> int:
         """A person lets heal what waits for one; how many."""
