@@ -51,6 +51,8 @@ CHARGEBACK_TYPES = frozenset(
 )
 # By the last word of the type, else by the chargeback's status; in every other status the money is in question.
 CHARGEBACK_KINDS = {"won": EventKind.DISPUTE_WON, "lost": EventKind.DISPUTE_LOST}
+# What these say about is money that had come.
+HAD_COME = frozenset({EventKind.COMPLETED, EventKind.REFUNDED, EventKind.RETURNED, EventKind.DISPUTED})
 # The current API says `cash`, older ones `oxxo` and `oxxo_cash`; a recurrent reference can be paid many times, which
 # is why a payment is found by order and charge and never by its reference.
 METHODS = {
@@ -80,14 +82,13 @@ def read_order(order: Fields, envelope: Envelope, kind: EventKind) -> PaymentEve
     amount = minor_units(order.get("amount"), "amount")
     own = find_object(order, "metadata")
     reference = own.get("order_id") or own.get("reference_id") or first.get("reference_id")
-    is_paid = kind in (EventKind.COMPLETED, EventKind.REFUNDED)
     return PaymentEvent(
         **envelope._asdict(),
         kind=kind,
         psp_payment_id=require_text(order, "id"),
         psp_refs=tuple(require_text(charge, "id") for charge in charges),
         amount_minor=amount,
-        received_minor=amount if is_paid else None,
+        received_minor=amount if kind in HAD_COME else None,
         refunded_minor=_read_refunded(envelope.raw_type.rpartition(".")[2], order, amount),
         currency=currency_code(order.get("currency"), "currency"),
         merchant_reference=hint_text(reference),
@@ -131,7 +132,7 @@ def read_charge(charge: Fields, envelope: Envelope) -> PaymentEvent:
         psp_payment_id=require_text(charge, "order_id") if charge.get("order_id") is not None else None,
         psp_refs=(require_text(charge, "id"),),
         amount_minor=amount,
-        received_minor=amount if kind in (EventKind.COMPLETED, EventKind.REFUNDED) else None,
+        received_minor=amount if kind in HAD_COME else None,
         refunded_minor=amount if kind is EventKind.REFUNDED else None,
         currency=currency_code(charge.get("currency"), "currency"),
         merchant_reference=hint_text(charge.get("reference_id")),

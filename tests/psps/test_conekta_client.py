@@ -584,13 +584,13 @@ def read(**changes: Any) -> PaymentEvent:
         ("partially_refunded", 50, EventKind.REFUNDED, (150_050, 50)),
         ("refunded", 150_050, EventKind.REFUNDED, (150_050, 150_050)),
         ("refunded", 0, EventKind.REFUNDED, (150_050, 150_050)),
-        ("charged_back", 0, EventKind.DISPUTED, (None, None)),
+        ("charged_back", 0, EventKind.DISPUTED, (150_050, None)),
         ("declined", 0, EventKind.FAILED, (None, None)),
         ("fraudulent", 0, EventKind.FAILED, (None, None)),
         ("expired", 0, EventKind.EXPIRED, (None, None)),
         ("canceled", 0, EventKind.CANCELED, (None, None)),
         ("voided", 0, EventKind.CANCELED, (None, None)),
-        ("reversed", 0, EventKind.RETURNED, (None, None)),
+        ("reversed", 0, EventKind.RETURNED, (150_050, None)),
     ],
 )
 def test_a_snapshot_tells_where_the_order_stands(status: str, refunded: Any, kind: EventKind, money: Any) -> None:

@@ -35,7 +35,7 @@ MEANINGS: dict[tuple[str, str], tuple] = {
     ("conekta", "order.partially_refunded"): ("refunded", ORDER, 150050, 150050, 50050, "MXN", "card", "ORD-1001", (CHARGE,)),
     ("conekta", "order.refunded"): ("refunded", ORDER, 150050, 150050, 150050, "MXN", "card", "ORD-1001", (CHARGE,)),
     ("conekta", "charge.declined.card"): ("failed", ORDER, 150050, None, None, "MXN", "card", "ORD-1001", (CHARGE,)),
-    ("conekta", "charge.reversed.cash"): ("returned", ORDER, 150050, None, None, "MXN", "oxxo", "ORD-1001", (CHARGE,)),
+    ("conekta", "charge.reversed.cash"): ("returned", ORDER, 150050, 150050, None, "MXN", "oxxo", "ORD-1001", (CHARGE,)),
     ("conekta", "charge.chargeback.created"): ("disputed", None, None, None, None, None, "card", None, (CHARGE,)),
     ("stp", "sendAbono"): ("completed", DEPOSIT, 150025, 150025, None, "MXN", "spei", None, ("deposit:3191365",)),
     ("stp", "sendAbono.older"): ("completed", DEPOSIT, 150025, 150025, None, "MXN", "spei", None, ("deposit:3191365",)),
@@ -349,7 +349,7 @@ def test_conekta_types(raw_type: str, kind: str) -> None:
     name = "order.paid.cash" if raw_type.startswith("order") else "charge.reversed.cash"
     event = only("conekta", changed(sample("conekta", name), "type", to=raw_type))
     assert (event.kind, event.psp_payment_id, event.psp_refs) == (kind, ORDER, (CHARGE,))
-    assert event.received_minor == (150_050 if kind in ("completed", "refunded") else None)
+    assert event.received_minor == (150_050 if kind in ("completed", "refunded", "returned", "disputed") else None)
     assert event.refunded_minor == (150_050 if kind == "refunded" else None)
 
 
