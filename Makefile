@@ -9,7 +9,7 @@ PYTHON ?= $(shell for name in python3.12 python3.11 python3 python; do \
 	"$$name" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null && echo "$$name" && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test lint bench docs format lock moved
+.PHONY: help setup run demo test lint bench proof docs format lock moved
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,9 @@ lint: $(READY) ## Check style, types and the import rules
 
 bench: $(READY) ## Measure receiver and drain on this machine (ARGS="--rounds 1 --json"); needs wrk
 	@exec $(VENV_PYTHON) -m bench $(ARGS)
+
+proof: $(READY) ## Plant differences at simulated PSPs and find them all (ARGS="--payments 20000"); takes minutes
+	@exec $(VENV_PYTHON) -m bench.reconciliation $(ARGS)
 
 docs: $(READY) ## Print docs/states.md from the table of legal moves
 	@$(VENV_PYTHON) -m workers.state_diagram > docs/states.md

@@ -160,7 +160,7 @@ def dismiss_discrepancies(
     """Take differences as they are: nothing is changed, and they are over. Exit 1 if one of them was left alone."""
 
     def dismiss_some(work: UnitOfWork, some: list[int]) -> Decided:
-        return sorted(work.differences.dismiss(some, by, why, utc_now())), []
+        return sorted(work.healing.dismiss(some, by, why, utc_now())), []
 
     with open_work(stack_config(data_dir)) as work:
         wanted = _choose(work, ids, is_all, None, asked)

@@ -143,8 +143,8 @@ def _await_healing(deps: ReconcileDeps, psp: str, account: str, sent: int) -> tu
     deadline = time.monotonic() + (HEALING_SECONDS if sent else 0.0)
     while True:
         with deps.unit_of_work() as work:
-            closed, turned_down = work.differences.settle(psp, account, deps.clock())
-            left = work.differences.count_sent(psp, account)
+            closed, turned_down = work.healing.settle(psp, account, deps.clock())
+            left = work.healing.count_sent(psp, account)
             work.commit()
         healed, refused = healed + closed, refused + turned_down
         if not left or time.monotonic() > deadline:

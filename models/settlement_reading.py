@@ -8,23 +8,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from models.states import LineKind
 from models.tables import ACCOUNT_DAY
 
 Row = dict[str, Any]
 FIRST = UUID(int=0)
-
-
-@dataclass(frozen=True, slots=True)
-class DayTotal:
-    """What became available, of one kind and currency. Signed minor units."""
-
-    kind: LineKind
-    currency: str
-    lines: int
-    amount_minor: int
-    fee_minor: int
-    net_minor: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,18 +75,6 @@ LAST_IMPORT = text("select max(imported_at) from settlement_files where psp = :p
 REACH = text(
     "select max(occurred_at) from settlement_lines where psp = :psp and account = :account and kind = 'payment'"
 )
-
-LINES = text("""
-select id, file_id, line_key, kind, raw_kind, amount_minor, fee_minor, net_minor, currency, occurred_at, available_at, payout_ref
-from settlement_lines where payment_id = :payment_id order by occurred_at, id
-""")
-
-SUM_AVAILABLE = text("""
-select kind, currency, count(*), sum(amount_minor)::bigint, sum(fee_minor)::bigint, sum(net_minor)::bigint
-from settlement_lines
-where psp = :psp and account = :account and available_at >= :start and available_at < :end
-group by kind, currency order by kind, currency
-""")
 
 # Only payments since the account's first line: what was paid before is in no report that was imported. Each payment is
 # looked up among the lines by its id (what has a limit is not joined otherwise), however many lines there are; and when
@@ -190,15 +165,6 @@ class SettlementReader:
         """Imported files, the newest first."""
         rows = self.connection.execute(FILES, {"psp": psp, "account": account, "limit": limit})
         return [dict(row) for row in rows.mappings()]
-
-    def list_lines(self, payment_id: UUID) -> list[Row]:
-        """The lines about a payment, in the order of their times."""
-        return [dict(row) for row in self.connection.execute(LINES, {"payment_id": payment_id}).mappings()]
-
-    def sum_available(self, psp: str, account: str, start: datetime, end: datetime) -> list[DayTotal]:
-        """What became available in [start, end), by kind and currency."""
-        rows = self.connection.execute(SUM_AVAILABLE, {"psp": psp, "account": account, "start": start, "end": end})
-        return [DayTotal(LineKind(row[0]), *row[1:]) for row in rows]
 
     def find_missed(
         self, psp: str, account: str, methods: Collection[str], paid_before: datetime, since: date, limit: int

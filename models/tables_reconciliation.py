@@ -161,7 +161,6 @@ class SettlementLine(Table):
         CheckConstraint("octet_length(content_digest) = 32", name="digest_size"),
         Index("ix_settlement_lines_payment_id", "payment_id"),
         Index("ix_settlement_lines_occurred_at", "psp", "account", "occurred_at"),
-        Index("ix_settlement_lines_available_at", "psp", "account", "available_at"),
         Index("ix_settlement_lines_unmatched", "psp", "account", "id", postgresql_where=text("payment_id is null")),
     )
 

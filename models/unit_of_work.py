@@ -23,6 +23,7 @@ from models.differences import DifferenceRepository
 from models.discrepancies import DiscrepancyRepository
 from models.endpoint_health import EndpointHealth
 from models.endpoints import EndpointRepository
+from models.healing import HealingRepository
 from models.hints import HintRepository
 from models.inbox import Delivery, Stored, add_hint, put_all
 from models.merchants import DEFAULT_MERCHANT_ID
@@ -105,6 +106,7 @@ class UnitOfWork:
     reconciliations: ReconciliationRepository
     our_side: OurSide
     differences: DifferenceRepository
+    healing: HealingRepository
     arrivals: ArrivalRepository
     settlements: SettlementRepository
     cep_answers: CepRepository
@@ -140,6 +142,7 @@ class UnitOfWork:
         self.reconciliations = ReconciliationRepository(self.connection)
         self.our_side = OurSide(self.connection)
         self.differences = DifferenceRepository(self.connection)
+        self.healing = HealingRepository(self.connection)
         self.arrivals = ArrivalRepository(self.connection)
         self.settlements = SettlementRepository(self.connection)
         self.cep_answers = CepRepository(self.connection)

@@ -16,6 +16,7 @@ def upgrade() -> None:
     _create_discrepancy_evidence()
     _create_settlement_files()
     _create_settlement_lines()
+    _index_settlement_lines()
     _create_day_closings()
     _keep_day_closings()
 
@@ -190,8 +191,10 @@ def _create_settlement_lines() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_settlement_lines")),
         sa.UniqueConstraint("psp", "account", "line_key", name="uq_settlement_lines_key"),
     )
-    for name in ("occurred_at", "available_at"):
-        op.create_index(f"ix_settlement_lines_{name}", "settlement_lines", ["psp", "account", name])
+
+
+def _index_settlement_lines() -> None:
+    op.create_index("ix_settlement_lines_occurred_at", "settlement_lines", ["psp", "account", "occurred_at"])
     op.create_index("ix_settlement_lines_payment_id", "settlement_lines", ["payment_id"])
     op.create_index(
         "ix_settlement_lines_unmatched",

@@ -44,6 +44,8 @@ STATUS_KINDS = {
 # What these statuses say about is money that had come.
 IS_PAID = frozenset({EventKind.COMPLETED, EventKind.REFUNDED, EventKind.DISPUTED, EventKind.DISPUTE_LOST})
 LOST_REFUND = frozenset({"failed", "cancelled"})
+# Called off before its deadline, a charge reads as run out once that is over.
+READS_AS_ANOTHER = {EventKind.EXPIRED: frozenset({EventKind.CANCELED})}
 
 
 def read_charge(charge: Fields, as_of: datetime) -> list[PaymentEvent] | Ignored:
@@ -62,9 +64,9 @@ def read_charge(charge: Fields, as_of: datetime) -> list[PaymentEvent] | Ignored
     amount = pesos_to_minor(charge.get("amount"), "amount")
     refunded = read_refunded(charge, amount)
     method = METHODS.get(str(charge.get("method")), Method.UNKNOWN)
-    # Times carry the offset of central Mexico (-06:00, in summers of old data -05:00). Openpay's own plugin is tested with
-    # one that has no offset.
-    due = hint_iso_time(charge.get("due_date"), MEXICO_CITY)
+    due = hint_iso_time(
+        charge.get("due_date"), MEXICO_CITY
+    )  # with an offset, but for what Openpay's plugin is tested with
     kind = _find_kind(status, method, refunded, _is_overdue(due, method, as_of))
     created_at = iso_time(charge.get("creation_date"), "creation_date", MEXICO_CITY)
     currency = currency_code(charge.get("currency"), "currency")
@@ -84,8 +86,7 @@ def read_charge(charge: Fields, as_of: datetime) -> list[PaymentEvent] | Ignored
         expires_at=due,
         created_at=created_at,
         fee_minor=_read_fee(charge, currency),
-        # Called off before its deadline, it reads as run out once that is over.
-        untold=frozenset({EventKind.CANCELED}) if kind is EventKind.EXPIRED else frozenset(),
+        untold=READS_AS_ANOTHER.get(kind, frozenset()),
         # The message beside it is for people.
         reason=hint_text(charge.get("error_code")),
     )

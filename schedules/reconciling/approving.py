@@ -17,7 +17,7 @@ def approve(work: UnitOfWork, ids: Sequence[int], by: str, why: str, now: dateti
     for one in work.difference_reader.lock_proposals(ids):
         accounts[one.psp, one.account][one.id] = (one.body, one.told_at)
     approved = [id for healed in accounts.values() for id in healed]
-    work.differences.decide(approved, by, why, now)
+    work.healing.decide(approved, by, why, now)
     events = [
         event
         for (psp, account), healed in sorted(accounts.items())

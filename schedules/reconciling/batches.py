@@ -100,7 +100,7 @@ def store_batch(
     found = {(key, one.kind): one for key, several in batch.seen.items() for one in several}
     if not found:
         return []
-    healer = Healer(rules, work.differences.find_used_up(run.psp, run.account, run.id, now - CAPS_ARE_FOR))
+    healer = Healer(rules, work.healing.find_used_up(run.psp, run.account, run.id, now - CAPS_ARE_FOR))
     opened = work.differences.open([_write(run, batch.pairs[key], one, healer, now) for (key, _), one in found.items()])
     for one in opened:
         counts[f"found_{one.kind}"] += 1
@@ -129,7 +129,7 @@ def _heal(
         elif healer.is_automatic(one, what):
             over.append(one.id)
     if over:
-        work.differences.propose(over)
+        work.healing.propose(over)
         healer.taken["over_the_cap"] += len(over)
     return send_answers(work, run.psp, run.account, healed, now)
 

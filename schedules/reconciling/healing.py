@@ -63,7 +63,7 @@ def send_answers(
         return []
     deliveries = [_write(psp, account, id, body, as_of, now) for id, (body, as_of) in healed.items()]
     stored = work.put_answers(deliveries)
-    work.differences.send({id: event.event_id for id, event in zip(healed, stored, strict=True)})
+    work.healing.send({id: event.event_id for id, event in zip(healed, stored, strict=True)})
     return [event.event_id for event in stored]
 
 

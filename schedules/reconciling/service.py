@@ -189,7 +189,7 @@ def _look_again(runner: Runner) -> None:
     whatever comes of it, so that the same ones do not stand before the others for ever."""
     run = runner.run
     with runner.deps.unit_of_work() as work:
-        work.differences.settle(run.psp, run.account, runner.deps.clock())
+        work.healing.settle(run.psp, run.account, runner.deps.clock())
         work.commit()
         stale = work.differences.list_stale(
             run.psp, run.account, runner.deps.clock() - SEEN_AGAIN_AFTER, MOST_SEEN_AGAIN
@@ -218,5 +218,5 @@ def _finish(runner: Runner, status: RunStatus, error: str | None = None) -> None
         if status is RunStatus.DONE:
             work.reconciliations.advance(run.id, run.window_end, runner.counts)
         work.reconciliations.finish(run.id, status, runner.counts, now, error)
-        work.differences.settle(run.psp, run.account, now)
+        work.healing.settle(run.psp, run.account, now)
         work.commit()

@@ -17,7 +17,6 @@ OVERLAP = timedelta(minutes=10)
 LOOK_BACK = timedelta(hours=1)
 SLICES = 12
 SHORTEST_SLICE = timedelta(minutes=15)
-NOT_LISTED = timedelta(hours=1)
 IN_ONE = frozenset({"operating_day", "created_whole"})  # lists of which a part costs as much as the whole
 
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from statistics import median
 
 import pytest
 from sqlalchemy import create_engine
@@ -22,7 +21,6 @@ from tests.ingress.http1 import Received, exchange, post, request
 from tests.ingress.senders import environment, stripe_body, stripe_headers
 
 STRIPE = "/webhooks/stripe"
-A_MACHINE_MAY_STAND_STILL = 5.0  # seconds
 
 
 def send(port: int, body: bytes | None = None) -> tuple[Received, float]:
@@ -74,8 +72,7 @@ def assert_unavailable(answers: list[tuple[Received, float]]) -> None:
     for answer, seconds in answers:
         assert (answer.status, answer.headers["retry-after"]) == (503, "2")
         assert set(json.loads(answer.body)) == {"error"}
-        assert seconds < A_MACHINE_MAY_STAND_STILL
-    assert median(seconds for _, seconds in answers) < 2.0
+        assert seconds < 2.0
 
 
 def send_many(served: Served, count: int) -> list[tuple[Received, float]]:
@@ -128,7 +125,7 @@ def test_without_a_broker_deliveries_are_acknowledged_as_fast_as_ever(
             redis.kill()
         answers = [send(served.port) for _ in range(30)]
         assert {answer.status for answer, _ in answers} == {200}
-        assert median(seconds for _, seconds in answers) < 0.5
+        assert max(seconds for _, seconds in answers) < 0.5
         assert served.count() == 31
         ready = exchange(served.port, request("/readyz", {}, method="GET"))
         assert json.loads(ready.body)["checks"]["broker"] != "ok"
@@ -142,8 +139,7 @@ def test_two_hundred_stalled_uploads_do_not_delay_a_good_sender(edge: Served) ->
             stack.enter_context(socket.create_connection(("127.0.0.1", edge.port))).sendall(stalled)
         answers = [send(edge.port) for _ in range(20)]
     assert {answer.status for answer, _ in answers} == {200}
-    assert median(seconds for _, seconds in answers) < 0.3
-    assert max(seconds for _, seconds in answers) < A_MACHINE_MAY_STAND_STILL
+    assert max(seconds for _, seconds in answers) < 0.3
 
 
 def test_half_sent_headers_do_not_delay_a_good_sender_and_are_cut_off(edge: Served) -> None:
@@ -151,7 +147,7 @@ def test_half_sent_headers_do_not_delay_a_good_sender_and_are_cut_off(edge: Serv
         slow = [stack.enter_context(socket.create_connection(("127.0.0.1", edge.port), timeout=8)) for _ in range(200)]
         for connection in slow:
             connection.sendall(b"POST /webhooks/stripe HTTP/1.1\r\nhost: x\r\nx-slow: ")
-        assert median(send(edge.port)[1] for _ in range(20)) < 0.3
+        assert max(send(edge.port)[1] for _ in range(20)) < 0.3
         assert b"200 OK" not in slow[0].recv(1000)
 
 

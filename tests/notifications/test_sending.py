@@ -232,18 +232,28 @@ class Chatterbox(Loopback):
 
 def test_a_handshake_that_never_ends_leaves_no_connection_behind(authority: Authority):
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        network = OneRoad(silent.getsockname()[1])
+        port = silent.getsockname()[1]
+        network = OneRoad(port)
         trust = authority.trust()
         gc.collect()
         gc.disable()
         try:
-            before = len(list(Path("/proc/self/fd").iterdir()))
             for _ in range(3):
                 sender = Sender(False, Names([PUBLIC]).resolve, trust, network, deadline=0.1)
                 assert fail(sender, f"https://{NAME}/") == SendError.TIMEOUT
-            assert len(list(Path("/proc/self/fd").iterdir())) <= before  # others may close theirs meanwhile
+            assert len(network.dialled) == 3
+            assert count_connections(port) == 0
+            with socket.create_connection(("127.0.0.1", port)):
+                assert count_connections(port) == 1, "one that is there is seen"
         finally:
             gc.enable()
+
+
+def count_connections(port: int) -> int:
+    """The sockets of this process that are connected to a port of this machine; whatever else it opens and closes."""
+    links = {link.stat().st_ino: link for link in Path("/proc/self/fd").iterdir() if link.is_socket()}
+    rows = (row.split() for row in Path("/proc/self/net/tcp").read_text().splitlines()[1:])
+    return sum(int(row[2].partition(":")[2], 16) == port and int(row[9]) in links for row in rows)
 
 
 def test_an_endpoint_that_wants_a_certificate_of_ours_is_told_apart(serve_tls, authority: Authority):

@@ -125,7 +125,7 @@ class CountingHouse:
             ids, self.rung[:] = list(self.rung), []
             process_events(self.desk.deps, ids)
         with self.deps.unit_of_work() as work:
-            work.differences.settle("paper", "default", self.desk.now)
+            work.healing.settle("paper", "default", self.desk.now)
             work.commit()
 
     def differences(self, columns: str = "psp_payment_id, kind, healing, closed_reason") -> list[Any]:

@@ -39,7 +39,7 @@ def name(day: date) -> str:
 
 def dismiss_all(house: CountingHouse) -> None:
     with house.deps.unit_of_work() as work:
-        work.differences.dismiss([id for (id,) in house.differences("id")], "ana", "no", house.desk.now)
+        work.healing.dismiss([id for (id,) in house.differences("id")], "ana", "no", house.desk.now)
         work.commit()
 
 

@@ -280,7 +280,7 @@ def test_what_a_person_has_dismissed_stays_so_until_a_side_says_otherwise(house:
     house.run_day()
     [(id,)] = house.differences("id")
     with house.deps.unit_of_work() as work:
-        assert work.differences.dismiss([id], "ana", "agreed by telephone", house.desk.now) == {id}
+        assert work.healing.dismiss([id], "ana", "agreed by telephone", house.desk.now) == {id}
         work.commit()
     house.run_day()
     assert house.differences() == [("p1", "amount", "none", "dismissed")]

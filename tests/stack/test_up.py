@@ -29,7 +29,7 @@ NAMES = {"postgres", "redis", "web", "sandbox", "worker", "worker_psp", "worker_
 def acuse(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     argv = [sys.executable, "-m", "cli", *arguments]
     return subprocess.run(
-        argv, cwd=ROOT, env=ENVIRONMENT | environment, capture_output=True, text=True, timeout=120, check=False
+        argv, cwd=ROOT, env=ENVIRONMENT | environment, capture_output=True, text=True, timeout=60, check=False
     )
 
 
@@ -66,7 +66,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     running = Stack(process, data_dir, port)
     threading.Thread(target=running.listen, daemon=True).start()
     try:
-        assert wait_for(lambda: running.said("is ready in") or process.poll() is not None, 120.0), running.lines
+        assert wait_for(lambda: running.said("is ready in") or process.poll() is not None, 30.0), running.lines
         assert process.poll() is None, running.lines
         yield running
     finally:
@@ -128,8 +128,8 @@ def test_killed_processes_come_back_at_their_addresses(stack: Stack) -> None:
     killed = ("postgres", "redis", "worker", "web")
     for name in killed:
         os.kill(before[name]["pid"], signal.SIGKILL)
-    assert wait_for(lambda: all(stack.said(rf"{name} stopped \(exit -9\)") for name in killed), 90.0)
-    assert wait_for(lambda: all(stack.said(f"{name} runs again") for name in killed), 90.0)
+    assert wait_for(lambda: all(stack.said(rf"{name} stopped \(exit -9\)") for name in killed), 30.0)
+    assert wait_for(lambda: all(stack.said(f"{name} runs again") for name in killed), 30.0)
     after = stack.status()["processes"]
     assert {name for name, child in after.items() if child["restarts"]} == set(killed)
     assert stack.environment() == environment

@@ -101,7 +101,7 @@ def test_every_event_is_delivered_at_least_once_whatever_dies_meanwhile(
     for name in ("worker_notify", "redis", "worker", "worker_notify"):
         stack.kill(name)
         time.sleep(1)
-    said, _ = flood.communicate(timeout=180)
+    said, _ = flood.communicate(timeout=60)
     assert flood.returncode == 0, f"{said}\n{stack.log()}"
     wait_until(stack.is_quiet, "every event is finished", 30, every=0.5)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rich.progress import Progress
 
-from bench.reconciliation import prove
-from bench.reconciling_here import ProofHere
+from bench.reconciliation.proof_here import ProofHere
+from bench.reconciliation.proving import prove
 
 PAYMENTS, DAYS, SEED, KILLED_DAYS = 480, 5, 20_261_126, 2
 

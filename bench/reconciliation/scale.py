@@ -1,4 +1,4 @@
-"""What it takes to compare a day of many payments: `python -m bench.reconcile_scale [--sizes 10000 100000 1000000]`.
+"""What it takes to compare a day of many payments: `python -m bench.reconciliation.scale [--sizes 10000 100000 1000000]`.
 
 Both sides have the same payments, but for one in a thousand, whose amount is another one: so many must be found. The
 list comes over HTTP, page by page, from a process of its own; ours is in Postgres. Each size is compared by a fresh
@@ -22,8 +22,8 @@ import psycopg2
 from rich.console import Console
 from rich.table import Table
 
+from bench.reconciliation.stripe_pages import AMOUNTS, FIRST_AMOUNT
 from bench.stack import ROOT, run_stack
-from bench.stripe_pages import AMOUNTS, FIRST_AMOUNT
 from bootstrap import call_limits, utc_now
 from bootstrap_reconciling import build_reconcile_deps
 from config import load_config
@@ -45,7 +45,7 @@ from (select n, to_timestamp(%(start)s + n * 86400 / %(payments)s) as at,
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.reconcile_scale", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.reconciliation.scale", description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--compare", help=argparse.SUPPRESS)  # in the process that is measured: the day
@@ -73,7 +73,7 @@ def measure(payments: int) -> dict[str, Any]:
                 "ACUSE_STRIPE_API_URL": f"http://127.0.0.1:{port}",
                 "ACUSE_STRIPE_CALLS_PER_SECOND": "1000",
             }
-            command = [sys.executable, "-m", "bench.reconcile_scale", "--compare", day.isoformat()]
+            command = [sys.executable, "-m", "bench.reconciliation.scale", "--compare", day.isoformat()]
             done = subprocess.run(
                 command, cwd=ROOT, env=stack.environment | own, check=True, stdout=subprocess.PIPE, text=True
             )
@@ -93,7 +93,15 @@ def seed(url: str, payments: int, start: int) -> None:
 
 @contextmanager
 def serve_pages(payments: int, start: int) -> Iterator[int]:
-    command = [sys.executable, "-m", "bench.stripe_pages", "--payments", str(payments), "--start", str(start)]
+    command = [
+        sys.executable,
+        "-m",
+        "bench.reconciliation.stripe_pages",
+        "--payments",
+        str(payments),
+        "--start",
+        str(start),
+    ]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

@@ -22,7 +22,7 @@ from sandbox.app import create_sandbox
 from sandbox.keys import ensure_keys
 from sandbox.state import SandboxState, new_state
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 # Simulated PSPs are fast, and everything may be healed.
 SETTINGS = {
     "CALLS_PER_SECOND": "1000",

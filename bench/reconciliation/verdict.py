@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date
 
-from bench.planted_truth import Planted
+from bench.reconciliation.truth import Planted
 
 Key = tuple[str, str, str]  # PSP, its payment id, class
 

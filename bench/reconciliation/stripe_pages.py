@@ -1,4 +1,4 @@
-"""A PSP's list of any length, computed page by page: `python -m bench.stripe_pages --payments 1000000 --start 1795000000`.
+"""A PSP's list of any length, computed page by page: `python -m bench.reconciliation.stripe_pages --payments 1000000 --start 1795000000`.
 
 Payment `n` of N was made at start + n * 86400 / N, in Stripe's words of a card payment of 100.00 + n % 1000 centavos. It
 stores nothing, so that what is measured is what reads it.
@@ -81,7 +81,7 @@ class Pages(BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.stripe_pages", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.reconciliation.stripe_pages", description=__doc__)
     parser.add_argument("--payments", type=int, required=True)
     parser.add_argument("--start", type=int, required=True, help="unix seconds")
     arguments = parser.parse_args()

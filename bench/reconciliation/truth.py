@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from bench.planted_lives import STP, Life
+from bench.reconciliation.lives import STP, Life
 from models.states import Difference
 from models.states import PaymentState as S
 from psps.base import Ignored, PaymentEvent

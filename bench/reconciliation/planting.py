@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-from bench.planted_lives import STP, Days, Life, Player, list_webhooks
-from bench.planted_truth import Planted, foresee, has_no_list
+from bench.reconciliation.lives import STP, Days, Life, Player, list_webhooks
+from bench.reconciliation.truth import Planted, foresee, has_no_list
 from models.states import Difference
 from models.states import PaymentState as S
 from psps.registry import PSPS

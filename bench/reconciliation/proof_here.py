@@ -5,9 +5,9 @@ from datetime import date
 from functools import partial
 from typing import Any
 
-from bench.planting import Planting
-from bench.reconciling import Proof
-from bench.simulated_psps import WholeStack
+from bench.reconciliation.planting import Planting
+from bench.reconciliation.proof import Proof
+from bench.reconciliation.simulated_psps import WholeStack
 from bootstrap import call_limits, utc_now
 from bootstrap_reconciling import build_reconcile_deps
 from bootstrap_ringing import build_publish
@@ -54,7 +54,7 @@ class ProofHere(Proof):
         """A person takes everything that is open as it is; how many."""
         open_ones = [row[0] for row in self.query("select id from discrepancies where closed_at is null")]
         with UnitOfWork(self._engine) as work:
-            work.differences.dismiss(open_ones, "bench", "planted", utc_now())
+            work.healing.dismiss(open_ones, "bench", "planted", utc_now())
             work.commit()
         return len(open_ones)
 

@@ -1,11 +1,6 @@
-"""`python -m bench.reconciliation`: differences are planted at simulated PSPs, found, healed, and the days are closed."""
+"""One proof from the first payment to the second look: played, delivered, spoiled, compared, healed, closed, compared again."""
 
-import argparse
-import json
 import random
-import shutil
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,16 +9,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.progress import Progress
 
-from bench.planted_lives import Days, Player
-from bench.planting import Planting, Rates
-from bench.reconciling import Proof
-from bench.reconciling_here import ProofHere
-from bench.simulated_psps import WholeStack, run_whole_stack, serve_psps
-from bench.verdict import Verdict
+from bench.reconciliation.lives import Days, Player
+from bench.reconciliation.planting import Planting, Rates
+from bench.reconciliation.proof import Proof
+from bench.reconciliation.simulated_psps import WholeStack, run_whole_stack, serve_psps
+from bench.reconciliation.verdict import Verdict
 from bootstrap import utc_now
 from schedules.calendar.banking import load_calendar
 
@@ -185,52 +177,3 @@ def _close_and_look_again(proof: Proof, course: Course) -> list[str]:
     _reconcile(proof, course, "look again")
     after = proof.count_rows()
     return told + ([] if before == after else [f"looking again changed {before} into {after}"])
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.reconciliation", description=__doc__)
-    parser.add_argument("--payments", type=int, default=20_000)
-    parser.add_argument("--days", type=int, default=5)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--kills", type=int, default=5, help="days whose run is killed -9, twice each")
-    parser.add_argument("--here", action="store_true", help="in this process and not by commands, which is faster")
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--keep", action="store_true", help="leave the stack's folder behind")
-    arguments = parser.parse_args()
-    place = Path(tempfile.mkdtemp(prefix="acuse-proof-"))
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    try:
-        with Progress(*columns, console=Console(stderr=True)) as progress:
-            make_proof = ProofHere if arguments.here else Proof
-            wanted = (arguments.payments, arguments.days, arguments.seed, arguments.kills)
-            result = prove(place, *wanted, progress, make_proof)
-    finally:
-        if not arguments.keep:
-            shutil.rmtree(place, ignore_errors=True)
-    if arguments.json:
-        print(json.dumps(result.describe(), indent=2))
-    else:
-        show(result)
-    sys.exit(1 if result.complaints or not result.verdict.is_perfect else 0)
-
-
-def show(result: Result) -> None:
-    """What was planted, found and healed by class, and the seconds of each step."""
-    console = Console()
-    table = Table(*COLUMNS, box=None)
-    for row in result.verdict.count_by_class():
-        table.add_row(*map(str, row))
-    console.print(table)
-    console.print(", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in result.rows.items()))
-    for name, seconds in result.seconds.items():
-        console.print(f"{name:12} {seconds:8.1f} s")
-    console.print(
-        f"precision {result.verdict.precision:.4f}, recall {result.verdict.recall:.4f}, {result.killed} runs killed, "
-        f"{result.rows_per_second:,.0f} payments compared per second"
-    )
-    for complaint in result.complaints:
-        console.print(f"[red]{complaint}")
-
-
-if __name__ == "__main__":
-    main()

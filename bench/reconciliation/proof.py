@@ -13,10 +13,10 @@ from typing import Any
 
 import psycopg2
 
-from bench.planted_lives import STP
-from bench.planting import Planting
-from bench.simulated_psps import WholeStack, wait_for
-from bench.verdict import Difference, Verdict
+from bench.reconciliation.lives import STP
+from bench.reconciliation.planting import Planting
+from bench.reconciliation.simulated_psps import WholeStack, wait_for
+from bench.reconciliation.verdict import Difference, Verdict
 from bootstrap import utc_now
 from bootstrap_ringing import build_publish, build_ring_account
 from config import load_config
@@ -173,7 +173,7 @@ class Proof:
         """Write down which differences the one door has taken, as the next run would."""
         with UnitOfWork(self._engine) as work:
             for psp in PSPS:
-                work.differences.settle(psp, "default", utc_now())
+                work.healing.settle(psp, "default", utc_now())
             work.commit()
 
     def count_double_healing(self) -> int:
