@@ -48,7 +48,7 @@ class PspAccount:
     options: Mapping[str, str] = field(default_factory=dict, repr=False)  # what the client is built from
     calls_per_second: int = 10
     healing: Literal["auto", "propose", "report"] = "auto"  # what reconciliation does about what can be healed
-    heal_most: int = 500  # differences that one run heals without a person
+    heal_most: int = 500  # differences that the runs of an hour heal without a person
     heal_most_minor: int = 100_000_000  # and the money in question in them
 
     @property

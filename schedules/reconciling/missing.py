@@ -11,15 +11,13 @@ from uuid import UUID
 
 import orjson
 
-from models.differences import NewDifference, NewEvidence
 from models.our_side import Ours
-from models.states import Difference, Direction, EvidenceKind, Healing, RunKind
-from models.unit_of_work import UnitOfWork
+from models.states import Difference, Direction, RunKind
 from psps.outbound import NotNow, NotThere
 from schedules.calendar.days import civil_day
 from schedules.reconciling.asking import BATCH
-from schedules.reconciling.comparing import describe_ours
 from schedules.reconciling.matching import is_same_money, move_to_day
+from schedules.reconciling.opening import open_held
 from schedules.reconciling.running import Runner
 from schedules.reconciling.theirs import Theirs
 from schedules.reconciling.twins import judge_twins, tell_moved
@@ -157,32 +155,10 @@ def _find_latest(runner: Runner) -> datetime:
 
 
 def _tell_missing(runner: Runner, ours: Ours, error: NotThere) -> None:
-    def work_on(work: UnitOfWork) -> list[int]:
-        now = runner.deps.clock()
-        difference = NewDifference(
-            psp=runner.run.psp,
-            account=runner.run.account,
-            psp_payment_id=ours.psp_payment_id or "",
-            payment_id=ours.id,
-            kind=Difference.MISSING_THERE,
-            account_day=ours.account_day,
-            amount_minor=ours.amount_minor,
-            ours=describe_ours(ours),
-            theirs={},
-            healing=Healing.NONE,
-            run_id=runner.run.id,
-            opened_at=now,
-        )
-        opened = work.differences.open([difference])
-        said = orjson.dumps({"status": error.status, "code": error.code, "message": error.message})
-        work.differences.add_evidence(
-            [NewEvidence(one.id, EvidenceKind.PSP, said, now) for one in opened if one.is_new], now
-        )
-        work.reconciliations.mark(runner.run.id, [ours.id], now)
-        return []
-
-    runner.store(work_on)
-    runner.counts[f"found_{Difference.MISSING_THERE}"] += 1
+    said = orjson.dumps({"status": error.status, "code": error.code, "message": error.message})
+    word = (said, runner.deps.clock())
+    open_held(runner, Difference.MISSING_THERE, ours, ours.psp_payment_id or "", {}, word)
+    runner.mark([ours])
 
 
 def look_at_ids(runner: Runner, psp_payment_ids: Iterable[str]) -> None:

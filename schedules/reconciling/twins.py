@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 
-from models.differences import NewDifference
 from models.our_side import Ours
-from models.states import Difference, Healing
-from models.unit_of_work import UnitOfWork
+from models.states import Difference
 from psps.outbound import NotThere
-from schedules.reconciling.comparing import describe_ours, is_near_boundary
-from schedules.reconciling.healing import write_evidence
+from schedules.reconciling.comparing import is_near_boundary
 from schedules.reconciling.matching import Pair, is_same_money
+from schedules.reconciling.opening import open_held
 from schedules.reconciling.running import Runner
 from schedules.reconciling.theirs import Theirs
 
@@ -24,7 +22,7 @@ def judge_twins(runner: Runner, twins: Sequence[Pair]) -> None:
         if is_gone and _may_be_moved(pair.ours, pair.theirs):
             tell_moved(runner, pair.ours, pair.theirs)
         elif is_gone is not None:
-            _open(runner, Difference.DUPLICATE_THERE, pair.ours, pair.theirs)
+            _hold(runner, Difference.DUPLICATE_THERE, pair.ours, pair.theirs)
 
 
 def tell_moved(runner: Runner, ours: Ours, theirs: Theirs) -> None:
@@ -36,7 +34,7 @@ def tell_moved(runner: Runner, ours: Ours, theirs: Theirs) -> None:
     if not other and _is_both_right(runner, ours, theirs):
         runner.counts["day_boundary"] += 1
     else:
-        _open(runner, Difference.OPERATING_DATE, ours, theirs)
+        _hold(runner, Difference.OPERATING_DATE, ours, theirs)
 
 
 def _may_be_moved(ours: Ours, theirs: Theirs) -> bool:
@@ -61,26 +59,5 @@ def _is_both_right(runner: Runner, ours: Ours, theirs: Theirs) -> bool:
     return is_near_boundary(theirs.changed_at, calendar.operating_interval(later)[0])
 
 
-def _open(runner: Runner, kind: Difference, ours: Ours, theirs: Theirs) -> None:
-    def work_on(work: UnitOfWork) -> list[int]:
-        now = runner.deps.clock()
-        difference = NewDifference(
-            psp=runner.run.psp,
-            account=runner.run.account,
-            psp_payment_id=theirs.psp_payment_id,
-            payment_id=ours.id,
-            kind=kind,
-            account_day=ours.account_day,
-            amount_minor=theirs.amount_minor,
-            ours=describe_ours(ours),
-            theirs=theirs.describe(),
-            healing=Healing.NONE,
-            run_id=runner.run.id,
-            opened_at=now,
-        )
-        opened = work.differences.open([difference])
-        work.differences.add_evidence(write_evidence(opened, {theirs.psp_payment_id: theirs}), now)
-        return []
-
-    runner.store(work_on)
-    runner.counts[f"found_{kind}"] += 1
+def _hold(runner: Runner, kind: Difference, ours: Ours, theirs: Theirs) -> None:
+    open_held(runner, kind, ours, theirs.psp_payment_id, theirs.describe(), (theirs.body, theirs.as_of))
