@@ -18,6 +18,12 @@ TEMPLATE = "acuse_template"
 MEMORY, LEAST_FREE = Path("/dev/shm"), 6 * 1024**3
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("wall_clock"):
+            item.add_marker(pytest.mark.flaky(reruns=2, reruns_delay=2))
+
+
 def sqlalchemy_url(engine_url: str, database: str | None = None) -> str:
     """The address of an embedded Postgres, for SQLAlchemy; another database of it where one is named."""
     server = engine_url.rsplit("/", 1)[0].replace("postgresql://", "postgresql+psycopg2://")

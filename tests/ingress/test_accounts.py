@@ -146,6 +146,7 @@ def test_an_address_has_five_tries_whatever_it_calls_itself(desk: FrontDesk, add
     count_try(desk, "another@example.com", "2001:db8:0:2::1")
 
 
+@pytest.mark.wall_clock
 def test_a_long_password_is_refused_before_hashing(desk: FrontDesk) -> None:
     desk.passwords = Passwords(PasswordHasher(time_cost=50, memory_cost=65536, parallelism=1))  # it would take seconds
     began = time.monotonic()

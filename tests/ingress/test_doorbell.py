@@ -4,6 +4,8 @@ import threading
 import time
 from collections import Counter
 
+import pytest
+
 from ingress.doorbell import Doorbell
 
 
@@ -27,6 +29,7 @@ def test_ids_are_published_in_messages_of_up_to_two_hundred() -> None:
     assert counts.ids == {"rung": 500}
 
 
+@pytest.mark.wall_clock
 def test_one_id_is_published_at_once() -> None:
     published = threading.Event()
     bell = Doorbell(lambda ids: published.set())
@@ -36,6 +39,7 @@ def test_one_id_is_published_at_once() -> None:
     bell.stop()
 
 
+@pytest.mark.wall_clock
 def test_ringing_never_waits_for_a_slow_broker() -> None:
     released = threading.Event()
     bell = Doorbell(lambda ids: released.wait(5))

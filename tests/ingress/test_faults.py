@@ -80,6 +80,7 @@ def send_many(served: Served, count: int) -> list[tuple[Received, float]]:
         return list(threads.map(lambda _: send(served.port), range(count)))
 
 
+@pytest.mark.wall_clock
 def test_a_hung_database_is_answered_503_within_two_seconds_and_then_recovers(
     fragile: Served, own_postgres: list[RunningEngine]
 ) -> None:
@@ -96,6 +97,7 @@ def test_a_hung_database_is_answered_503_within_two_seconds_and_then_recovers(
     assert [key for key, _ in fragile.stored()].count("evt_hung") == 1
 
 
+@pytest.mark.wall_clock
 def test_a_killed_database_is_answered_503_and_everything_acknowledged_is_there(
     fragile: Served, own_postgres: list[RunningEngine]
 ) -> None:
@@ -111,6 +113,7 @@ def test_a_killed_database_is_answered_503_and_everything_acknowledged_is_there(
     assert bodies.keys() <= {key for key, _ in fragile.stored()}
 
 
+@pytest.mark.wall_clock
 @pytest.mark.parametrize("fault", ["frozen", "killed"])
 def test_without_a_broker_deliveries_are_acknowledged_as_fast_as_ever(
     make_database: Callable[[], str], tmp_path: Path, fault: str
@@ -131,6 +134,7 @@ def test_without_a_broker_deliveries_are_acknowledged_as_fast_as_ever(
         assert json.loads(ready.body)["checks"]["broker"] != "ok"
 
 
+@pytest.mark.wall_clock
 def test_two_hundred_stalled_uploads_do_not_delay_a_good_sender(edge: Served) -> None:
     body = stripe_body()
     stalled = request(STRIPE, stripe_headers(body) | {"content-length": "5000"}, b"{", length=False)
@@ -151,6 +155,7 @@ def test_half_sent_headers_do_not_delay_a_good_sender_and_are_cut_off(edge: Serv
         assert b"200 OK" not in slow[0].recv(1000)
 
 
+@pytest.mark.wall_clock
 @pytest.mark.parametrize(
     "framing", [{"content-length": "5000"}, {"transfer-encoding": "chunked"}], ids=["length", "chunked"]
 )

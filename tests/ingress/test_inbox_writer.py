@@ -74,6 +74,7 @@ def test_what_waits_together_is_stored_in_one_batch_and_rung_after_the_commit(de
     assert len(set(desk.rung)) == count(engine) == 101
 
 
+@pytest.mark.wall_clock
 def test_a_lone_delivery_does_not_wait_for_company(desk: Desk) -> None:
     desk.writer.put(delivery("evt_warm")).wait()
     begun = time.monotonic()
@@ -158,6 +159,7 @@ def test_a_delivery_that_waited_too_long_is_not_stored_any_more(engine: Engine) 
     assert count(engine) == 1
 
 
+@pytest.mark.wall_clock
 def test_a_dead_database_fails_every_ticket_soon_and_is_not_hammered() -> None:
     nowhere = create_engine("postgresql+psycopg2://acuse@127.0.0.1:1/acuse", connect_args={"connect_timeout": 1})
     desk = Desk(nowhere)

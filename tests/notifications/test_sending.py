@@ -49,6 +49,7 @@ def test_the_endpoint_gets_the_body_and_can_verify_it(serve):
     assert (got["user-agent"], got["accept-encoding"], got["connection"]) == ("acuse", "identity", "close")
 
 
+@pytest.mark.wall_clock
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299, 300, 302, 304, 400, 401, 404, 410, 429, 500, 503])
 def test_2xx_and_nothing_else_is_delivered(status: int, serve):
     result = send(make_local(), serve(reply(status, b"")).url)
@@ -103,6 +104,7 @@ def test_the_status_counts_whatever_becomes_of_the_rest(raw: bytes, serve):
     assert (result.status, result.error, result.ok) == (200, None, True)
 
 
+@pytest.mark.wall_clock
 def test_a_slow_drip_is_cut_off_by_the_deadline(serve):
     started = time.monotonic()
     result = send(make_local(deadline=0.3), serve(drip(HEAD, 0.05)).url)
@@ -138,6 +140,7 @@ def test_nothing_of_the_answer_is_kept(serve):
     assert "inside" not in repr(result)
 
 
+@pytest.mark.wall_clock
 def test_a_name_server_that_hangs_holds_up_neither_the_deadline_nor_the_end_of_the_loop():
     released = threading.Event()
     resolver = SystemResolver(threads=1, look_up=lambda *_: released.wait(10) and [])

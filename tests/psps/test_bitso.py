@@ -281,6 +281,7 @@ def test_what_is_cut_out_is_the_compact_payload_whatever_stands_around(value: An
         assert cut_payload(json.dumps(around, ensure_ascii=escaped, indent=indent).encode()) == expected
 
 
+@pytest.mark.wall_clock
 @pytest.mark.parametrize(
     "part", [b'"\\"', b'"', b"[", b'{"a":', b'"\\u0041",', b'"payload":{},', b" ", b"\\", b'["\\"",', b"1,"]
 )

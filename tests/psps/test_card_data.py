@@ -148,6 +148,7 @@ COSTLY = {
 }
 
 
+@pytest.mark.wall_clock
 @pytest.mark.parametrize("body", COSTLY.values(), ids=COSTLY.keys())
 def test_no_body_is_costly(body: bytes) -> None:
     """100 kB take up to 40 ms on a slow core, and four times a quarter of it: what grows with the square takes sixteen times."""

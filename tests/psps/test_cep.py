@@ -192,6 +192,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.wall_clock
 @pytest.mark.parametrize("how", HOSTILE)
 def test_what_is_odd_about_a_proof_is_refused_and_costs_no_time(how: str) -> None:
     began = time.monotonic()
@@ -389,6 +390,7 @@ def test_only_a_portal_that_is_broken_is_asked_again_at_once(ask) -> None:
         assert len(asking.server.requests) == 1
 
 
+@pytest.mark.wall_clock
 @pytest.mark.parametrize(
     "piece", [wait(4), drip(b"HTTP/1.1 200 OK\r\n", 0.4), hang_up, send(b"SSH-2.0-OpenSSH_9.6\r\n\r\n")]
 )

@@ -218,6 +218,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.wall_clock
 @pytest.mark.parametrize("how", BROKEN)
 def test_a_read_that_breaks_is_not_now_and_a_change_that_breaks_is_unknown(ask, how: str) -> None:
     for call, expected in ((READ, NotNow), (CHANGE, OutcomeUnknown)):
@@ -231,6 +232,7 @@ def test_a_read_that_breaks_is_not_now_and_a_change_that_breaks_is_unknown(ask, 
         assert len(server.requests) == 1
 
 
+@pytest.mark.wall_clock
 def test_a_drip_is_stopped_by_the_deadline_although_every_byte_is_in_time(ask) -> None:
     patient = CallLimits(connect=1.0, read=20.0, deadline=1.0, tries=1)
     caller, _ = ask(then(send(HEAD), drip(b"0123456789", 0.5)), limits=patient)
@@ -424,6 +426,7 @@ def test_a_change_that_could_not_be_delivered_is_repeated() -> None:
     caller.http.close()
 
 
+@pytest.mark.wall_clock
 def test_all_tries_together_have_a_deadline(ask) -> None:
     limits = CallLimits(connect=0.4, read=20.0, deadline=0.4, tries=10, tries_deadline=0.7)
     caller, server = ask(wait(5.0), limits=limits)

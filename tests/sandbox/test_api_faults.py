@@ -101,6 +101,7 @@ def test_an_error_is_answered_before_or_after_the_effect(client, server, keys, k
     assert server.state.api_faults.counts() == {"conekta": {kind: 1}}
 
 
+@pytest.mark.wall_clock
 @pytest.mark.parametrize(("kind", "effects"), [("hang", 0), ("timeout_after", 1)])
 def test_a_silent_call_is_cut_off_without_an_answer(client, server, keys, kind, effects) -> None:
     server.state.api_faults.set_rates("conekta", {kind: 1.0}, seconds=0.4)
@@ -134,6 +135,7 @@ def test_a_call_that_takes_long_counts_at_once_and_ends_when_the_faults_are_clea
     assert create(client, keys).status_code == 201
 
 
+@pytest.mark.wall_clock
 def test_an_answer_drips_byte_by_byte_and_is_cut_off(client, server, keys) -> None:
     server.state.api_faults.set_rates("conekta", {"drip": 1.0}, seconds=0.8)
     came, began = b"", time.monotonic()

@@ -154,6 +154,7 @@ def test_dropped_events_are_told_beside_what_is_expected(keys: Keys) -> None:
     assert 12 - of_unexpected <= sum(entry["dropped"] for entry in finished.expected) <= 12
 
 
+@pytest.mark.wall_clock
 def test_a_delay_holds_up_its_own_delivery_alone(keys: Keys) -> None:
     plan = plan_deliveries(mixture(40), Faults(delay=0.4), seed=1)
     with receiver(accept) as server:

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 SLEEPER = "import sys, time; print('up', flush=True); time.sleep(60)"
 FAMILY = "import subprocess, time; subprocess.Popen(['/bin/sleep', '60']); print('up', flush=True); time.sleep(60)"
@@ -148,6 +150,7 @@ def test_the_rest_of_a_crashed_childs_family_ends_too() -> None:
         assert ended(*members)
 
 
+@pytest.mark.wall_clock
 def test_a_second_signal_hurries() -> None:
     with supervising(("stubborn", STUBBORN)) as run:
         run.read_until("^ready")

@@ -93,6 +93,7 @@ def strike(stack: RunningStack, acks: Path, fault: Callable[[RunningStack], None
     fault(stack)
 
 
+@pytest.mark.wall_clock
 def test_what_the_broker_lost_is_picked_up_within_15_seconds(stack: RunningStack) -> None:
     stack.kill("worker")
     stack.run("sandbox", "send", "oxxo.paid", "--psp", "stripe")

@@ -37,6 +37,7 @@ def measure(stack: RunningStack) -> float:
     return float(seconds)
 
 
+@pytest.mark.wall_clock
 def test_the_events_of_others_are_applied_as_fast_as_ever(stack: RunningStack) -> None:
     faults = stack.status()["environment"]["ACUSE_SANDBOX_URL"] + "/sandbox/faults"
     measure(stack)  # warms everything up

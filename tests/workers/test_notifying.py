@@ -53,6 +53,7 @@ def count(desk: NotifyDesk, status: str) -> int:
     return int(found[0][0])
 
 
+@pytest.mark.wall_clock
 def test_a_notification_arrives_signed_and_is_sent_no_more(desk: NotifyDesk, server: MerchantServer) -> None:
     hook = server.add_hook("good")
     desk.add_endpoint(hook)
@@ -244,6 +245,7 @@ def test_a_success_ends_the_failing(desk: NotifyDesk, server: MerchantServer) ->
     assert desk.endpoint(endpoint)[1] is None
 
 
+@pytest.mark.wall_clock
 def test_a_dead_endpoint_starves_nobody(desk: NotifyDesk, server: MerchantServer) -> None:
     dead, live = server.add_hook("dead", lambda number: HANG), server.add_hook("live")
     dead_id, live_id = desk.add_endpoint(dead), desk.add_endpoint(live)
