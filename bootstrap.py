@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from celery import Celery
 from celery.exceptions import SoftTimeLimitExceeded
@@ -13,7 +13,7 @@ from celery.signals import beat_init, worker_init
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
-from bootstrap_reconciling import build_reconcile_deps, check_time_zones
+from bootstrap_reconciling import build_reconcile_deps
 from bootstrap_ringing import (
     build_publish,
     build_ring_account,
@@ -23,6 +23,7 @@ from bootstrap_ringing import (
     ring_notify,
     ring_reconcile,
 )
+from bootstrap_starting import refuse_start
 from config import Config, load_config
 from ingress.api.dependencies import MerchantDeps
 from ingress.app import ApiDeps, ReceiverDeps
@@ -35,7 +36,7 @@ from migrations.run import find_head
 from models.engine import Role, open_engine
 from models.inbox import InboxStore
 from models.merchant_work import MerchantWork
-from models.schema import NotReady, check_durability, check_schema, check_summer
+from models.schema import check_schema
 from models.unit_of_work import UnitOfWork
 from notifications.sealing import Sealer
 from notifications.sending import DEADLINE, Sender
@@ -73,7 +74,7 @@ def build_celery(config: Config | None = None) -> Celery:
     app = create_celery(config.broker_url)
     app.conf.beat_schedule = TIMETABLE
     for starting in (worker_init, beat_init):
-        starting.connect(partial(_refuse_start, config), weak=False, dispatch_uid="acuse.check_start")
+        starting.connect(partial(refuse_start, config), weak=False, dispatch_uid="acuse.check_start")
     worker_deps = _once_per_process(partial(build_worker_deps, config, app))
     register_worker_tasks(app, worker_deps)
     register_schedule_tasks(
@@ -84,14 +85,6 @@ def build_celery(config: Config | None = None) -> Celery:
         _once_per_process(partial(_build_reconcile_deps, config, app)),
     )
     return app
-
-
-def _refuse_start(config: Config, **_: Any) -> None:
-    """End a worker or a beat that would work on a schema that is not its own."""
-    try:
-        check_start(config)
-    except NotReady as error:
-        raise SystemExit(f"acuse: {error}") from None
 
 
 def build_receiver(config: Config) -> ReceiverDeps:
@@ -146,18 +139,6 @@ def build_merchants(config: Config, engine: Engine) -> MerchantDeps:
 def build_sealer(config: Config) -> Sealer | None:
     """What seals the secrets that we must be able to read again."""
     return Sealer(config.secret_keys) if config.secret_keys else None
-
-
-def check_start(config: Config) -> None:
-    """Raises NotReady where the database is behind this code or does not keep what it commits, or where days would be wrong."""
-    check_time_zones()
-    engine = build_engine(config, "cli")
-    try:
-        check_schema(engine, find_head())
-        check_durability(engine)
-        check_summer(engine)
-    finally:
-        engine.dispose()
 
 
 def _limits(config: Config) -> Limits:

@@ -13,6 +13,7 @@ import structlog
 import uvloop
 
 import bootstrap
+from bootstrap_starting import check_start
 from config import Config, ConfigError, load_config
 from ingress.app import ApiDeps, ReceiverDeps, create_api, create_receiver
 from ingress.connection import Connection
@@ -20,8 +21,10 @@ from ingress.edge import Edge
 from ingress.metrics import share_through
 from ingress.wire import Budget, Patience, Refuser
 from logs import configure_logging
+from models.engine import Role, most_connections
 from models.schema import NotReady
 
+PARTS: tuple[Role, ...] = ("receiver", "api")
 BACKLOG = 2048
 MOST_CONNECTIONS = 4096
 UNVERIFIED_BYTES = 256 * 1024 * 1024  # of all bodies that are still being read or wait for their turn
@@ -44,14 +47,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ingress.serve", description="Serve the receiver and the API.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8080)
-    parser.add_argument("--only", choices=("receiver", "api"))
+    parser.add_argument("--only", choices=PARTS)
     options = parser.parse_args(arguments)
     try:
         config = load_config()
         if config.metrics_dir:
             share_through(config.metrics_dir)
         configure_logging(config.log_format)
-        bootstrap.check_start(config)
+        check_start(config, most_connections([options.only] if options.only else PARTS))
         uvloop.run(run(config, options.host, options.port, options.only))
     except (ConfigError, NotReady, CannotServe) as error:
         sys.stderr.write(f"acuse: {error}\n")

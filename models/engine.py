@@ -1,5 +1,6 @@
 """The connection pool of one process."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 from sqlalchemy import Engine, create_engine
@@ -10,6 +11,16 @@ Role = Literal["receiver", "api", "worker", "reconciler", "cli"]
 STATEMENT_SECONDS: dict[Role, int] = {"receiver": 5, "api": 5, "worker": 30, "reconciler": 60, "cli": 600}
 CONNECTIONS: dict[Role, int] = {"receiver": 2, "api": 8, "worker": 2, "reconciler": 3, "cli": 3}
 
+# A worker process takes a role, and with it a pool of its own, for each kind of task in its queues.
+QUEUE_ROLES: dict[str, tuple[Role, ...]] = {
+    "events": ("worker",),
+    "psp_calls": ("worker",),
+    "notifications": ("worker",),
+    "reconcile": ("reconciler",),
+    "maintenance": ("worker", "reconciler"),
+}
+PROCFILE_CONNECTIONS = 41  # what its processes hold at most, one of each; docs/scaling.md has the sum
+
 # Receiver and workers only ever look up rows by index. The table of events is a queue: its statistics are from some
 # other minute, and a plan that was right for an empty queue reads all of a long one.
 PLANNER = {
@@ -19,6 +30,11 @@ PLANNER = {
     "enable_mergejoin": "off",
     "jit": "off",
 }
+
+
+def most_connections(roles: Iterable[Role], processes: int = 1) -> int:
+    """How many connections so many processes hold at most, each of them in all of these roles."""
+    return processes * sum(CONNECTIONS[role] for role in set(roles))
 
 
 def open_engine(database_url: str, role: Role) -> Engine:

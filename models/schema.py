@@ -5,9 +5,23 @@ from datetime import UTC, date, datetime, timedelta
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from models.engine import PROCFILE_CONNECTIONS
+
 DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
 BUSY_SHARE = 0.8
 DURABLE_COMMITS = {"on", "remote_write", "remote_apply", "local"}
+# Postgres refuses a connection before there is a code to tell: the server, the role or the database has no more of them.
+FULL_WORDS = ("too many clients", "connection slots are reserved", "too many connections")
+MORE_ROOM = "raise max_connections or run fewer processes (docs/scaling.md)"
+
+# Whoever may not read another role's activity sees no backend_type there, only that somebody is connected.
+COUNT_CONNECTIONS = text("""
+select current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+       - coalesce(current_setting('reserved_connections', true)::int, 0) as usable,
+       (select count(*) from pg_stat_activity
+        where usesysid is not null and coalesce(backend_type, 'client backend') = 'client backend'
+              and pid <> pg_backend_pid()) as used
+""")
 
 
 class NotReady(Exception):
@@ -28,6 +42,8 @@ def check_schema(engine: Engine, head: str) -> None:
         with engine.connect() as connection:
             revision = find_revision(connection)
     except SQLAlchemyError as error:
+        if any(words in str(error) for words in FULL_WORDS):
+            raise NotReady(f"all connections of the database are in use: {MORE_ROOM}") from error
         raise NotReady(f"the database does not answer ({type(error).__name__})") from error
     if revision != head:
         raise NotReady(f"the schema stands at {revision or 'nothing'}, this code needs {head}: run `acuse migrate`")
@@ -58,12 +74,32 @@ def check_durability(engine: Engine) -> None:
 
 
 def check_connections(engine: Engine) -> None:
-    """Raises NotReady where few of the database's connections are left."""
+    """Raises NotReady where few of the database's connections are left, or where the Procfile's processes have not enough."""
+    usable, used = _count_connections(engine)
+    if usable < PROCFILE_CONNECTIONS:
+        raise NotReady(
+            f"Postgres has {usable} connections to give, and one of each process of the Procfile may open"
+            f" {PROCFILE_CONNECTIONS}: {MORE_ROOM}"
+        )
+    if used > usable * BUSY_SHARE:
+        raise NotReady(f"{used} of {usable} connections are in use: {MORE_ROOM}")
+
+
+def check_room(engine: Engine, wanted: int) -> None:
+    """Raises NotReady where `wanted` more connections do not fit beside those that are in use. None is set aside by asking."""
+    usable, used = _count_connections(engine)
+    if used + wanted > usable:
+        raise NotReady(
+            f"this process may open {wanted} connections, and {max(usable - used, 0)} of Postgres's {usable} are free:"
+            f" {MORE_ROOM}"
+        )
+
+
+def _count_connections(engine: Engine) -> tuple[int, int]:
+    """(those that Postgres gives to ordinary users, those in use beside the one that asks)"""
     with engine.connect() as connection:
-        most = int(connection.scalar(text("show max_connections")) or 0)
-        used = connection.scalar(text("select count(*) from pg_stat_activity where backend_type = 'client backend'"))
-    if used > most * BUSY_SHARE:
-        raise NotReady(f"{used} of {most} connections are in use: raise max_connections or run fewer processes")
+        usable, used = connection.execute(COUNT_CONNECTIONS).one()
+    return usable, used
 
 
 def check_partitions(engine: Engine, now: datetime) -> None:

@@ -17,12 +17,13 @@ from ingress.sources import find_source
 from psps.base import Unparseable
 from psps.payload import read_json
 
+LIMIT_RETRY_AFTER = "RateLimit-Retry-After"  # until the limit's window is over; only between the limiter and us
 LOGIN_LIMIT = "5 per minute"
 HEADERS = {
     HeaderNames.LIMIT: "RateLimit-Limit",
     HeaderNames.REMAINING: "RateLimit-Remaining",
     HeaderNames.RESET: "RateLimit-Reset",
-    HeaderNames.RETRY_AFTER: "Retry-After",
+    HeaderNames.RETRY_AFTER: LIMIT_RETRY_AFTER,
 }
 # The client's own defaults would try for a minute while Redis hangs.
 REDIS_OPTIONS: dict[str, Any] = {
@@ -97,5 +98,6 @@ def finish_headers(response: Response) -> None:
     reset = response.headers.get("RateLimit-Reset")
     if reset is not None:
         response.headers["RateLimit-Reset"] = str(max(int(reset) - int(time.time()), 0))
-    if response.status_code not in (409, 429, 503):
-        response.headers.pop("Retry-After", None)
+    again = response.headers.pop(LIMIT_RETRY_AFTER, None)
+    if response.status_code == 429 and again is not None:
+        response.headers["Retry-After"] = again

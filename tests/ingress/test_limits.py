@@ -80,6 +80,7 @@ def shops(four: Four) -> Iterator[list[Shop]]:
 
 
 # In this order: a process that is gone comes back no more.
+@pytest.mark.wall_clock
 @pytest.mark.parametrize(("third", "state"), list(enumerate(STATES)), ids=STATES)
 def test_limits_hold_over_four_processes_whether_redis_is_well_or_not(
     four: Four, shops: list[httpx.Client], third: int, state: str

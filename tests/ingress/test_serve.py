@@ -36,7 +36,7 @@ def launch(port: int, settings: dict[str, str], *arguments: str) -> subprocess.P
 
 
 def wait_until_ready(process: subprocess.Popen[str], port: int) -> None:
-    for _ in range(300):
+    for _ in range(1200):
         try:
             if exchange(port, GET_READY).status == 200:
                 return

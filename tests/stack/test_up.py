@@ -21,6 +21,8 @@ import pytest
 from embedded import free_port, remove_data
 from tests.stack.processes import is_alive, wait_for
 
+pytestmark = pytest.mark.wall_clock
+
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("ACUSE_")}
 NAMES = {"postgres", "redis", "web", "sandbox", "worker", "worker_psp", "worker_notify", "worker_reconcile", "beat"}
