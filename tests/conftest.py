@@ -4,7 +4,9 @@ import os
 import shutil
 import signal
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,6 +18,7 @@ from migrations.run import migrate
 
 TEMPLATE = "acuse_template"
 MEMORY, LEAST_FREE = Path("/dev/shm"), 6 * 1024**3
+MOST_TO_DROP = 8
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -73,14 +76,34 @@ def make_database(postgres: RunningEngine) -> Callable[[], str]:
     return make
 
 
+@pytest.fixture(scope="session")
+def drop_later(postgres: RunningEngine) -> Iterator[Callable[[str], None]]:
+    """A function that drops a database, given its SQLAlchemy address, while the next tests run: it waits for the disk."""
+    admin = create_engine(sqlalchemy_url(postgres.url), isolation_level="AUTOCOMMIT")
+    dropped: deque[Future[None]] = deque()
+
+    def drop(url: str) -> None:
+        with admin.connect() as connection:
+            connection.execute(text(f"drop database {url.rsplit('/', 1)[1]} with (force)"))
+
+    with ThreadPoolExecutor(1) as thread:
+
+        def submit(url: str) -> None:
+            dropped.append(thread.submit(drop, url))
+            if len(dropped) > MOST_TO_DROP:
+                dropped.popleft().result()
+
+        yield submit
+        for one in dropped:
+            one.result()
+    admin.dispose()
+
+
 @pytest.fixture
-def database_url(make_database: Callable[[], str], postgres: RunningEngine) -> Iterator[str]:
+def database_url(make_database: Callable[[], str], drop_later: Callable[[str], None]) -> Iterator[str]:
     url = make_database()
     yield url
-    admin = create_engine(sqlalchemy_url(postgres.url), isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(text(f"drop database {url.rsplit('/', 1)[1]} with (force)"))
-    admin.dispose()
+    drop_later(url)
 
 
 @pytest.fixture
