@@ -13,7 +13,7 @@ from sandbox.app import create_sandbox
 from sandbox.keys import ENVIRONMENTS, Keys, ensure_keys
 from sandbox.state import SandboxState, new_state
 
-LIMITS = CallLimits(connect=1.0, read=2.0, deadline=3.0, tries=1)
+LIMITS = CallLimits(connect=20.0, read=20.0, deadline=20.0, tries=1)
 
 
 class Counting:

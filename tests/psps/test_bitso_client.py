@@ -276,7 +276,7 @@ def test_a_wrong_key_is_refused_and_nothing_else_is_tried(sandbox_server: Sandbo
 
 def make_client(url: str, **gate: Any) -> BitsoClient:
     options = {"API_KEY": "bx_" + secrets.token_hex(4), "API_SECRET": "throwaway_secret"}
-    usual: dict[str, Any] = {"sleep": lambda seconds: None, "limits": CallLimits(connect=1, read=1, deadline=1)}
+    usual: dict[str, Any] = {"sleep": lambda seconds: None, "limits": CallLimits(connect=20, read=20, deadline=20)}
     return BitsoClient(ClientSettings("default", url, False, options), Gate(**{**usual, **gate}))
 
 
