@@ -14,7 +14,6 @@ from psps.gate import CallLimits, Gate
 from psps.outbound import NotNow
 from psps.registry import PSPS
 from schedules.calendar.banking import load_calendar
-from schedules.calendar.zones import OldTimeZones, check_zones
 from schedules.reconciling.dependencies import ReconcileDeps
 from schedules.settlements.missing import load_expected_days
 from workers.clients import build_clients
@@ -68,14 +67,6 @@ def _take_cep_turn(config: Config, unit_of_work: Callable[[], UnitOfWork]) -> No
         work.commit_lazily()
     if not is_ours:
         raise NotNow("no_turn", "enough was asked for now", retry_after=1 / rate, is_held_back=True)
-
-
-def check_time_zones() -> None:
-    """Raises NotReady where the zone data would put evenings on the wrong day."""
-    try:
-        check_zones()
-    except OldTimeZones as error:
-        raise NotReady(str(error)) from error
 
 
 def check_banking_days(today: date) -> None:

@@ -1,12 +1,55 @@
-"""The composition root of what a process makes sure of before it starts."""
+"""The composition root of what every process needs: its clock, its pool, and what it makes sure of before it starts."""
 
+import os
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-from bootstrap_reconciling import check_time_zones
+import prometheus_client.values
+from sqlalchemy import Engine
+
 from config import Config
-from migrations.run import find_head
-from models.engine import QUEUE_ROLES, most_connections, open_engine
+from migrations.head import HEAD
+from models.engine import QUEUE_ROLES, Role, most_connections, open_engine
 from models.schema import NotReady, check_durability, check_room, check_schema, check_summer
+from notifications.sealing import Sealer
+from psps.gate import CallLimits
+from schedules.calendar.zones import OldTimeZones, check_zones
+
+
+def utc_now() -> datetime:
+    """The clock of every process."""
+    return datetime.now(UTC)
+
+
+def build_engine(config: Config, role: Role) -> Engine:
+    """A pool for one process. Nothing connects before the first use, so it may be built before a fork."""
+    return open_engine(config.database_url, role)
+
+
+def build_sealer(config: Config) -> Sealer | None:
+    """What seals the secrets that we must be able to read again."""
+    return Sealer(config.secret_keys) if config.secret_keys else None
+
+
+def call_limits(config: Config) -> CallLimits:
+    """How long calls to PSPs may take."""
+    return CallLimits(deadline=config.call_seconds, tries_deadline=config.call_seconds * 0.8)
+
+
+def share_through(folder: Path) -> None:
+    """Keep this process's metrics in files of `folder`, where one scrape sees all processes. Call it before any metric is made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+    prometheus_client.values.ValueClass = prometheus_client.values.get_value_class()  # type: ignore[no-untyped-call]
+
+
+def check_time_zones() -> None:
+    """Raises NotReady where the zone data would put evenings on the wrong day."""
+    try:
+        check_zones()
+    except OldTimeZones as error:
+        raise NotReady(str(error)) from error
 
 
 def check_start(config: Config, connections: int) -> None:
@@ -15,7 +58,7 @@ def check_start(config: Config, connections: int) -> None:
     check_time_zones()
     engine = open_engine(config.database_url, "cli")
     try:
-        check_schema(engine, find_head())
+        check_schema(engine, HEAD)
         check_durability(engine)
         check_summer(engine)
         check_room(engine, connections)

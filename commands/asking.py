@@ -9,9 +9,10 @@ from typing import Any
 import click
 from uuid_utils.compat import uuid7
 
-from bootstrap import utc_now
 from bootstrap_ringing import build_ring_account
+from bootstrap_starting import utc_now
 from commands.database import open_work, show_json, stack_config
+from commands.inspect import payments
 from commands.terms import data_dir_option, fail, json_option
 from config import Config, PspAccount
 from ingress.asking import Asked, ask_cancel, ask_payment, ask_refund
@@ -27,7 +28,7 @@ account_option = click.option("--account", default="default", show_default=True)
 wait_option = click.option("--wait", default=WAIT_SECONDS, show_default=True, help="Seconds to wait for the answer.")
 
 
-@click.command("create")
+@payments.command("create")
 @click.option("--psp", required=True)
 @account_option
 @click.option(
@@ -70,7 +71,7 @@ def create_payment(
     _carry_out(config, lambda work, now: ask_payment(work, rules, request, now), wait, as_json)
 
 
-@click.command("refund")
+@payments.command("refund")
 @click.argument("payment_id")
 @click.option("--amount", "amount_minor", type=click.IntRange(1), help="Minor units; without it all that is left.")
 @wait_option
@@ -82,7 +83,7 @@ def refund_payment(payment_id: str, amount_minor: int | None, wait: float, data_
     _carry_out(config, lambda work, now: ask_refund(work, payment_id, amount_minor, now), wait, as_json)
 
 
-@click.command("cancel")
+@payments.command("cancel")
 @click.argument("payment_id")
 @wait_option
 @data_dir_option
@@ -92,7 +93,7 @@ def cancel_payment(payment_id: str, wait: float, data_dir: Path, as_json: bool) 
     _carry_out(stack_config(data_dir), lambda work, now: ask_cancel(work, payment_id, now), wait, as_json)
 
 
-@click.command("fetch")
+@payments.command("fetch")
 @click.argument("payment_id")
 @data_dir_option
 def fetch_payment(payment_id: str, data_dir: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from bootstrap import utc_now
+from bootstrap_starting import utc_now
 from commands.certificate_summary import describe, show_summary
 from commands.certificates import FILES
 from commands.database import open_work, show_json, stack_config

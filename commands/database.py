@@ -12,11 +12,11 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from bootstrap import build_engine
+from bootstrap_starting import build_engine
 from commands.stack_state import NoStack, running_environment
 from commands.terms import fail, is_data_dir_given
 from config import Config, ConfigError, load_config
-from migrations.run import find_head
+from migrations.head import HEAD
 from models.schema import NotReady, check_schema
 from models.unit_of_work import Contention, DatabaseUnavailable, UnitOfWork
 
@@ -37,7 +37,7 @@ def open_work(config: Config) -> Iterator[UnitOfWork]:
     engine = build_engine(config, "cli")
     try:
         with explain_database(), UnitOfWork(engine) as work:
-            check_schema(engine, find_head())
+            check_schema(engine, HEAD)
             yield work
     finally:
         engine.dispose()

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from bootstrap import utc_now
+from bootstrap_starting import utc_now
 from commands.database import open_work, show_json, show_rows, stack_config
 from commands.merchants import find_merchant, merchant_option, read_id
 from commands.terms import data_dir_option, fail, json_option

@@ -4,7 +4,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from bootstrap import utc_now
+from bootstrap_starting import utc_now
 from commands.database import open_work
 from config import Config
 from ingress.keys import SCOPES, MadeKey, WantedKey, create_key

@@ -6,7 +6,7 @@ from uuid import UUID
 import click
 from uuid_utils.compat import uuid7
 
-from bootstrap import utc_now
+from bootstrap_starting import utc_now
 from commands.database import open_work, show_json, show_rows, stack_config
 from commands.terms import data_dir_option, fail, json_option, limit_option
 from models.access import StoredMerchant

@@ -12,9 +12,9 @@ from typing import Any
 import click
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from bootstrap import call_limits, utc_now
 from bootstrap_reconciling import build_reconcile_deps
 from bootstrap_ringing import build_publish
+from bootstrap_starting import call_limits, utc_now
 from commands.database import explain_database, open_work, show_json, show_rows, stack_config
 from commands.terms import data_dir_option, fail, json_option, limit_option
 from config import Config

@@ -9,8 +9,9 @@ from typing import Any
 
 import click
 
-from bootstrap import build_checks, build_engine, utc_now
-from bootstrap_reconciling import check_banking_days, check_time_zones
+from bootstrap_reconciling import check_banking_days
+from bootstrap_serving import build_checks
+from bootstrap_starting import build_engine, check_time_zones, utc_now
 from commands.database import explain_database, open_work, show_json, stack_config
 from commands.terms import data_dir_option, fail, json_option
 from config import Config, PspAccount

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 import click
 
-from bootstrap import utc_now
+from bootstrap_starting import utc_now
 from commands.database import open_work, stack_config
 from commands.day_files import (
     NotWritten,

@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bootstrap import utc_now
+from bootstrap_starting import utc_now
 from commands.database import open_work, show_json, show_rows, stack_config
 from commands.terms import data_dir_option, fail, json_option, limit_option
 from config_accounts import DEFAULT_ACCOUNT

@@ -7,9 +7,9 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
-from bootstrap import build_engine
+from bootstrap_starting import build_engine
 from config import Config
-from migrations.run import find_head
+from migrations.head import HEAD
 from models.reading import NotFound
 from models.schema import check_schema
 from models.states import InboxStatus
@@ -48,7 +48,7 @@ class StackPayments:
 
     def __enter__(self) -> Self:
         with UnitOfWork(self._engine):
-            check_schema(self._engine, find_head())
+            check_schema(self._engine, HEAD)
         return self
 
     def __exit__(

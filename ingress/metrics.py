@@ -1,9 +1,5 @@
 """The receiver's counters in Prometheus form."""
 
-import os
-from pathlib import Path
-
-import prometheus_client.values
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from ingress.answers import Refused, psp_of
@@ -12,13 +8,6 @@ from models.inbox import Stored
 SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
 SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 MOST_REASONS = 64
-
-
-def share_through(folder: Path) -> None:
-    """Keep this process's metrics in files of `folder`, where one scrape sees all processes. Call it before any metric is made."""
-    folder.mkdir(parents=True, exist_ok=True)
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
-    prometheus_client.values.ValueClass = prometheus_client.values.get_value_class()  # type: ignore[no-untyped-call]
 
 
 class ReceiverMetrics:

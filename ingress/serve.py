@@ -12,13 +12,12 @@ from contextlib import suppress
 import structlog
 import uvloop
 
-import bootstrap
-from bootstrap_starting import check_start
+from bootstrap_serving import build_api, build_receiver
+from bootstrap_starting import check_start, share_through
 from config import Config, ConfigError, load_config
 from ingress.app import ApiDeps, ReceiverDeps, create_api, create_receiver
 from ingress.connection import Connection
 from ingress.edge import Edge
-from ingress.metrics import share_through
 from ingress.wire import Budget, Patience, Refuser
 from logs import configure_logging
 from models.engine import Role, most_connections
@@ -64,8 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def run(config: Config, host: str, port: int, only: str | None) -> None:
     """Serve the parts until a signal ends it; what was taken is then stored and answered."""
-    receiver = None if only == "api" else bootstrap.build_receiver(config)
-    api = None if only == "receiver" else bootstrap.build_api(config)
+    receiver = None if only == "api" else build_receiver(config)
+    api = None if only == "receiver" else build_api(config)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

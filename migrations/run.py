@@ -7,10 +7,10 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from migrations.head import HEAD
 from models.schema import add_partitions, find_revision, months_from
 from models.unit_of_work import DatabaseUnavailable
 
@@ -35,13 +35,6 @@ def _config() -> Config:
     return config
 
 
-def find_head() -> str:
-    """The newest revision that this code knows."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    assert head is not None
-    return head
-
-
 def migrate(engine: Engine, say: Callable[[str], None], wait_seconds: float = 600) -> tuple[str | None, str]:
     """Upgrade to head and return (revision before, revision after).
 
@@ -62,7 +55,7 @@ def migrate(engine: Engine, say: Callable[[str], None], wait_seconds: float = 60
                 connection.commit()
                 add_partitions(connection, months_from(datetime.now(UTC), MONTHS_AHEAD))
                 connection.commit()
-            return before, find_head()
+            return before, HEAD
         finally:
             guard.execute(text("select pg_advisory_unlock(:key)"), {"key": LOCK_KEY})
 

@@ -5,8 +5,8 @@ from datetime import date
 
 from sqlalchemy import Connection, text
 
+from models.account_day import ACCOUNT_DAY
 from models.closings import DayKey
-from models.tables import ACCOUNT_DAY
 
 NEIGHBOURS = text("""
 select max(day) filter (where day < :day) as earlier, max(day) as newest, coalesce(bool_or(day = :day), false) as is_closed

@@ -9,8 +9,8 @@ import orjson
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
+from models.account_day import ACCOUNT_DAY
 from models.reading import NotFound, Row
-from models.tables import ACCOUNT_DAY
 
 BATCH = 2000  # rows that are held at a time
 GRACE = timedelta(minutes=1)  # clocks differ, and what was written before may be committed after

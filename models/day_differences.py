@@ -9,9 +9,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection, TextClause, text
 
+from models.account_day import ACCOUNT_DAY
 from models.closings import DayKey
 from models.reading import Row
-from models.tables import ACCOUNT_DAY
 
 # What has become of a difference.
 FATE = """case when closed_at is null then 'open' when closed_reason = 'dismissed' then 'dismissed'

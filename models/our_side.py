@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from models.tables import ACCOUNT_DAY
+from models.account_day import ACCOUNT_DAY
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from models.tables import ACCOUNT_DAY
+from models.account_day import ACCOUNT_DAY
 
 Row = dict[str, Any]
 FIRST = UUID(int=0)

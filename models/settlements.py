@@ -7,11 +7,11 @@ from typing import Any
 
 from sqlalchemy import text
 
+from models.account_day import ACCOUNT_DAY
 from models.requests import OWN
 from models.rows import to_json
 from models.settlement_reading import SettlementReader
 from models.states import LineKind
-from models.tables import ACCOUNT_DAY
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,14 +18,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
+from models.account_day import ACCOUNT_DAY
 from models.states import Direction, InboxStatus, Method, Origin, Outcome, PaymentState, Source
 from models.table_base import Table, one_of
 
-# The day on which an account has a payment in its books, whatever the clock of who asks: SPEI's operating date, else
-# the date in Mexico City of the moment at which the PSP made it.
-ACCOUNT_DAY = text(
-    "COALESCE(operating_day, timezone('America/Mexico_City'::text, COALESCE(psp_created_at, created_at))::date)"
-)
 IS_OPEN = text("state in ('pending', 'processing')")
 IS_LEASED_HINT = text("status = 'hint' and lease_until is not null")
 

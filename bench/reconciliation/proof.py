@@ -17,8 +17,8 @@ from bench.reconciliation.lives import STP
 from bench.reconciliation.planting import Planting
 from bench.reconciliation.simulated_psps import WholeStack, wait_for
 from bench.reconciliation.verdict import Difference, Verdict
-from bootstrap import utc_now
 from bootstrap_ringing import build_publish, build_ring_account
+from bootstrap_starting import utc_now
 from config import load_config
 from models.engine import open_engine
 from models.unit_of_work import UnitOfWork

@@ -8,9 +8,9 @@ from typing import Any
 from bench.reconciliation.planting import Planting
 from bench.reconciliation.proof import Proof
 from bench.reconciliation.simulated_psps import WholeStack
-from bootstrap import call_limits, utc_now
 from bootstrap_reconciling import build_reconcile_deps
 from bootstrap_ringing import build_publish
+from bootstrap_starting import call_limits, utc_now
 from config import load_config
 from models.closings import DayKey
 from models.states import RunKind

@@ -16,7 +16,7 @@ from bench.reconciliation.planting import Planting, Rates
 from bench.reconciliation.proof import Proof
 from bench.reconciliation.simulated_psps import WholeStack, run_whole_stack, serve_psps
 from bench.reconciliation.verdict import Verdict
-from bootstrap import utc_now
+from bootstrap_starting import utc_now
 from schedules.calendar.banking import load_calendar
 
 Advance = Callable[[], None]

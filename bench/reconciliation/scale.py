@@ -24,8 +24,8 @@ from rich.table import Table
 
 from bench.reconciliation.stripe_pages import AMOUNTS, FIRST_AMOUNT
 from bench.stack import ROOT, run_stack
-from bootstrap import call_limits, utc_now
 from bootstrap_reconciling import build_reconcile_deps
+from bootstrap_starting import call_limits, utc_now
 from config import load_config
 from schedules.calendar.days import civil_interval
 from schedules.reconciling.service import reconcile_day

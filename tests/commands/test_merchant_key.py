@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from bootstrap import utc_now
+from bootstrap_starting import utc_now
 from commands.merchant_key import FILE_NAME, ensure_merchant_key
 from config import Config, load_config
 from embedded import RunningEngine

@@ -11,7 +11,7 @@ import uvloop
 from sqlalchemy import Engine, create_engine, text
 from werkzeug.serving import make_server
 
-import bootstrap
+import bootstrap_serving
 from config import Config, load_config
 from embedded import RunningEngine, free_port
 from ingress.app import ApiDeps, ReceiverDeps, create_receiver
@@ -46,10 +46,10 @@ class Served:
 def serve_edge(config: Config, adapt: Callable[[ApiDeps], ApiDeps] = lambda deps: deps) -> Iterator[Served]:
     """The edge, as `python -m ingress.serve` runs it, on a loop in a thread; `adapt` may change the API's parts."""
     port, loop, stop = free_port(), uvloop.new_event_loop(), asyncio.Event()
-    deps = bootstrap.build_receiver(config)
+    deps = bootstrap_serving.build_receiver(config)
 
     async def run() -> None:
-        await serve(build_edge(deps, adapt(bootstrap.build_api(config))), "127.0.0.1", port, stop)
+        await serve(build_edge(deps, adapt(bootstrap_serving.build_api(config))), "127.0.0.1", port, stop)
 
     with _running("edge", deps, config, port) as served:
         thread = threading.Thread(target=lambda: loop.run_until_complete(run()))
@@ -66,7 +66,7 @@ def serve_edge(config: Config, adapt: Callable[[ApiDeps], ApiDeps] = lambda deps
 @contextmanager
 def serve_wsgi(config: Config) -> Iterator[Served]:
     """The same application under a plain WSGI server."""
-    deps = bootstrap.build_receiver(config)
+    deps = bootstrap_serving.build_receiver(config)
     server = make_server("127.0.0.1", 0, create_receiver(deps), threaded=True)
     with _running("wsgi", deps, config, server.port) as served:
         thread = threading.Thread(target=server.serve_forever)

@@ -15,7 +15,8 @@ from flask import Flask
 from sqlalchemy import create_engine, text
 from werkzeug.serving import make_server
 
-import bootstrap
+import bootstrap_serving
+import bootstrap_starting
 from config import Config
 from ingress.accounts import issue_reset
 from ingress.api.app import add_merchant_api
@@ -60,7 +61,7 @@ def counter(make_config: Callable[..., Config]) -> Iterator[Counter]:
     config = make_config(ACUSE_TRUSTED_PROXIES="1", ACUSE_REDIS_URL=DEAD_REDIS)
     engine = create_engine(config.database_url)
     need = replace(
-        bootstrap.build_merchants(config, engine),
+        bootstrap_serving.build_merchants(config, engine),
         sealer=Sealer([Fernet.generate_key().decode()]),
         passwords=make_cheap_passwords(),
     )
@@ -69,7 +70,7 @@ def counter(make_config: Callable[..., Config]) -> Iterator[Counter]:
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield Counter(need, FrontDesk(engine, need.passwords, now=bootstrap.utc_now()), server.port)
+    yield Counter(need, FrontDesk(engine, need.passwords, now=bootstrap_starting.utc_now()), server.port)
     server.shutdown()
     thread.join(10)
     server.server_close()
@@ -182,7 +183,7 @@ def test_a_token_from_the_operator_sets_a_password_once(counter: Counter) -> Non
     email = counter.add_user()
     session = counter.log_in(email)
     with counter.need.open_front_work() as work:
-        token = issue_reset(work, email, bootstrap.utc_now())
+        token = issue_reset(work, email, bootstrap_starting.utc_now())
         work.commit()
     said = {"token": token, "new_password": NEW_PASSWORD}
     assert counter.make_client().post("/v1/password-reset", json=said).status_code == 204
@@ -193,7 +194,7 @@ def test_a_token_from_the_operator_sets_a_password_once(counter: Counter) -> Non
 
 def test_a_second_factor_from_beginning_to_end(counter: Counter) -> None:
     email = counter.add_user()
-    client, now = counter.log_in(email), bootstrap.utc_now()
+    client, now = counter.log_in(email), bootstrap_starting.utc_now()
     assert code_of(client.post("/v1/me/totp", json={"password": "wrong password"})) == (403, "wrong-password")
     begun = client.post("/v1/me/totp", json={"password": PASSWORD})
     assert begun.status_code == 200 and begun.json()["uri"].startswith("otpauth://")
@@ -208,14 +209,16 @@ def test_a_second_factor_from_beginning_to_end(counter: Counter) -> None:
         answer = counter.make_client().post("/v1/login", json=said)
         assert code_of(answer) == (401, "totp-required")
     assert code_of(counter.send_login(email, "wrong password")) == (401, "wrong-credentials")
-    later = totp.at(bootstrap.utc_now() + timedelta(seconds=30))
+    later = totp.at(bootstrap_starting.utc_now() + timedelta(seconds=30))
     assert counter.send_login(email, totp=later).status_code == 200
     counter.desk.forget_tries()
     used = client.request("DELETE", "/v1/me/totp", json={"password": PASSWORD, "totp": later})
     assert code_of(used) == (403, "wrong-code")
     with counter.desk.engine.begin() as connection:  # as if two minutes were over
         connection.execute(text("update users set totp_last_step = totp_last_step - 4"))
-    removed = client.request("DELETE", "/v1/me/totp", json={"password": PASSWORD, "totp": totp.at(bootstrap.utc_now())})
+    removed = client.request(
+        "DELETE", "/v1/me/totp", json={"password": PASSWORD, "totp": totp.at(bootstrap_starting.utc_now())}
+    )
     assert removed.status_code == 204, removed.text
     assert code_of(client.request("DELETE", "/v1/me/totp", json={"password": PASSWORD})) == (409, "no-second-factor")
 

@@ -10,7 +10,8 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine, create_engine, text
 
 from embedded import RunningEngine
-from migrations.run import LOCK_KEY, CannotMigrate, find_head, migrate
+from migrations.head import HEAD
+from migrations.run import LOCK_KEY, CannotMigrate, migrate
 from models.merchant_work import MerchantWork
 from models.merchants import DEFAULT_MERCHANT_ID
 from models.schema import NotReady, check_durability, check_partitions, check_schema, check_summer, months_from
@@ -74,9 +75,9 @@ def test_the_way_down_and_up_again(engine: Engine) -> None:
         command.downgrade(config, "base")
         connection.commit()
         with pytest.raises(NotReady, match="acuse migrate"):
-            check_schema(engine, find_head())
-    assert migrate(engine, print) == (None, find_head())
-    check_schema(engine, find_head())
+            check_schema(engine, HEAD)
+    assert migrate(engine, print) == (None, HEAD)
+    check_schema(engine, HEAD)
 
 
 def test_migrations_at_the_same_time_wait_for_each_other(engine: Engine) -> None:

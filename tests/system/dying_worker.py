@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import bootstrap
+import bootstrap_starting
 from config import load_config
 from ingress.asking import ask_payment, ask_refund
 from models.states import Direction, Method
@@ -88,7 +89,7 @@ def make_deps(unit_of_work: type[UnitOfWork] = UnitOfWork) -> WorkerDeps:
     """The dependencies of a worker in this process."""
     config = load_config()
     deps = bootstrap.build_worker_deps(config, create_celery(config.broker_url))
-    engine = bootstrap.build_engine(config, "worker")
+    engine = bootstrap_starting.build_engine(config, "worker")
     return replace(deps, unit_of_work=lambda: unit_of_work(engine))
 
 

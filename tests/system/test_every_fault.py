@@ -18,8 +18,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-import bootstrap
 import bootstrap_ringing
+import bootstrap_starting
 from config import Config, load_config
 from ingress.asking import ask_cancel, ask_payment, ask_refund
 from models.states import Direction, Method
@@ -101,7 +101,7 @@ class Shop:
         environment = stack.status()["environment"]
         self.config: Config = load_config(environment)
         self.sandbox = environment["ACUSE_SANDBOX_URL"]
-        self.engine = bootstrap.build_engine(self.config, "cli")
+        self.engine = bootstrap_starting.build_engine(self.config, "cli")
         self.ring = bootstrap_ringing.build_ring_account(self.config)
 
     def ask(self, ask: Callable[[UnitOfWork, datetime], object]) -> None:

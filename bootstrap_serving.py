@@ -1,0 +1,96 @@
+"""The composition root of the processes that serve HTTP."""
+
+from collections.abc import Callable
+from functools import partial
+
+from celery import Celery
+from prometheus_client import CollectorRegistry
+from sqlalchemy import Engine
+
+from bootstrap_ringing import build_publish, build_ring_account, build_ring_notify
+from bootstrap_starting import build_engine, build_sealer, utc_now
+from config import Config
+from ingress.api.dependencies import MerchantDeps
+from ingress.app import ApiDeps, ReceiverDeps
+from ingress.doorbell import Doorbell
+from ingress.framing import Limits
+from ingress.inbox_writer import InboxWriter
+from ingress.metrics import ReceiverMetrics
+from migrations.head import HEAD
+from models.inbox import InboxStore
+from models.merchant_work import MerchantWork
+from models.schema import check_schema
+from models.unit_of_work import UnitOfWork
+from workers.app import create_producer
+
+
+def build_receiver(config: Config) -> ReceiverDeps:
+    """The receiver's parts; whoever serves them starts the doorbell and the writer."""
+    engine = build_engine(config, "receiver")
+    metrics = ReceiverMetrics(CollectorRegistry())
+    doorbell = Doorbell(build_publish(config), metrics.count_doorbell)
+    limits = _limits(config)
+    return ReceiverDeps(
+        accounts=config.accounts,
+        writer=InboxWriter(InboxStore(engine), doorbell.ring, limits.answer_seconds, observe=metrics.count_batch),
+        doorbell=doorbell,
+        clock=utc_now,
+        metrics=metrics,
+        checks=build_checks(config, engine),
+        limits=limits,
+        trusted_proxies=config.trusted_proxies,
+    )
+
+
+def build_api(config: Config) -> ApiDeps:
+    """The API's parts."""
+    engine = build_engine(config, "api")
+    return ApiDeps(
+        checks=build_checks(config, engine),
+        inbox_depth=partial(_count_inbox, engine),
+        limits=_limits(config),
+        registry=CollectorRegistry(),
+        metrics_dir=config.metrics_dir,
+        merchants=build_merchants(config, engine),
+    )
+
+
+def build_merchants(config: Config, engine: Engine) -> MerchantDeps:
+    """The parts of the merchant API."""
+    return MerchantDeps(
+        open_work=partial(MerchantWork, engine),
+        open_front_work=partial(UnitOfWork, engine),
+        accounts=config.accounts,
+        routes=config.routes,
+        ring_account=build_ring_account(config),
+        ring_notify=build_ring_notify(config),
+        clock=utc_now,
+        sealer=build_sealer(config),
+        trusted_proxies=config.trusted_proxies,
+        requests_per_minute=config.requests_per_minute,
+        redis_url=config.redis_url,
+        allow_loopback_endpoints=config.allow_loopback_endpoints,
+    )
+
+
+def _limits(config: Config) -> Limits:
+    return Limits(config.max_body_bytes, config.body_seconds, config.answer_seconds)
+
+
+def build_checks(config: Config, engine: Engine) -> dict[str, Callable[[], None]]:
+    """What /readyz asks: each returns or raises an error that says what is wrong."""
+    return {
+        "database": partial(check_schema, engine, HEAD),
+        "broker": partial(_check_broker, create_producer(config.broker_url)),
+    }
+
+
+def _check_broker(app: Celery) -> None:
+    with app.connection_for_write(connect_timeout=1) as connection:
+        connection.ensure_connection(max_retries=1, timeout=1)
+
+
+def _count_inbox(engine: Engine) -> list[tuple[str, str, int, float]]:
+    with UnitOfWork(engine) as work:
+        unfinished = work.inbox.count_unfinished(utc_now())
+        return unfinished + [(psp, status, count, 0.0) for psp, status, count in work.inbox.count_set_aside()]
