@@ -10,7 +10,6 @@ from alembic.config import Config
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from migrations.head import HEAD
 from models.schema import add_partitions, find_revision, months_from
 from models.unit_of_work import DatabaseUnavailable
 
@@ -55,7 +54,9 @@ def migrate(engine: Engine, say: Callable[[str], None], wait_seconds: float = 60
                 connection.commit()
                 add_partitions(connection, months_from(datetime.now(UTC), MONTHS_AHEAD))
                 connection.commit()
-            return before, HEAD
+                after = find_revision(connection)
+            assert after is not None
+            return before, after
         finally:
             guard.execute(text("select pg_advisory_unlock(:key)"), {"key": LOCK_KEY})
 
