@@ -28,6 +28,7 @@ from psps.calls import (
     lost,
     read_retry_after,
 )
+from psps.dialing import dial, list_timeouts
 from psps.gate import Gate
 from psps.outbound import Answer, NotNow, OutcomeUnknown, PspError, Refused
 
@@ -144,7 +145,7 @@ class PspHttp:
         return limits.deadline if call.changes else max(min(limits.deadline, left), limits.connect)
 
     async def _send(self, call: Call, sent: "_Sent", deadline: float) -> tuple[int, dict[str, str], bytes]:
-        client = self._client = self._client or _open()
+        client = self._client = self._client or dial()
         limits = self._gate.limits
         request = client.build_request(
             call.method,
@@ -153,7 +154,7 @@ class PspHttp:
             content=call.content if call.form is None else None,
             data=_join_form(call.form),
             headers={"accept": "application/json", **call.headers},
-            extensions={"timeout": _list_timeouts(limits.connect, limits.read), "trace": sent.trace},
+            extensions={"timeout": list_timeouts(limits.connect, limits.read), "trace": sent.trace},
         )
         target = request.url.raw_path.decode("ascii")
         own_path = target.removeprefix(httpx.URL(self._base).raw_path.decode("ascii").rstrip("/"))
@@ -210,19 +211,6 @@ def _is_from_psp(error: PspError) -> bool:
     if isinstance(error, NotNow | OutcomeUnknown):
         return error.status is not None and error.status < 500 and error.status != TOO_MANY_REQUESTS
     return True
-
-
-def _open() -> httpx.AsyncClient:
-    # No compression: a small answer must not unfold into a large one.
-    return httpx.AsyncClient(
-        trust_env=False,
-        headers={"accept-encoding": "identity", "user-agent": "acuse"},
-        limits=httpx.Limits(max_connections=1, keepalive_expiry=20.0),
-    )
-
-
-def _list_timeouts(connect: float, read: float) -> dict[str, float]:
-    return {"connect": connect, "read": read, "write": read, "pool": connect}
 
 
 async def _read_up_to(response: httpx.Response, most: int) -> bytes:

@@ -15,6 +15,8 @@ P99 = (
     "select percentile_cont(0.99) within group (order by extract(epoch from processed_at - received_at))::float8"
     f" from inbox_events where psp in {OTHERS} and id > {{since}}"
 )
+# A hint that was answered stays for a minute, in case the PSP's answer was older than its webhook.
+WAITING = "select 1 from inbox_events where processed_at is null and (status <> 'hint' or attempts = 0) limit 1"
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,8 @@ def test_the_events_of_others_are_applied_as_fast_as_ever(stack: RunningStack) -
         httpx.put(faults, json=asked, trust_env=False).raise_for_status()
         hanging.append(measure(stack))
         httpx.delete(faults, trust_env=False).raise_for_status()
-        wait_until(stack.is_done, "what hung is made up for", 120)
+        wait_until(lambda: not stack.query(WAITING), "every payment was asked for", 120)
+    wait_until(stack.is_done, "what hung is made up for", 120)
     told = httpx.get(faults, trust_env=False).json()["counts"]
     print(f"p99 quiet {quiet}, beside a PSP that hangs {hanging}")
     assert told["mercadopago"]["hang"] >= ROUNDS, "nothing hung"
