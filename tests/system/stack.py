@@ -95,7 +95,7 @@ def run_stack(parent: Path, *arguments: str, environment: Mapping[str, str] | No
     with log.open("wb") as out:
         process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=out, env=environment, start_new_session=True)
     try:
-        wait_until(lambda: process.poll() is not None or b"is ready in" in log.read_bytes(), "ready", 60)
+        wait_until(lambda: process.poll() is not None or b"is ready in" in log.read_bytes(), "ready", 180)
         assert process.poll() is None, log.read_text(errors="replace")
         yield RunningStack(folder, process)
     finally:

@@ -4,6 +4,7 @@ What was acknowledged must be there, and every payment must end where the same e
 """
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,7 +22,9 @@ FLOOD = (
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    with run_stack(tmp_path_factory.mktemp("stack")) as running:
+    # What a killed worker held is taken again after the lease, and each of these tests waits for that.
+    settings = {**os.environ, "ACUSE_LEASE_SECONDS": "20"}
+    with run_stack(tmp_path_factory.mktemp("stack"), environment=settings) as running:
         yield running
 
 
