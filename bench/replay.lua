@@ -1,5 +1,14 @@
--- Each thread sends the requests of its own file, once, in their order.
+-- Each thread sends the requests of its own file, once, in their order. With a rate, each is sent at its own time of an
+-- even timetable, whether the server keeps up or not, as far as the connections go.
+local ffi = require("ffi")
+ffi.cdef[[ typedef struct { long seconds; long nanoseconds; } acuse_time; int clock_gettime(int clock, acuse_time *time); ]]
 local threads = 0
+
+local function milliseconds()
+  local time = ffi.new("acuse_time")
+  ffi.C.clock_gettime(1, time)
+  return tonumber(time.seconds) * 1000 + tonumber(time.nanoseconds) / 1e6
+end
 
 function setup(thread)
   thread:set("number", threads)
@@ -15,6 +24,13 @@ function init(args)
     length = file:read("*n", "*l")
   end
   file:close()
+  if args[2] then
+    step, turn = 1000 / tonumber(args[2]), milliseconds()
+    delay = function()
+      turn = turn + step
+      return math.max(0, math.floor(turn - milliseconds() + 0.5))
+    end
+  end
 end
 
 function request()

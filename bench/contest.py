@@ -1,0 +1,114 @@
+"""`python -m bench.contest`: durable acknowledgements and drain on this machine, of Acuse and of its peers in turns, as one table.
+
+Figures of different machines do not compare; the ratios of one run do.
+"""
+
+import argparse
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+
+from bench.environment import find_pgbench, find_wrk, ready_peers
+from bench.other_psps import measure_psps
+from bench.peers.contenders import Contender, list_contenders
+from bench.peers.limit import measure_apply, measure_insert
+from bench.results import Results, compare, describe_machine
+from bench.showing import show, write_documents
+from bench.stage import Stage, open_stage
+from bench.turns import Figures, Lengths, measure_drain, measure_flow, measure_receiver
+from sandbox.flows import SIMULATORS
+
+FULL = Lengths(peak=5, paced=4, backlog=200_000, peer_backlog=4_000, flow=8)
+QUICK = Lengths(peak=3, paced=2, backlog=20_000, peer_backlog=1_000, flow=3)
+DRAIN_ROUNDS = 3  # filling a backlog takes longer than anything else
+STEADY_RATE = 1000
+LIMIT, LIMIT_APPLY = "single INSERTs (pgbench)", "batches of 200 (pgbench)"
+FLOWS = ("flow at half the peak", "flow at 1,000 per s")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.contest", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="one short round, for a comparison with what was written")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--write", type=Path, metavar="FOLDER", help="write benchmarks.md, .json and .svg there")
+    parser.add_argument(
+        "--compare", type=Path, metavar="FILE", help="fail where a ratio is below 0.7 of this benchmarks.json"
+    )
+    arguments = parser.parse_args()
+    rounds, lengths = (2, QUICK) if arguments.quick else (arguments.rounds, FULL)
+    contenders, wrk, pgbench = list_contenders(ready_peers()), find_wrk(), find_pgbench()
+    folder = Path(tempfile.mkdtemp(prefix="acuse-bench-"))
+    with open_stage(folder, str(wrk)) as stage:
+        results = measure(stage, contenders, pgbench, rounds, lengths)
+    shutil.rmtree(folder, ignore_errors=True)
+    report(results, contenders, arguments)
+
+
+def report(results: Results, contenders: tuple[Contender, ...], arguments: argparse.Namespace) -> None:
+    if arguments.json:
+        print(json.dumps(results.as_dict(), indent=2))
+    else:
+        show(results, Console())
+    if arguments.write:
+        write_documents(results, {one.name: one.skips for one in contenders}, arguments.write)
+    if arguments.compare:
+        slower = compare(results, json.loads(arguments.compare.read_text(encoding="utf-8")))
+        if slower:
+            raise SystemExit("\n".join(slower))
+
+
+def measure(stage: Stage, contenders: tuple[Contender, ...], pgbench: Path, rounds: int, lengths: Lengths) -> Results:
+    """Rounds in which each takes its turn, Acuse first: the peers are then sent half of what it took."""
+    results = Results(describe_machine(stage), rounds, tuple(one.name for one in contenders[1:]))
+    turns = rounds * (len(contenders) + 2 + len(FLOWS)) + min(rounds, DRAIN_ROUNDS) * 3 + len(SIMULATORS)
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("measuring", total=turns)
+
+        def note(who: str, figures: Figures) -> None:
+            results.add(who, figures)
+            progress.update(task, advance=1, description=who)
+
+        for number in range(rounds):
+            half = _measure_receivers(stage, contenders, lengths, note)
+            _measure_limits(stage, pgbench, lengths, note)
+            for name, rate in zip(FLOWS, (half, STEADY_RATE), strict=True):
+                note(name, measure_flow(stage, contenders[0], rate, lengths.flow))
+            if number < DRAIN_ROUNDS:
+                _measure_drains(stage, contenders, lengths, note)
+        for psp, figures in measure_psps(stage, contenders[0], lengths.paced):
+            note(f"acuse, {psp}", figures)
+    return results
+
+
+def _measure_receivers(stage: Stage, contenders: tuple[Contender, ...], lengths: Lengths, note: Any) -> float:
+    half = None
+    for contender in contenders:
+        figures = measure_receiver(stage, contender, lengths, half)
+        half = half or figures["acknowledged per s"] / 2
+        note(contender.name, figures)
+    assert half
+    return half
+
+
+def _measure_drains(stage: Stage, contenders: tuple[Contender, ...], lengths: Lengths, note: Any) -> None:
+    for contender in contenders:
+        if contender.worker:
+            ours = contender is contenders[0]
+            note(contender.name, measure_drain(stage, contender, lengths.backlog if ours else lengths.peer_backlog))
+
+
+def _measure_limits(stage: Stage, pgbench: Path, lengths: Lengths, note: Any) -> None:
+    with stage.database() as url:
+        note(LIMIT, {"acknowledged per s": measure_insert(pgbench, url, int(lengths.peak))})
+    with stage.database() as url:
+        note(LIMIT_APPLY, {"drained per s": measure_apply(pgbench, url, int(lengths.peak))})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""dj-stripe's own webhook view under gunicorn, with a Celery callback."""

@@ -1,0 +1,109 @@
+"""What is measured of one contender in one turn."""
+
+import time
+from dataclasses import dataclass
+
+from bench.costs import ask
+from bench.load import Load
+from bench.peers.contenders import Contender
+from bench.stage import Stage, Turn
+
+WARM_SECONDS = 2.0
+MOST_FILLING = 60  # loads until a backlog is as long as it is to be
+Figures = dict[str, float]
+
+LATENCY = """select percentile_cont(array[0.5, 0.99]) within group (order by extract(epoch from processed_at - received_at))
+from inbox_events where id > {since} and processed_at is not null"""
+
+
+class UnfairRun(Exception):
+    """What was acknowledged was not stored, or not everything was answered with 200."""
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """How long each part of a turn takes: seconds of load at full speed and at a given rate, events of a backlog."""
+
+    peak: float
+    paced: float
+    backlog: int
+    peer_backlog: int
+    flow: float
+
+
+def measure_receiver(stage: Stage, contender: Contender, lengths: Lengths, rate: float | None) -> Figures:
+    """Acknowledgements at full speed, and the waiting at `rate` a second; at half of what was seen where that is None."""
+    with stage.turn(contender) as turn:
+        turn.start_receiver()
+        rest = dict(turn.meter().memory())
+        turn.load("w", WARM_SECONDS)
+        figures = _measure_peak(turn, lengths.peak)
+        paced = turn.load("c", lengths.paced, rate or figures["acknowledged per s"] / 2)
+        return figures | {
+            "paced per s": paced.per_second,
+            "paced p50 ms": paced.p50_ms,
+            "paced p99 ms": paced.p99_ms,
+            "receiver MiB at rest": rest["receiver"],
+        }
+
+
+def _measure_peak(turn: Turn, seconds: float) -> Figures:
+    before, meter = turn.stored(), turn.meter()
+    load = turn.load("a", seconds)
+    used, memory = meter.read(), dict(meter.memory())
+    stored = turn.stored() - before
+    check_fair(turn, load, stored)
+    return {
+        "acknowledged per s": load.per_second,
+        "p50 ms": load.p50_ms,
+        "p99 ms": load.p99_ms,
+        "receiver MiB": memory["receiver"],
+        **{f"receiving, {name} per 1000": value / stored * 1000 for name, value in used.items()},
+    }
+
+
+def check_fair(turn: Turn, load: Load, stored: float) -> None:
+    """Raises UnfairRun where an answer was not 200 or stands for nothing that is stored."""
+    if load.broken or stored < load.requests:
+        raise UnfairRun(
+            f"{turn.contender.name}: {load.broken} broken, {stored:.0f} stored of {load.requests} acknowledged;"
+            f" see the logs in {turn.folder}"
+        )
+
+
+def measure_drain(stage: Stage, contender: Contender, backlog: int) -> Figures:
+    """Two worker processes on a backlog, from the first event that is applied to the last."""
+    with stage.turn(contender) as turn:
+        turn.start_receiver()
+        for number in range(MOST_FILLING):
+            if turn.stored() >= backlog:
+                break
+            turn.load(f"t{number}", 5 if backlog > 20_000 else 2)
+        turn.processes[0].terminate()
+        turn.processes[0].wait()
+        waiting, meter = turn.left(), turn.meter()
+        turn.start_worker(2)
+        while (left := turn.left()) == waiting:
+            time.sleep(0.02)
+        began, first = time.monotonic(), left
+        while turn.left():
+            time.sleep(0.25)  # counting a long queue costs what is being measured
+        seconds = time.monotonic() - began
+        used = meter.read()
+    costs = {f"draining, {name} per 1000": value / waiting * 1000 for name, value in used.items()}
+    return {"backlog": waiting, "drained per s": first / seconds, **costs}
+
+
+def measure_flow(stage: Stage, contender: Contender, rate: float, seconds: float) -> Figures:
+    """Receiver and two worker processes together at `rate`: how long events wait, and how many are left at the end."""
+    with stage.turn(contender) as turn:
+        turn.start_receiver()
+        turn.start_worker(2)
+        turn.load("w", WARM_SECONDS, rate)
+        since = ask(turn.place.database_url, "select coalesce(max(id), 0) from inbox_events")
+        load = turn.load("f", seconds, rate)
+        left = turn.left()
+        while turn.left():
+            time.sleep(0.1)
+        p50, p99 = ask(turn.place.database_url, LATENCY.format(since=since))
+    return {"per s": load.per_second, "left at the end": left, "p50 ms": p50 * 1000, "p99 ms": p99 * 1000}
