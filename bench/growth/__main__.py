@@ -5,8 +5,9 @@ import json
 import platform
 import shutil
 import statistics
+import sys
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,9 @@ def main() -> None:
         folder = arguments.folder or Path(stack.enter_context(temporary))
         folder.mkdir(parents=True, exist_ok=True)
         check_space(folder, arguments)
-        results = measure(stack.enter_context(open_place(folder)), arguments)
+        place = stack.enter_context(open_place(folder))
+        with redirect_stdout(sys.stderr):  # what the product logs
+            results = measure(place, arguments)
     print(json.dumps(results, indent=2, default=str)) if arguments.json else show(results)
     if results["faults"]:
         raise SystemExit("\n".join(results["faults"]) if arguments.json else 1)
