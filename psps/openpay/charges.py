@@ -57,16 +57,13 @@ def read_charge(charge: Fields, as_of: datetime) -> list[PaymentEvent] | Ignored
     """
     status = require_text(charge, "status").lower()
     raw_type = f"charge {status}"[:200]
-    if charge.get("transaction_type") not in (None, "charge"):
-        return Ignored(raw_type, "a transaction that is no charge")
-    if status not in STATUS_KINDS:
-        return Ignored(raw_type, "not a status that Acuse knows", known=False)
+    if ignored := _find_ignored(charge, status, raw_type):
+        return ignored
     amount = pesos_to_minor(charge.get("amount"), "amount")
     refunded = read_refunded(charge, amount)
     method = METHODS.get(str(charge.get("method")), Method.UNKNOWN)
-    due = hint_iso_time(
-        charge.get("due_date"), MEXICO_CITY
-    )  # with an offset, but for what Openpay's plugin is tested with
+    # It has an offset, but for what Openpay's plugin is tested with.
+    due = hint_iso_time(charge.get("due_date"), MEXICO_CITY)
     kind = _find_kind(status, method, refunded, _is_overdue(due, method, as_of))
     created_at = iso_time(charge.get("creation_date"), "creation_date", MEXICO_CITY)
     currency = currency_code(charge.get("currency"), "currency")
@@ -91,6 +88,14 @@ def read_charge(charge: Fields, as_of: datetime) -> list[PaymentEvent] | Ignored
         reason=hint_text(charge.get("error_code")),
     )
     return [event]
+
+
+def _find_ignored(charge: Fields, status: str, raw_type: str) -> Ignored | None:
+    if charge.get("transaction_type") not in (None, "charge"):
+        return Ignored(raw_type, "a transaction that is no charge")
+    if status not in STATUS_KINDS:
+        return Ignored(raw_type, "not a status that Acuse knows", known=False)
+    return None
 
 
 def _read_fee(charge: Fields, currency: str) -> int | None:
