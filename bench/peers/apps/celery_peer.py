@@ -5,7 +5,7 @@ import os
 from functools import cache
 
 import psycopg2
-from celery import Celery
+from peer_queue import create_celery
 
 STATES = {
     "payment_intent.requires_action": "pending",
@@ -26,17 +26,7 @@ RANKS = {
     "refunded": 5,
 }
 
-celery = Celery("peer", broker=os.environ["BENCH_REDIS_URL"])
-celery.conf.update(
-    task_ignore_result=True,
-    task_acks_late=True,
-    task_publish_retry=False,
-    worker_send_task_events=False,
-    worker_enable_remote_control=False,
-    worker_prefetch_multiplier=int(os.environ.get("BENCH_PREFETCH", "4")),
-    broker_pool_limit=int(os.environ.get("BENCH_POOL", "10")),
-    broker_connection_retry_on_startup=True,
-)
+celery = create_celery("peer")
 
 
 @celery.task

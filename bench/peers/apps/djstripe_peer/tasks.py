@@ -3,22 +3,12 @@
 import os
 from typing import Any
 
-from celery import Celery
 from django.apps import apps
 from django.db import transaction
+from peer_queue import create_celery
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "djstripe_peer.settings")
-celery = Celery("djstripe_peer", broker=os.environ["BENCH_REDIS_URL"])
-celery.conf.update(
-    task_ignore_result=True,
-    task_acks_late=True,
-    task_publish_retry=False,
-    worker_send_task_events=False,
-    worker_enable_remote_control=False,
-    worker_prefetch_multiplier=int(os.environ.get("BENCH_PREFETCH", "4")),
-    broker_pool_limit=int(os.environ.get("BENCH_POOL", "10")),
-    broker_connection_retry_on_startup=True,
-)
+celery = create_celery("djstripe_peer")
 
 
 def enqueue(trigger: Any, api_key: str) -> None:
