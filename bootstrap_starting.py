@@ -78,5 +78,5 @@ def _count_connections(sender: Any) -> int:
     """What the processes of a Celery worker may hold together; a beat holds none."""
     processes = getattr(sender, "concurrency", 0)
     queues = sender.app.amqp.queues.consume_from if processes else ()
-    roles = [role for name in queues for role in QUEUE_ROLES.get(name, ())]
+    roles = [role for name in queues for role in QUEUE_ROLES[name]]
     return most_connections(roles, processes if isinstance(processes, int) else 1)

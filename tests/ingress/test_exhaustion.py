@@ -188,7 +188,6 @@ def test_a_process_that_finds_no_connection_says_so_and_does_not_start(
         (("ingress.serve", "--only", "receiver", "--port", "0"), 2),
         (("ingress.serve", "--port", "0"), 10),
         (("celery", "-q", "-A", "workers.app:celery", "worker", "-Q", "events,maintenance", "-c", "3"), 15),
-        (("celery", "-q", "-A", "workers.app:celery", "worker", "-Q", "events,of_somebody_else", "-c", "1"), 2),
     ],
 )
 def test_a_process_whose_connections_do_not_fit_does_not_start(
