@@ -1,127 +1,113 @@
-"""`make bench`: durable acknowledgements and drain on this machine, as one table."""
+"""`make bench`: durable acknowledgements and drain on this machine, of Acuse and of its peers in turns, as one table.
+
+Figures of different machines do not compare; the ratios of one run do.
+"""
 
 import argparse
 import json
-import platform
 import shutil
-import statistics
-import subprocess
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
-from bench.deliveries import write_requests
-from bench.stack import BenchStack, run_stack
+from bench.environment import find_pgbench, find_wrk, ready_peers
+from bench.other_psps import measure_psps
+from bench.peers.contenders import Contender, list_contenders
+from bench.peers.limit import measure_apply, measure_insert
+from bench.results import Results, compare, describe_machine
+from bench.showing import show, write_documents
+from bench.stage import Stage, open_stage
+from bench.turns import Figures, Lengths, measure_drain, measure_flow, measure_receiver
+from sandbox.flows import SIMULATORS
 
-WRK_THREADS = 2
-CONNECTIONS = 64
-REPLAY = Path(__file__).with_name("replay.lua")
-MOST_PER_SECOND = 14_000  # requests are made ahead for this rate, so that none is sent twice
+FULL = Lengths(peak=5, paced=4, backlog=200_000, peer_backlog=4_000, flow=8)
+QUICK = Lengths(peak=3, paced=2, backlog=20_000, peer_backlog=1_000, flow=3)
+DRAIN_ROUNDS = 3  # filling a backlog takes longer than anything else
+STEADY_RATE = 1000
+LIMIT, LIMIT_APPLY = "single INSERTs (pgbench)", "batches of 200 (pgbench)"
+FLOWS = ("flow at half the peak", "flow at 1,000 per s")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=8, help="of load in each round")
-    parser.add_argument("--drain", type=int, default=50_000, help="stored events for two worker processes to apply")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="one short round, for a comparison with what was written")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--write", type=Path, metavar="FOLDER", help="write benchmarks.md, .json and .svg there")
+    parser.add_argument(
+        "--compare", type=Path, metavar="FILE", help="fail where a ratio is below 0.7 of this benchmarks.json"
+    )
     arguments = parser.parse_args()
-    if not shutil.which("wrk"):
-        raise SystemExit("the load comes from wrk: install it, on Debian and Ubuntu with `apt-get install wrk`")
-    with tempfile.TemporaryDirectory(prefix="acuse-bench-") as folder:
-        results = measure(Path(folder), arguments)
+    rounds, lengths = (2, QUICK) if arguments.quick else (arguments.rounds, FULL)
+    contenders, wrk, pgbench = list_contenders(ready_peers()), find_wrk(), find_pgbench()
+    folder = Path(tempfile.mkdtemp(prefix="acuse-bench-"))
+    with open_stage(folder, str(wrk)) as stage:
+        results = measure(stage, contenders, pgbench, rounds, lengths)
+    shutil.rmtree(folder, ignore_errors=True)
+    report(results, contenders, arguments)
+
+
+def report(results: Results, contenders: tuple[Contender, ...], arguments: argparse.Namespace) -> None:
     if arguments.json:
-        print(json.dumps(results, indent=2))
+        print(json.dumps(results.as_dict(), indent=2))
     else:
-        show(results)
+        show(results, Console())
+    if arguments.write:
+        write_documents(results, {one.name: one.skips for one in contenders}, arguments.write)
+    if arguments.compare:
+        slower = compare(results, json.loads(arguments.compare.read_text(encoding="utf-8")))
+        if slower:
+            raise SystemExit("\n".join(slower))
 
 
-def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Every round is a stack of its own, so that no round works on the tables of another."""
-    rounds: list[dict[str, float]] = []
+def measure(stage: Stage, contenders: tuple[Contender, ...], pgbench: Path, rounds: int, lengths: Lengths) -> Results:
+    """Rounds in which each takes its turn, Acuse first: the peers are then sent half of what it took."""
+    results = Results(describe_machine(stage), rounds, tuple(one.name for one in contenders[1:]))
+    turns = rounds * (len(contenders) + 2 + len(FLOWS)) + min(rounds, DRAIN_ROUNDS) * 2 + len(SIMULATORS)
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("measuring", total=arguments.rounds)
-        for number in range(arguments.rounds):
-            rounds.append(measure_round(folder / str(number), arguments, progress.console.log))
-            shutil.rmtree(folder / str(number))
-            progress.advance(task)
-    names = rounds[0].keys()
-    return {
-        "machine": f"{platform.machine()}, {platform.system()} {platform.release()}, Python {platform.python_version()}",
-        "connections": CONNECTIONS,
-        "rounds": rounds,
-        "median": {name: statistics.median(one[name] for one in rounds) for name in names},
-    }
+        task = progress.add_task("measuring", total=turns)
+
+        def note(who: str, figures: Figures) -> None:
+            results.add(who, figures)
+            progress.update(task, advance=1, description=who)
+
+        for number in range(rounds):
+            half = _measure_receivers(stage, contenders, lengths, note)
+            _measure_limits(stage, pgbench, lengths, note)
+            for name, rate in zip(FLOWS, (half, STEADY_RATE), strict=True):
+                note(name, measure_flow(stage, contenders[0], rate, lengths.flow))
+            if number < DRAIN_ROUNDS:
+                _measure_drains(stage, contenders, lengths, note)
+        for psp, figures in measure_psps(stage, contenders[0], lengths.paced):
+            note(f"acuse, {psp}", figures)
+    return results
 
 
-def measure_round(folder: Path, arguments: argparse.Namespace, say: Callable[[str], None]) -> dict[str, float]:
-    """Load on the receiver alone, then on the whole, then two worker processes on what is stored."""
-    folder.mkdir(parents=True)
-    with run_stack(folder) as stack:
-        stack.start_receiver()
-        load(stack, "w", seconds=2)
-        alone = load(stack, "a", arguments.seconds)
-        top_up(stack, arguments.drain)
-        drained = drain(stack)
-        both = load(stack, "b", arguments.seconds)
-    return alone | drained | {f"with workers: {name}": value for name, value in both.items()}
+def _measure_receivers(stage: Stage, contenders: tuple[Contender, ...], lengths: Lengths, note: Any) -> float:
+    half = None
+    for contender in contenders:
+        figures = measure_receiver(stage, contender, lengths, half)
+        half = half or figures["acknowledged per s"] / 2
+        note(contender.name, figures)
+    assert half
+    return half
 
 
-def load(stack: BenchStack, run: str, seconds: int) -> dict[str, float]:
-    """Send for some seconds. Ends the program if anything but a 200 came back or one was not stored."""
-    write_requests(stack.folder, MOST_PER_SECOND * seconds, WRK_THREADS, stack.secret, run)
-    before = stack.count("true")
-    said = subprocess.run(
-        ["wrk", f"-t{WRK_THREADS}", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "-s", str(REPLAY),
-         f"http://127.0.0.1:{stack.port}", "--", str(stack.folder)],
-        capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
-    [line] = [line for line in said.splitlines() if line.startswith("RESULT")]
-    requests, microseconds, bad, errors, p50, p90, p99, slowest = (int(word) for word in line.split()[1:])
-    stored = stack.count("true") - before
-    if bad or errors or stored < requests:
-        raise SystemExit(f"not a fair run: {bad} refused, {errors} broken, {stored} stored of {requests} acknowledged")
-    return {
-        "acknowledged per s": requests / (microseconds / 1e6),
-        "p50 ms": p50 / 1000,
-        "p90 ms": p90 / 1000,
-        "p99 ms": p99 / 1000,
-        "max ms": slowest / 1000,
-    }
+def _measure_drains(stage: Stage, contenders: tuple[Contender, ...], lengths: Lengths, note: Any) -> None:
+    for contender in contenders:
+        if contender.worker and contender.moves_payments:
+            ours = contender is contenders[0]
+            note(contender.name, measure_drain(stage, contender, lengths.backlog if ours else lengths.peer_backlog))
 
 
-def top_up(stack: BenchStack, wanted: int) -> None:
-    """Store more until there are as many unfinished events as the drain is to be measured on."""
-    turn = 0
-    while stack.count("status = 'received'") < wanted:
-        load(stack, f"t{turn}", seconds=2)
-        turn += 1
-
-
-def drain(stack: BenchStack) -> dict[str, float]:
-    """Two worker processes on everything that is stored, from the first applied event to the last."""
-    backlog = stack.count("status = 'received'")
-    stack.start_workers(2)
-    while (left := stack.count("status = 'received'")) == backlog:
-        time.sleep(0.02)
-    began, first = time.monotonic(), left
-    while stack.count("status = 'received'"):
-        time.sleep(0.25)  # counting a long queue costs what is being measured
-    return {"backlog": backlog, "drained per s": first / (time.monotonic() - began)}
-
-
-def show(results: dict[str, Any]) -> None:
-    """The medians, and the spread of the rounds beside them."""
-    table = Table("what", "median", "rounds", box=None, title=results["machine"])
-    for name, value in results["median"].items():
-        table.add_row(name, f"{value:,.1f}", "  ".join(f"{one[name]:,.1f}" for one in results["rounds"]))
-    Console().print(table)
+def _measure_limits(stage: Stage, pgbench: Path, lengths: Lengths, note: Any) -> None:
+    with stage.database() as url:
+        note(LIMIT, {"acknowledged per s": measure_insert(pgbench, url, int(lengths.peak))})
+    with stage.database() as url:
+        note(LIMIT_APPLY, {"drained per s": measure_apply(pgbench, url, int(lengths.peak))})
 
 
 if __name__ == "__main__":

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import psycopg2
+from bench.database import ask
 
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -75,14 +74,3 @@ class Meter:
 
     def _wal_bytes(self) -> float:
         return float(ask(self.database_url, "select pg_current_wal_insert_lsn() - '0/0'::pg_lsn"))
-
-
-def ask(database_url: str, statement: str) -> Any:
-    """The one value that a statement returns."""
-    connection = psycopg2.connect(database_url)
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(statement)
-            return cursor.fetchone()[0]
-    finally:
-        connection.close()

@@ -41,9 +41,14 @@ class Target:
     wrk: str = "wrk"
 
 
-def run_load(target: Target, run: str, seconds: float, rate: float | None = None) -> Load:
-    """Send for some seconds; `run` (letters and digits) is in the id of every event. With `rate`: that many a second."""
-    ahead = int((rate * FASTER if rate else MOST_PER_SECOND) * (seconds + 1))
+def run_load(
+    target: Target, run: str, seconds: float, rate: float | None = None, most: float = MOST_PER_SECOND
+) -> Load:
+    """Send for some seconds; `run` (letters and digits) is in the id of every event. With `rate`: that many a second.
+
+    At full speed deliveries are made for `most` a second.
+    """
+    ahead = int((rate * FASTER if rate else most) * (seconds + 1))
     write_requests(target.folder, ahead, THREADS, target.secret, run, target.path)
     return replay(target, seconds, rate)
 

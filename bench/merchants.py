@@ -26,7 +26,8 @@ from sqlalchemy import Engine, text
 from bench.merchant_plans import explain, explain_search, find_whole_reads
 from bench.merchant_reads import DirectReads, HttpReads, Reads, measure_closed, measure_open, walk
 from bench.merchant_seed import Wanted, read_sizes, seed
-from bench.stack import BenchStack, run_stack, wait_for
+from bench.processes import wait_for
+from bench.stack import BenchStack, run_stack
 from ingress.keys import WantedKey, create_key
 from models.engine import open_engine
 from models.merchant_payments import PaymentFilters

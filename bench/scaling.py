@@ -6,22 +6,22 @@ import platform
 import subprocess
 import tempfile
 import time
-from contextlib import closing
 from functools import partial
 from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import psycopg2
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from bench.database import ask
 from bench.deliveries import write_requests
 from bench.environment import find_wrk
 from bench.load import CONNECTIONS, MOST_PER_SECOND, REPLAY, Load, read_result
-from bench.stack import BenchStack, run_stack, wait_for
+from bench.processes import wait_for
+from bench.stack import BenchStack, run_stack
 from embedded import free_port
 
 PROCESSES = (1, 2)
@@ -69,7 +69,7 @@ def measure_turn(folder: Path, processes: int, arguments: argparse.Namespace) ->
         drained = drain(stack, processes)
         steady = load("steady", arguments.seconds, arguments.rate)
         wait_until_applied(stack)
-        p50, p99 = ask(stack, APPLIED)
+        p50, p99 = ask(stack.postgres.url, APPLIED)
         at = f"at {arguments.rate} per s"
         return {
             "acknowledged per s": sum(one.per_second for one in peak),
@@ -79,7 +79,7 @@ def measure_turn(folder: Path, processes: int, arguments: argparse.Namespace) ->
             f"acknowledged p99 ms {at}": max(one.p99_ms for one in steady),
             f"acknowledged to applied p50 ms {at}": p50,
             f"acknowledged to applied p99 ms {at}": p99,
-            "connections held": ask(stack, HELD),
+            "connections held": ask(stack.postgres.url, HELD),
         }
 
 
@@ -127,13 +127,6 @@ def drain(stack: BenchStack, processes: int) -> float:
 def wait_until_applied(stack: BenchStack) -> None:
     while stack.count(LEFT):
         time.sleep(0.25)  # counting a long queue costs what is being measured
-
-
-def ask(stack: BenchStack, query: str) -> Any:
-    """The one value that this gives."""
-    with closing(psycopg2.connect(stack.postgres.url)) as connection, connection.cursor() as cursor:
-        cursor.execute(query)
-        return cursor.fetchone()[0]
 
 
 def show(results: dict[str, Any]) -> None:

@@ -1,22 +1,18 @@
-"""A stack of its own for a benchmark: engines, receiver, workers, each with the settings that are shipped."""
+"""A stack of its own for a benchmark of Acuse alone: engines, receiver, workers, each with the settings that are shipped."""
 
 import os
 import secrets
-import signal
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psycopg2
-
+from bench.database import ask
+from bench.processes import ROOT, Processes, end_on_sigterm, wait_for
 from embedded import RunningEngine, free_port, start_postgres, start_redis
 
-ROOT = Path(__file__).parents[1]
 SECRET_BYTES = 24
 
 
@@ -30,16 +26,11 @@ class BenchStack:
     secret: str
     port: int
     environment: dict[str, str] = field(repr=False)
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    processes: Processes
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start one of Acuse's processes."""
-        log = (self.folder / f"{arguments[1]}.log").open("ab")
-        process = subprocess.Popen(
-            [sys.executable, *arguments], env=self.environment, cwd=ROOT, stdout=log, stderr=log, start_new_session=True
-        )
-        self.processes.append(process)
-        return process
+        return self.processes.start(arguments[1], [sys.executable, *arguments], self.environment)
 
     def start_receiver(self) -> None:
         """The receiver and the API on one port, as `acuse up` starts them."""
@@ -55,28 +46,13 @@ class BenchStack:
 
     def count(self, where: str) -> int:
         """Rows of inbox_events for which this holds."""
-        connection = psycopg2.connect(self.postgres.url)
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute(f"select count(*) from inbox_events where {where}")
-                return int(cursor.fetchone()[0])
-        finally:
-            connection.close()
-
-    def stop(self) -> None:
-        for process in self.processes:
-            os.killpg(process.pid, signal.SIGTERM)
-        for process in self.processes:
-            try:
-                process.wait(15)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+        return int(ask(self.postgres.url, f"select count(*) from inbox_events where {where}"))
 
 
 @contextmanager
 def run_stack(folder: Path) -> Iterator[BenchStack]:
     """Fresh engines with a migrated database in `folder`; everything is stopped at the end."""
+    end_on_sigterm()
     secret = "whsec_" + secrets.token_urlsafe(SECRET_BYTES)
     with start_postgres(folder / "postgres") as postgres, start_redis(folder / "redis") as redis:
         environment = {
@@ -87,26 +63,11 @@ def run_stack(folder: Path) -> Iterator[BenchStack]:
             "ACUSE_STRIPE_WEBHOOK_SECRETS": secret,
             "ACUSE_METRICS_DIR": str(folder / "metrics"),
         }
-        stack = BenchStack(postgres, redis, folder, secret, free_port(), environment)
+        stack = BenchStack(postgres, redis, folder, secret, free_port(), environment, Processes(folder))
         subprocess.run(
             [sys.executable, "-m", "cli", "migrate"], env=environment, cwd=ROOT, check=True, capture_output=True
         )
         try:
             yield stack
         finally:
-            stack.stop()
-
-
-def wait_for(url: str, seconds: float = 30) -> None:
-    """Until this address answers 200."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            with urllib.request.urlopen(url, timeout=2) as answer:
-                if answer.status == 200:
-                    return
-        except OSError:
-            pass
-        if time.monotonic() > deadline:
-            raise SystemExit(f"{url} did not answer within {seconds:.0f} s")
-        time.sleep(0.1)
+            stack.processes.stop()

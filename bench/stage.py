@@ -2,24 +2,21 @@
 
 import os
 import secrets
-import signal
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import psycopg2
 import redis
 
-from bench.costs import Meter, ask
-from bench.load import Load, Target, run_load
+from bench.costs import Meter
+from bench.database import administer, ask
+from bench.load import MOST_PER_SECOND, Load, Target, run_load
 from bench.peers.contenders import Contender, Place
-from bench.stack import ROOT, wait_for
+from bench.processes import Processes, end_on_sigterm, wait_for
 from embedded import RunningEngine, free_port, start_postgres, start_redis
 
 SECRET_BYTES = 24
-STOP_SECONDS = 15
 
 
 @dataclass
@@ -28,10 +25,9 @@ class Turn:
 
     contender: Contender
     place: Place
-    folder: Path
+    processes: Processes
     wrk: str
     roots: dict[str, int] = field(default_factory=dict)
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def start_receiver(self) -> None:
         self._start("receiver", self.contender.receiver(self.place))
@@ -41,9 +37,9 @@ class Turn:
         assert self.contender.worker is not None
         self._start("worker", self.contender.worker(self.place, processes))
 
-    def load(self, run: str, seconds: float, rate: float | None = None) -> Load:
-        target = Target(self.place.port, self.contender.path, self.place.secret, self.folder, self.wrk)
-        return run_load(target, run, seconds, rate)
+    def load(self, run: str, seconds: float, rate: float | None = None, most: float = MOST_PER_SECOND) -> Load:
+        target = Target(self.place.port, self.contender.path, self.place.secret, self.place.folder, self.wrk)
+        return run_load(target, run, seconds, rate, most)
 
     def stored(self) -> float:
         return ask(self.place.database_url, self.contender.count_stored)
@@ -58,22 +54,8 @@ class Turn:
         return meter
 
     def _start(self, name: str, argv: list[str]) -> None:
-        log = (self.folder / f"{self.contender.name}-{name}.log").open("ab")
         environment = os.environ | self.contender.environment(self.place)
-        process = subprocess.Popen(argv, env=environment, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
-        self.processes.append(process)
-        self.roots[name] = process.pid
-
-    def stop(self) -> None:
-        """End what this turn started."""
-        for process in self.processes:
-            process.send_signal(signal.SIGTERM)
-        for process in self.processes:
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+        self.roots[name] = self.processes.start(f"{self.contender.name}-{name}", argv, environment).pid
 
 
 @dataclass(frozen=True)
@@ -85,44 +67,51 @@ class Stage:
     folder: Path
     wrk: str
 
+    templates: dict[str, Place] = field(
+        default_factory=dict
+    )  # of each contender a database that holds its schema alone
+
     @contextmanager
-    def database(self) -> Iterator[str]:
+    def database(self, template: str = "template1") -> Iterator[str]:
         """A fresh database, and an empty broker; it is dropped at the end."""
         name = f"bench_{secrets.token_hex(4)}"
-        self._administer(f"create database {name}")
-        self._administer("checkpoint")
+        administer(self.postgres.url, f"create database {name} template {template}")
+        administer(self.postgres.url, "checkpoint")
         redis.Redis.from_url(self.redis.url).flushall()
         try:
-            yield f"{self.postgres.url.rpartition('/')[0]}/{name}"
+            yield self._url(name)
         finally:
-            self._administer(f"drop database {name} with (force)")
+            administer(self.postgres.url, f"drop database {name} with (force)")
 
     @contextmanager
     def turn(self, contender: Contender) -> Iterator[Turn]:
         """A fresh database with this contender's schema; what it starts is stopped at the end."""
-        with self.database() as url:
-            secret = "whsec_" + secrets.token_urlsafe(SECRET_BYTES)
-            place = Place(url, self.redis.url, secret, free_port(), self.folder)
-            contender.prepare(place)
+        template = self.templates.get(contender.name) or self._prepare(contender)
+        with self.database(template.database_url.rpartition("/")[2]) as url:
+            processes = Processes(self.folder)
             roots = {"Postgres": self.postgres.process.pid, "Redis": self.redis.process.pid}
-            turn = Turn(contender, place, self.folder, self.wrk, roots)
+            place = replace(template, database_url=url, port=free_port())
             try:
-                yield turn
+                yield Turn(contender, place, processes, self.wrk, roots)
             finally:
-                turn.stop()
+                processes.stop()
 
-    def _administer(self, statement: str) -> None:
-        connection = psycopg2.connect(self.postgres.url)
-        connection.autocommit = True
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute(statement)
-        finally:
-            connection.close()
+    def _prepare(self, contender: Contender) -> Place:
+        """Its schema is made once, which takes some of them a minute."""
+        name = "template_" + contender.name.replace("-", "_")
+        administer(self.postgres.url, f"create database {name}")
+        secret = "whsec_" + secrets.token_urlsafe(SECRET_BYTES)
+        self.templates[contender.name] = place = Place(self._url(name), self.redis.url, secret, 0, self.folder)
+        contender.prepare(place)
+        return place
+
+    def _url(self, database: str) -> str:
+        return f"{self.postgres.url.rpartition('/')[0]}/{database}"
 
 
 @contextmanager
 def open_stage(folder: Path, wrk: str) -> Iterator[Stage]:
     """Fresh engines with the settings that are shipped."""
+    end_on_sigterm()
     with start_postgres(folder / "postgres") as postgres, start_redis(folder / "redis") as broker:
         yield Stage(postgres, broker, folder, wrk)

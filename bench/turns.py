@@ -3,12 +3,13 @@
 import time
 from dataclasses import dataclass
 
-from bench.costs import ask
-from bench.load import Load
+from bench.database import ask
+from bench.load import MOST_PER_SECOND, Load
 from bench.peers.contenders import Contender
 from bench.stage import Stage, Turn
 
 WARM_SECONDS = 2.0
+AHEAD = 3  # times the rate of the warming-up, so many deliveries are made: none is sent twice
 MOST_FILLING = 60  # loads until a backlog is as long as it is to be
 Figures = dict[str, float]
 
@@ -36,8 +37,8 @@ def measure_receiver(stage: Stage, contender: Contender, lengths: Lengths, rate:
     with stage.turn(contender) as turn:
         turn.start_receiver()
         rest = dict(turn.meter().memory())
-        turn.load("w", WARM_SECONDS)
-        figures = _measure_peak(turn, lengths.peak)
+        most = min(MOST_PER_SECOND, AHEAD * turn.load("w", WARM_SECONDS).per_second)
+        figures = _measure_peak(turn, lengths.peak, most)
         paced = turn.load("c", lengths.paced, rate or figures["acknowledged per s"] / 2)
         return figures | {
             "paced per s": paced.per_second,
@@ -47,9 +48,9 @@ def measure_receiver(stage: Stage, contender: Contender, lengths: Lengths, rate:
         }
 
 
-def _measure_peak(turn: Turn, seconds: float) -> Figures:
+def _measure_peak(turn: Turn, seconds: float, most: float) -> Figures:
     before, meter = turn.stored(), turn.meter()
-    load = turn.load("a", seconds)
+    load = turn.load("a", seconds, most=most)
     used, memory = meter.read(), dict(meter.memory())
     stored = turn.stored() - before
     check_fair(turn, load, stored)
@@ -67,7 +68,7 @@ def check_fair(turn: Turn, load: Load, stored: float) -> None:
     if load.broken or stored < load.requests:
         raise UnfairRun(
             f"{turn.contender.name}: {load.broken} broken, {stored:.0f} stored of {load.requests} acknowledged;"
-            f" see the logs in {turn.folder}"
+            f" see the logs in {turn.place.folder}"
         )
 
 
@@ -79,8 +80,7 @@ def measure_drain(stage: Stage, contender: Contender, backlog: int) -> Figures:
             if turn.stored() >= backlog:
                 break
             turn.load(f"t{number}", 5 if backlog > 20_000 else 2)
-        turn.processes[0].terminate()
-        turn.processes[0].wait()
+        turn.processes.stop()
         waiting, meter = turn.left(), turn.meter()
         turn.start_worker(2)
         while (left := turn.left()) == waiting:

@@ -19,11 +19,11 @@ from bench.growth.auditing import explain_audit, run_audit
 from bench.growth.filling import BIG, SMALL, check_space, fill
 from bench.growth.history import History
 from bench.growth.judging import Verdict, judge
-from bench.growth.place import Place, open_place
 from bench.growth.plans import Plan, list_big_tables
 from bench.growth.questions import ask_all
 from bench.growth.rates import measure_turn
 from bench.growth.retention import drop_month
+from bench.growth.running import Engines, open_engines
 from bench.growth.showing import AUDIT, TARGET, show
 from bench.growth.sizes import divide, read_sizes
 
@@ -46,9 +46,9 @@ def main() -> None:
         folder = arguments.folder or Path(stack.enter_context(temporary))
         folder.mkdir(parents=True, exist_ok=True)
         check_space(folder, arguments)
-        place = stack.enter_context(open_place(folder))
+        engines = stack.enter_context(open_engines(folder))
         with redirect_stdout(sys.stderr):  # what the product logs
-            results = measure(place, arguments)
+            results = measure(engines, arguments)
     print(json.dumps(results, indent=2, default=str)) if arguments.json else show(results)
     if results["faults"]:
         raise SystemExit("\n".join(results["faults"]) if arguments.json else 1)
@@ -71,20 +71,20 @@ def read_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def measure(place: Place, arguments: argparse.Namespace) -> dict[str, Any]:
+def measure(engines: Engines, arguments: argparse.Namespace) -> dict[str, Any]:
     """Seed both sizes, ask each for its plans, then take turns; last, forget a month."""
     with Progress(console=Console(stderr=True)) as progress:
-        histories, seeded = fill(place, progress, arguments)
-        big_tables = list_big_tables(place.url(BIG))
-        plans, audits = ask_both(place, histories, progress)
-        turns, written = take_turns(place, histories, arguments, progress)
-        retention = forget(place, histories[BIG], progress)
+        histories, seeded = fill(engines, progress, arguments)
+        big_tables = list_big_tables(engines.url(BIG))
+        plans, audits = ask_both(engines, histories, progress)
+        turns, written = take_turns(engines, histories, arguments, progress)
+        retention = forget(engines, histories[BIG], progress)
     sizes = {name: histories[name].events for name in (SMALL, BIG)}
     verdicts = judge(plans[SMALL], plans[BIG], big_tables)
     rates = {name: _compare(turns, name) for name in turns[SMALL][0]}
     return {
         "machine": f"{platform.machine()}, {platform.system()} {platform.release()}, Python {platform.python_version()},"
-        f" PostgreSQL {place.postgres.version}",
+        f" PostgreSQL {engines.postgres.version}",
         "small events": sizes[SMALL],
         "big events": sizes[BIG],
         "body bytes": histories[BIG].body_bytes,
@@ -103,7 +103,7 @@ def measure(place: Place, arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def take_turns(
-    place: Place, histories: dict[str, History], arguments: argparse.Namespace, progress: Progress
+    engines: Engines, histories: dict[str, History], arguments: argparse.Namespace, progress: Progress
 ) -> tuple[dict[str, list[dict[str, float]]], dict[str, Any]]:
     """Small, big, small, big ...; and what an event took on disk in the first turn at the small size, which is begun anew
     each time, or it would not be small for long."""
@@ -111,30 +111,30 @@ def take_turns(
     written: dict[str, Any] = {}
     task = progress.add_task("rates", total=2 * arguments.rounds)
     for _ in range(arguments.rounds):
-        place.copy(SMALL, TURN)
-        before = read_sizes(place.url(TURN))
+        engines.copy(SMALL, TURN)
+        before = read_sizes(engines.url(TURN))
         for name, database in ((SMALL, TURN), (BIG, BIG)):
-            with place.run(database) as running:
+            with engines.run(database) as running:
                 turns[name].append(measure_turn(running, histories[name], arguments.seconds, arguments.backlog))
                 progress.console.log(name, {key: round(value, 1) for key, value in turns[name][-1].items()})
                 if not written:
                     new = running.ask("select count(*) from inbox_events where id > %s", histories[SMALL].events)
-                    written = divide(read_sizes(place.url(TURN)), before, new)
+                    written = divide(read_sizes(engines.url(TURN)), before, new)
             progress.advance(task)
-        place.drop(TURN)
+        engines.drop(TURN)
     return turns, written
 
 
 def ask_both(
-    place: Place, histories: dict[str, History], progress: Progress
+    engines: Engines, histories: dict[str, History], progress: Progress
 ) -> tuple[dict[str, dict[str, list[Plan]]], dict[str, Any]]:
     """The plans of everything, and what the audit took, by size."""
     plans: dict[str, dict[str, list[Plan]]] = {}
     audits: dict[str, Any] = {}
     task = progress.add_task("plans", total=2 * 3)
-    place.copy(SMALL, TURN)
+    engines.copy(SMALL, TURN)
     for name, database in ((SMALL, TURN), (BIG, BIG)):
-        with place.run(database) as running:
+        with engines.run(database) as running:
             plans[name] = ask_all(running, histories[name])
             progress.advance(task)
             audits[name] = run_audit(running, histories[name])
@@ -142,13 +142,13 @@ def ask_both(
             plans[name][AUDIT] = explain_audit(running)
             progress.advance(task)
             running.change(SET_ASIDE)
-    place.drop(TURN)
+    engines.drop(TURN)
     return plans, audits
 
 
-def forget(place: Place, history: History, progress: Progress) -> list[dict[str, Any]]:
+def forget(engines: Engines, history: History, progress: Progress) -> list[dict[str, Any]]:
     """Two whole months of the past, one alone and one while somebody reads. A short history has none."""
-    with place.run(BIG) as running:
+    with engines.run(BIG) as running:
         months = [month for month in history.months[:-3] if running.has_payloads(month)]
         dropped = []
         for month, with_reader in progress.track(

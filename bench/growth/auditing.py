@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Engine, text
 
 from bench.growth.history import History
-from bench.growth.place import Running
 from bench.growth.plans import Plan, watch
+from bench.growth.running import Running
 from bench.growth.steady import insert_steadily
 from models.engine import open_engine
 from models.unit_of_work import UnitOfWork

@@ -11,7 +11,7 @@ from typing import Any
 from rich.progress import Progress
 
 from bench.growth.history import History, make_history
-from bench.growth.place import Place
+from bench.growth.running import Engines
 from bench.growth.seeding import seed
 from bench.growth.sizes import read_indexes, read_sizes
 
@@ -20,9 +20,11 @@ BYTES_BESIDE_THE_BODY = 2600  # of an event, on disk while everything is there, 
 MARK = "seeded.json"
 
 
-def fill(place: Place, progress: Progress, arguments: argparse.Namespace) -> tuple[dict[str, History], dict[str, Any]]:
+def fill(
+    engines: Engines, progress: Progress, arguments: argparse.Namespace
+) -> tuple[dict[str, History], dict[str, Any]]:
     """The histories by size, and what the big one took on disk before anything else was done with it."""
-    mark = place.folder / MARK
+    mark = engines.folder / MARK
     if mark.exists():
         kept = json.loads(mark.read_text(encoding="utf-8"))
         return {name: _read(one) for name, one in kept["histories"].items()}, kept["sizes"]
@@ -30,9 +32,9 @@ def fill(place: Place, progress: Progress, arguments: argparse.Namespace) -> tup
     histories = {}
     for name, events in ((SMALL, arguments.small), (BIG, arguments.events)):
         histories[name] = make_history(events, pause, arguments.payload_bytes, arguments.scattered_keys)
-        place.make(name)
-        seed(place.url(name), histories[name], progress, name)
-    sizes = {"tables": read_sizes(place.url(BIG)), "indexes": read_indexes(place.url(BIG))}
+        engines.make(name)
+        seed(engines.url(name), histories[name], progress, name)
+    sizes = {"tables": read_sizes(engines.url(BIG)), "indexes": read_indexes(engines.url(BIG))}
     written = {"histories": {name: asdict(one) for name, one in histories.items()}, "sizes": sizes}
     mark.write_text(json.dumps(written, default=_write), encoding="utf-8")
     return histories, sizes

@@ -11,8 +11,8 @@ from sqlalchemy import Engine
 
 from bench.growth.deliveries import make_bodies
 from bench.growth.history import History
-from bench.growth.place import Running
 from bench.growth.plans import Plan, watch
+from bench.growth.running import Running
 from bench.growth.seeding import MERCHANT
 from bootstrap import build_worker_deps
 from bootstrap_reconciling import build_reconcile_deps

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.growth.deliveries import write_requests
 from bench.growth.history import History
-from bench.growth.place import Running
+from bench.growth.running import Running
 from bench.load import CONNECTIONS, REPLAY, THREADS, read_result
 
 MOST_PER_SECOND = 14_000  # requests are made ahead for this rate, so that none is sent twice

@@ -10,7 +10,7 @@ import psycopg2
 from psycopg2.errors import LockNotAvailable
 
 from bench.growth.history import History
-from bench.growth.place import Running
+from bench.growth.running import Running
 from bench.growth.steady import insert_steadily
 
 RATE = 200.0

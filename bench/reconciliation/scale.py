@@ -22,8 +22,9 @@ import psycopg2
 from rich.console import Console
 from rich.table import Table
 
+from bench.processes import ROOT
 from bench.reconciliation.stripe_pages import AMOUNTS, FIRST_AMOUNT
-from bench.stack import ROOT, run_stack
+from bench.stack import run_stack
 from bootstrap_reconciling import build_reconcile_deps
 from bootstrap_starting import call_limits, utc_now
 from config import load_config

@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,15 +11,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import psycopg2
 import redis
 
-from bench.stack import ROOT, wait_for
+from bench.database import administer, ask
+from bench.processes import ROOT, Processes, end_on_sigterm, wait_for
 from config import Config, load_config
 from embedded import RunningEngine, free_port, start_postgres, start_redis
 
 SECRET_BYTES = 24
-STOP_SECONDS = 15
 
 
 @dataclass
@@ -32,7 +30,7 @@ class Running:
     port: int
     folder: Path
     environment: dict[str, str] = field(repr=False)
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    processes: Processes
 
     def start_receiver(self) -> None:
         """The receiver and the API on one port, as `acuse up` starts them."""
@@ -59,29 +57,12 @@ class Running:
     def change(self, statement: str) -> None:
         ask(self.url, f"{statement} returning 1")
 
-    def stop(self) -> None:
-        """End all of them, by force after a while."""
-        for process in self.processes:
-            process.send_signal(signal.SIGTERM)
-        for process in self.processes:
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-        self.processes.clear()
-
     def _start(self, *arguments: str) -> None:
-        with (self.folder / f"{arguments[0]}.log").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", *arguments],
-                env=self.environment, cwd=ROOT, stdout=log, stderr=log, start_new_session=True,
-            )  # fmt: skip
-        self.processes.append(process)
+        self.processes.start(arguments[0], [sys.executable, "-m", *arguments], self.environment)
 
 
 @dataclass(frozen=True)
-class Place:
+class Engines:
     """The engines."""
 
     postgres: RunningEngine
@@ -106,11 +87,7 @@ class Place:
         self.administer(f"drop database if exists {database} with (force)")
 
     def administer(self, statement: str) -> None:
-        connection = psycopg2.connect(self.postgres.url)
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(statement)
-        connection.close()
+        administer(self.postgres.url, statement)
 
     @contextmanager
     def run(self, database: str) -> Iterator[Running]:
@@ -119,11 +96,11 @@ class Place:
         self.administer("checkpoint")
         environment = self._environment(database)
         secret = environment["ACUSE_STRIPE_WEBHOOK_SECRETS"]
-        running = Running(self.url(database), secret, free_port(), self.folder, environment)
+        running = Running(self.url(database), secret, free_port(), self.folder, environment, Processes(self.folder))
         try:
             yield running
         finally:
-            running.stop()
+            running.processes.stop()
 
     def _environment(self, database: str) -> dict[str, str]:
         return os.environ | {
@@ -138,19 +115,8 @@ class Place:
 
 
 @contextmanager
-def open_place(folder: Path) -> Iterator[Place]:
+def open_engines(folder: Path) -> Iterator[Engines]:
     """Engines with the settings that are shipped."""
+    end_on_sigterm()
     with start_postgres(folder / "postgres") as postgres, start_redis(folder / "redis") as broker:
-        yield Place(postgres, broker, folder)
-
-
-def ask(url: str, query: str, *values: Any) -> Any:
-    """The first value of the first row."""
-    connection = psycopg2.connect(url)
-    connection.autocommit = True
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(query, values or None)
-            return (cursor.fetchone() or (None,))[0]
-    finally:
-        connection.close()
+        yield Engines(postgres, broker, folder)
