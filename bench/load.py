@@ -56,12 +56,14 @@ def run_load(
 def replay(target: Target, seconds: float, rate: float | None = None) -> Load:
     """Send what lies in the target's folder, see `write_requests`."""
     timetable = [str(rate / THREADS)] if rate else []
-    said = subprocess.run(
+    done = subprocess.run(
         [target.wrk, f"-t{THREADS}", f"-c{CONNECTIONS}", f"-d{seconds:.0f}s", "--timeout", "10s", "--latency", "-s",
          str(REPLAY), f"http://127.0.0.1:{target.port}", "--", str(target.folder), *timetable],
-        capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
-    return read_result(said)
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise SystemExit(f"wrk failed: {done.stderr.strip() or done.stdout.strip()}")
+    return read_result(done.stdout)
 
 
 def read_result(said: str) -> Load:

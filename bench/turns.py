@@ -10,6 +10,7 @@ from bench.stage import Stage, Turn
 
 WARM_SECONDS = 2.0
 AHEAD = 3  # times the rate of the warming-up, so many deliveries are made: none is sent twice
+FEWEST_PER_SECOND = 1000  # a first load may hardly be answered
 MOST_FILLING = 60  # loads until a backlog is as long as it is to be
 Figures = dict[str, float]
 
@@ -37,7 +38,8 @@ def measure_receiver(stage: Stage, contender: Contender, lengths: Lengths, rate:
     with stage.turn(contender) as turn:
         turn.start_receiver()
         rest = dict(turn.meter().memory())
-        most = min(MOST_PER_SECOND, AHEAD * turn.load("w", WARM_SECONDS).per_second)
+        warm = turn.load("w", WARM_SECONDS).per_second
+        most = min(MOST_PER_SECOND, max(FEWEST_PER_SECOND, AHEAD * warm))
         figures = _measure_peak(turn, lengths.peak, most)
         paced = turn.load("c", lengths.paced, rate or figures["acknowledged per s"] / 2)
         return figures | {
