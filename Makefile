@@ -9,10 +9,10 @@ PYTHON ?= $(shell for name in python3.12 python3.11 python3 python; do \
 	"$$name" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null && echo "$$name" && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test lint bench proof docs format lock moved
+.PHONY: help setup run demo test lint bench bench-quick bench-growth proof docs format lock moved
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 setup: $(READY) ## Make .venv and install the locked packages (run and test do it too)
 
@@ -31,8 +31,14 @@ lint: $(READY) ## Check style, types and the import rules
 	$(VENV_PYTHON) -m mypy .
 	$(VENV_PYTHON) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
 
-bench: $(READY) ## Measure receiver and drain on this machine (ARGS="--rounds 1 --json"); needs wrk
+bench: $(READY) ## Measure Acuse and its peers in turns on this machine, a quarter of an hour (ARGS="--rounds 1 --json")
 	@exec $(VENV_PYTHON) -m bench $(ARGS)
+
+bench-quick: $(READY) ## The same for two minutes, compared with docs/benchmarks.json: fails where a ratio fell below 0.7 of it
+	@exec $(VENV_PYTHON) -m bench --quick --compare docs/benchmarks.json $(ARGS)
+
+bench-growth: $(READY) ## Measure with ten thousand and with ten million stored events; takes an hour and 35 GB (ARGS="--events 300000")
+	@exec $(VENV_PYTHON) -m bench.growth $(ARGS)
 
 proof: $(READY) ## Plant differences at simulated PSPs and find them all (ARGS="--payments 20000"); takes minutes
 	@exec $(VENV_PYTHON) -m bench.reconciliation $(ARGS)

@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
+from bench.backlog import Backlog, fill
 from bench.environment import find_pgbench, find_wrk, ready_peers
 from bench.other_psps import measure_psps
 from bench.peers.contenders import Contender, list_contenders
@@ -21,11 +22,10 @@ from bench.results import Results, compare, describe_machine
 from bench.showing import show, write_documents
 from bench.stage import Stage, open_stage
 from bench.turns import Figures, Lengths, measure_drain, measure_flow, measure_receiver
-from sandbox.flows import SIMULATORS
 
-FULL = Lengths(peak=5, paced=4, backlog=200_000, peer_backlog=4_000, flow=8)
-QUICK = Lengths(peak=3, paced=2, backlog=20_000, peer_backlog=1_000, flow=3)
-DRAIN_ROUNDS = 3  # filling a backlog takes longer than anything else
+FULL = Lengths(warm=2, peak=5, limit=3, backlog=200_000, peer_backlog=4_000, paced=4, flow=8)
+QUICK = Lengths(warm=1, peak=2, limit=2, backlog=20_000, peer_backlog=800)
+FEWER_ROUNDS = 3  # of what takes longest: drains, and receiver and workers together
 STEADY_RATE = 1000
 LIMIT, LIMIT_APPLY = "single INSERTs (pgbench)", "batches of 200 (pgbench)"
 FLOWS = ("flow at half the peak", "flow at 1,000 per s")
@@ -34,7 +34,7 @@ FLOWS = ("flow at half the peak", "flow at 1,000 per s")
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--quick", action="store_true", help="one short round, for a comparison with what was written")
+    parser.add_argument("--quick", action="store_true", help="two short rounds of what --compare looks at")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--write", type=Path, metavar="FOLDER", help="write benchmarks.md, .json and .svg there")
     parser.add_argument(
@@ -66,22 +66,23 @@ def report(results: Results, contenders: tuple[Contender, ...], arguments: argpa
 def measure(stage: Stage, contenders: tuple[Contender, ...], pgbench: Path, rounds: int, lengths: Lengths) -> Results:
     """Rounds in which each takes its turn, Acuse first: the peers are then sent half of what it took."""
     results = Results(describe_machine(stage), rounds, tuple(one.name for one in contenders[1:]))
-    turns = rounds * (len(contenders) + 2 + len(FLOWS)) + min(rounds, DRAIN_ROUNDS) * 2 + len(SIMULATORS)
+    backlogs: dict[str, Backlog] = {}
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("measuring", total=turns)
+        task = progress.add_task("measuring", total=rounds)
 
         def note(who: str, figures: Figures) -> None:
             results.add(who, figures)
-            progress.update(task, advance=1, description=who)
+            progress.update(task, description=who)
 
         for number in range(rounds):
             half = _measure_receivers(stage, contenders, lengths, note)
             _measure_limits(stage, pgbench, lengths, note)
-            for name, rate in zip(FLOWS, (half, STEADY_RATE), strict=True):
-                note(name, measure_flow(stage, contenders[0], rate, lengths.flow))
-            if number < DRAIN_ROUNDS:
-                _measure_drains(stage, contenders, lengths, note)
-        for psp, figures in measure_psps(stage, contenders[0], lengths.paced):
+            if number < FEWER_ROUNDS:
+                _measure_drains(stage, contenders, lengths, backlogs, note)
+                for name, rate in zip(FLOWS, (half, STEADY_RATE), strict=True) if lengths.flow else ():
+                    note(name, measure_flow(stage, contenders[0], rate, lengths.flow))
+            progress.advance(task)
+        for psp, figures in measure_psps(stage, contenders[0], lengths.paced) if lengths.paced else ():
             note(f"acuse, {psp}", figures)
     return results
 
@@ -96,18 +97,22 @@ def _measure_receivers(stage: Stage, contenders: tuple[Contender, ...], lengths:
     return half
 
 
-def _measure_drains(stage: Stage, contenders: tuple[Contender, ...], lengths: Lengths, note: Any) -> None:
+def _measure_drains(
+    stage: Stage, contenders: tuple[Contender, ...], lengths: Lengths, backlogs: dict[str, Backlog], note: Any
+) -> None:
     for contender in contenders:
         if contender.worker and contender.moves_payments:
-            ours = contender is contenders[0]
-            note(contender.name, measure_drain(stage, contender, lengths.backlog if ours else lengths.peer_backlog))
+            events = lengths.backlog if contender is contenders[0] else lengths.peer_backlog
+            if contender.name not in backlogs:
+                backlogs[contender.name] = fill(stage, contender, events)
+            note(contender.name, measure_drain(stage, contender, backlogs[contender.name]))
 
 
 def _measure_limits(stage: Stage, pgbench: Path, lengths: Lengths, note: Any) -> None:
     with stage.database() as url:
-        note(LIMIT, {"acknowledged per s": measure_insert(pgbench, url, int(lengths.peak))})
+        note(LIMIT, {"acknowledged per s": measure_insert(pgbench, url, int(lengths.limit))})
     with stage.database() as url:
-        note(LIMIT_APPLY, {"drained per s": measure_apply(pgbench, url, int(lengths.peak))})
+        note(LIMIT_APPLY, {"drained per s": measure_apply(pgbench, url, int(lengths.limit))})
 
 
 if __name__ == "__main__":

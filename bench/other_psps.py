@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 
 from bench.deliveries import write_files
@@ -10,7 +11,7 @@ from bench.load import THREADS, Target, replay
 from bench.peers.contenders import Contender
 from bench.stage import Stage
 from bench.turns import Figures, check_fair
-from sandbox.flows import SIMULATORS, play_mixture
+from sandbox.flows import SIMULATORS, play_flow
 from sandbox.identity import Identity
 from sandbox.keys import ENVIRONMENTS, Keys, ensure_keys
 
@@ -42,14 +43,17 @@ def _environment(keys: Keys) -> dict[str, str]:
 
 
 def _write(psp: str, keys: Mapping[str, str], count: int, folder: Path) -> None:
-    """Signed deliveries of whole life cycles, as the PSP would send them."""
+    """At least so many signed deliveries of whole life cycles, as the PSP would send them."""
     simulator, now = SIMULATORS[psp], int(time.time())
-    webhooks = (w for life in play_mixture(count, [psp], Identity(SEED, now), now) for w in life.webhooks)
+    flows, names = cycle(simulator.flows), Identity(SEED, now)
 
     def sign() -> Iterator[tuple[str, dict[str, str], bytes]]:
-        for webhook in webhooks:
-            body = simulator.seal(webhook.body, keys, now)
-            query = f"?{webhook.query}" if webhook.query else ""
-            yield f"/webhooks/{psp}{query}", simulator.sign(body, keys, now), body
+        written = 0
+        while written < count:
+            for webhook in play_flow(next(flows), names, now, psp).webhooks:
+                body = simulator.seal(webhook.body, keys, now)
+                query = f"?{webhook.query}" if webhook.query else ""
+                yield f"/webhooks/{psp}{query}", simulator.sign(body, keys, now), body
+                written += 1
 
     write_files(folder, THREADS, sign())

@@ -29,6 +29,10 @@ class Turn:
     wrk: str
     roots: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def database(self) -> str:
+        return self.place.database_url.rpartition("/")[2]
+
     def start_receiver(self) -> None:
         self._start("receiver", self.contender.receiver(self.place))
         wait_for(f"http://127.0.0.1:{self.place.port}{self.contender.ready_path}")
@@ -84,10 +88,10 @@ class Stage:
             administer(self.postgres.url, f"drop database {name} with (force)")
 
     @contextmanager
-    def turn(self, contender: Contender) -> Iterator[Turn]:
-        """A fresh database with this contender's schema; what it starts is stopped at the end."""
+    def turn(self, contender: Contender, copied: str | None = None) -> Iterator[Turn]:
+        """A fresh database with this contender's schema, or a copy of one; what it starts is stopped at the end."""
         template = self.templates.get(contender.name) or self._prepare(contender)
-        with self.database(template.database_url.rpartition("/")[2]) as url:
+        with self.database(copied or template.database_url.rpartition("/")[2]) as url:
             processes = Processes(self.folder)
             roots = {"Postgres": self.postgres.process.pid, "Redis": self.redis.process.pid}
             place = replace(template, database_url=url, port=free_port())

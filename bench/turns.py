@@ -3,15 +3,15 @@
 import time
 from dataclasses import dataclass
 
+from bench.backlog import Backlog, restore
 from bench.database import ask
 from bench.load import MOST_PER_SECOND, Load
 from bench.peers.contenders import Contender
 from bench.stage import Stage, Turn
 
-WARM_SECONDS = 2.0
 AHEAD = 3  # times the rate of the warming-up, so many deliveries are made: none is sent twice
 FEWEST_PER_SECOND = 1000  # a first load may hardly be answered
-MOST_FILLING = 60  # loads until a backlog is as long as it is to be
+STALLED_SECONDS = 60
 Figures = dict[str, float]
 
 LATENCY = """select percentile_cont(array[0.5, 0.99]) within group (order by extract(epoch from processed_at - received_at))
@@ -24,30 +24,32 @@ class UnfairRun(Exception):
 
 @dataclass(frozen=True)
 class Lengths:
-    """How long each part of a turn takes: seconds of load at full speed and at a given rate, events of a backlog."""
+    """How long each part of a turn takes: seconds of load at full speed and at a given rate, events of a backlog.
 
+    Without a `paced` rate only receivers' peaks, backlogs and Postgres are measured.
+    """
+
+    warm: float
     peak: float
-    paced: float
+    limit: float
     backlog: int
     peer_backlog: int
-    flow: float
+    paced: float = 0
+    flow: float = 0
 
 
 def measure_receiver(stage: Stage, contender: Contender, lengths: Lengths, rate: float | None) -> Figures:
     """Acknowledgements at full speed, and the waiting at `rate` a second; at half of what was seen where that is None."""
     with stage.turn(contender) as turn:
         turn.start_receiver()
-        rest = dict(turn.meter().memory())
-        warm = turn.load("w", WARM_SECONDS).per_second
+        rest = dict(turn.meter().memory())["receiver"]
+        warm = turn.load("w", lengths.warm).per_second
         most = min(MOST_PER_SECOND, max(FEWEST_PER_SECOND, AHEAD * warm))
-        figures = _measure_peak(turn, lengths.peak, most)
+        figures = _measure_peak(turn, lengths.peak, most) | {"receiver MiB at rest": rest}
+        if not lengths.paced:
+            return figures
         paced = turn.load("c", lengths.paced, rate or figures["acknowledged per s"] / 2)
-        return figures | {
-            "paced per s": paced.per_second,
-            "paced p50 ms": paced.p50_ms,
-            "paced p99 ms": paced.p99_ms,
-            "receiver MiB at rest": rest["receiver"],
-        }
+        return figures | {"paced per s": paced.per_second, "paced p50 ms": paced.p50_ms, "paced p99 ms": paced.p99_ms}
 
 
 def _measure_peak(turn: Turn, seconds: float, most: float) -> Figures:
@@ -74,26 +76,30 @@ def check_fair(turn: Turn, load: Load, stored: float) -> None:
         )
 
 
-def measure_drain(stage: Stage, contender: Contender, backlog: int) -> Figures:
+def measure_drain(stage: Stage, contender: Contender, backlog: Backlog) -> Figures:
     """Two worker processes on a backlog, from the first event that is applied to the last."""
-    with stage.turn(contender) as turn:
-        turn.start_receiver()
-        for number in range(MOST_FILLING):
-            if turn.stored() >= backlog:
-                break
-            turn.load(f"t{number}", 5 if backlog > 20_000 else 2)
-        turn.processes.stop()
+    with stage.turn(contender, backlog.database) as turn:
+        restore(stage, backlog)
         waiting, meter = turn.left(), turn.meter()
         turn.start_worker(2)
-        while (left := turn.left()) == waiting:
-            time.sleep(0.02)
+        left = _wait_below(turn, waiting, 0.02)
         began, first = time.monotonic(), left
-        while turn.left():
-            time.sleep(0.25)  # counting a long queue costs what is being measured
+        while left:
+            left = _wait_below(turn, left, 0.25)  # counting a long queue costs what is being measured
         seconds = time.monotonic() - began
         used = meter.read()
     costs = {f"draining, {name} per 1000": value / waiting * 1000 for name, value in used.items()}
     return {"backlog": waiting, "drained per s": first / seconds, **costs}
+
+
+def _wait_below(turn: Turn, before: float, pause: float) -> float:
+    """How many events are left, once they are fewer. Raises UnfairRun where none is applied any more."""
+    deadline = time.monotonic() + STALLED_SECONDS
+    while (left := turn.left()) >= before:
+        if time.monotonic() > deadline:
+            raise UnfairRun(f"{turn.contender.name}: {left:.0f} events stay; see the logs in {turn.place.folder}")
+        time.sleep(pause)
+    return left
 
 
 def measure_flow(stage: Stage, contender: Contender, rate: float, seconds: float) -> Figures:
@@ -101,11 +107,11 @@ def measure_flow(stage: Stage, contender: Contender, rate: float, seconds: float
     with stage.turn(contender) as turn:
         turn.start_receiver()
         turn.start_worker(2)
-        turn.load("w", WARM_SECONDS, rate)
+        turn.load("w", 2, rate)
         since = ask(turn.place.database_url, "select coalesce(max(id), 0) from inbox_events")
         load = turn.load("f", seconds, rate)
-        left = turn.left()
-        while turn.left():
-            time.sleep(0.1)
+        remaining = left = turn.left()
+        while remaining:
+            remaining = _wait_below(turn, remaining, 0.1)
         p50, p99 = ask(turn.place.database_url, LATENCY.format(since=since))
     return {"per s": load.per_second, "left at the end": left, "p50 ms": p50 * 1000, "p99 ms": p99 * 1000}

@@ -22,9 +22,8 @@ from ingress.faults import describe_fault
 from ingress.framing import Limits
 from ingress.health import Check, InboxDepth, build_health, build_metrics_page
 from ingress.inbox_writer import InboxWriter
-from ingress.lean import LeanFlask
 from ingress.metrics import ReceiverMetrics
-from ingress.receiver import as_response, build_blueprint
+from ingress.receiver import Desk, as_response, build_blueprint
 
 log = structlog.get_logger(__name__)
 
@@ -55,15 +54,16 @@ class ApiDeps:
     merchants: MerchantDeps
 
 
+def open_desk(deps: ReceiverDeps) -> Desk:
+    """Where the deliveries for these accounts are handed in."""
+    return Desk(deps.accounts, deps.writer, deps.clock, deps.metrics, deps.trusted_proxies)
+
+
 def create_receiver(deps: ReceiverDeps) -> Flask:
     """The application of the webhooks, for the edge or for any WSGI server."""
-    app = LeanFlask("acuse")
+    app = Flask("acuse", static_folder=None)
     app.url_map.merge_slashes = False  # a redirect counts as a failure with every PSP
-    app.register_blueprint(
-        build_blueprint(
-            deps.accounts, deps.writer, deps.clock, deps.metrics, deps.limits.max_body_bytes, deps.trusted_proxies
-        )
-    )
+    app.register_blueprint(build_blueprint(open_desk(deps), deps.metrics, deps.limits.max_body_bytes))
     app.register_blueprint(build_health(deps.checks))
 
     @app.errorhandler(HTTPException)

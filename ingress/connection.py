@@ -169,7 +169,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-        request = Request(self._method, self._path, self._query, self._headers, body, self._client)
+        request = Request(self._headers, body, self._client, self._query, method=self._method, path=self._path)
         self._ready.append((request, self._parser.should_keep_alive()))
         self._reading = False
         self._begin()

@@ -1,7 +1,8 @@
-"""The server adapter: takes whole requests, calls Flask and holds answers until they are durable.
+"""The server adapter: takes whole requests, hands them in and holds answers until they are durable.
 
-Webhooks run on the event loop: the view verifies and queues, which takes a fraction of a millisecond, and no thread waits
-for a slow client or for a commit. Everything else may block, so it runs in a few threads.
+Webhooks run on the event loop: to verify and to queue takes a fraction of a millisecond, and no thread waits for a slow
+client or for a commit. They are handed to the desk as they are; Flask would take more time than everything else that is
+done for them. Everything else may block, so it runs in a few threads.
 """
 
 import asyncio
@@ -14,8 +15,8 @@ import structlog
 from ingress.answers import ROOT, Refusal, Refused, refusal_reply, reply_headers
 from ingress.deadlines import Deadlines, Watch
 from ingress.faults import describe_fault
-from ingress.framing import Arrival, Limits, Request
-from ingress.receiver import HOLD, Hold, Pending
+from ingress.framing import Limits, Request
+from ingress.receiver import Desk, Pending
 from ingress.wsgi import Answer, WsgiApp, call_wsgi, full_environ, receiver_environ
 from psps.base import Reply
 
@@ -34,12 +35,13 @@ class Edge:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
+        desk: Desk | None,
         receiver: WsgiApp,
         api: WsgiApp,
         limits: Limits,
         count_refused: Callable[[str, Refused], None],
     ) -> None:
-        self._loop, self._receiver, self._api = loop, receiver, api
+        self._loop, self._desk, self._receiver, self._api = loop, desk, receiver, api
         self.limits, self.count_refused = limits, count_refused
         self._answers = Deadlines(loop, limits.answer_seconds)
         self._threads = ThreadPoolExecutor(API_THREADS, thread_name_prefix="api")
@@ -54,6 +56,8 @@ class Edge:
         take = self._receive if request.path.startswith(ROOT) else self._serve
         try:
             answer = take(request, respond)
+        except Refusal as refusal:
+            answer = self._refuse(refusal.why, request.path)
         except Exception as error:  # noqa: BLE001 - a sender without an answer would wait for ever
             log.error("request_failed", **describe_fault(error))
             answer = self._refuse(Refused.FAULT, request.path)
@@ -62,16 +66,12 @@ class Edge:
 
     def _receive(self, request: Request, respond: Respond) -> Answer | None:
         """The answer, or None where it comes with the commit."""
-        environ = receiver_environ(request.method, request.path, request.query)
-        if request.method != "POST":
-            return call_wsgi(self._receiver, environ)
-        hold = environ[HOLD] = Hold(Arrival(request.headers, request.body, request.at, request.client), self._loop)
-        answer = call_wsgi(self._receiver, environ)
-        if hold.pending is None:
-            return answer
-        ticket = hold.pending.ticket
-        watch = self._answers.watch(ticket.wake)
-        ticket.then(partial(self._settle, request.path, hold.pending, watch, respond))
+        door = self._desk.find_door(request.path) if self._desk and request.method == "POST" else None
+        if self._desk is None or door is None:  # an address that is none, or a method: Flask has the answer
+            return call_wsgi(self._receiver, receiver_environ(request.method, request.path, request.query))
+        pending = self._desk.accept(door, request, self._loop)
+        watch = self._answers.watch(pending.ticket.wake)
+        pending.ticket.then(partial(self._settle, request.path, pending, watch, respond))
         return None
 
     def _settle(self, path: str, pending: Pending, watch: Watch, respond: Respond) -> None:

@@ -19,25 +19,22 @@ class Limits:
 
 @dataclass(slots=True)  # not frozen: that would make it three times as dear, once for each delivery
 class Arrival:
-    """A delivery as it came: header names in lower case, the whole body, and when the body was complete (perf_counter)."""
+    """A delivery as it came: header names in lower case, the whole body, the query of its address, and when the body was
+    complete (perf_counter)."""
 
     headers: Mapping[str, str]
     body: bytes
-    at: float = field(default_factory=perf_counter)
     client: str = ""  # the address of who sent it
+    query: str = ""
+    at: float = field(default_factory=perf_counter)
 
 
 @dataclass(slots=True)
-class Request:
+class Request(Arrival):
     """One whole HTTP request. Path percent-decoded, and with the header values one character for each byte."""
 
-    method: str
-    path: str
-    query: str
-    headers: Mapping[str, str]
-    body: bytes
-    client: str  # its address
-    at: float = field(default_factory=perf_counter)
+    method: str = "GET"
+    path: str = "/"
 
 
 def declared_length(headers: Mapping[str, str], limit: int) -> int | None:
@@ -74,7 +71,7 @@ def read_wsgi(environ: Mapping[str, Any], limit: int) -> Arrival:
         raise Refusal(Refused.TOO_LARGE)
     if length is not None and len(body) != length:
         raise Refusal(Refused.SHORT_BODY)
-    return Arrival(headers, body, client=environ.get("REMOTE_ADDR", ""))
+    return Arrival(headers, body, environ.get("REMOTE_ADDR", ""), environ.get("QUERY_STRING", ""))
 
 
 def wsgi_headers(environ: Mapping[str, Any]) -> dict[str, str]:

@@ -12,10 +12,9 @@ from urllib.parse import parse_qsl
 from flask import Blueprint, Response, request
 
 from config import DEFAULT_ACCOUNT, PspAccount
-from ingress.answers import Refusal, Refused, refusal_reply, reply_headers
+from ingress.answers import ROOT, Refusal, Refused, refusal_reply, reply_headers
 from ingress.framing import Arrival, read_wsgi
 from ingress.inbox_writer import InboxWriter, Ticket, WriterBusy
-from ingress.lean import Held
 from ingress.metrics import ReceiverMetrics
 from ingress.sources import find_source, is_allowed
 from models.inbox import Delivery
@@ -23,22 +22,10 @@ from psps.base import InvalidSignature, Reply
 from psps.card_data import redact
 from psps.registry import PSPS, Psp
 
-HOLD = "acuse.hold"  # the environ entry by which the edge asks to be left the ticket instead of waiting for it
 QUERY = ":query"  # what a PSP signs of the address is kept under a name that no sender can use
 NEVER_STORED = frozenset({"authorization", "cookie", "proxy-authorization"})
 MOST_HEADERS = 64
 LONGEST_HEADER = 4096
-
-
-class Hold:
-    """What the edge hands to the view (the request, read whole) and what the view leaves there."""
-
-    __slots__ = ("arrival", "loop", "pending")
-
-    def __init__(self, arrival: Arrival, loop: asyncio.AbstractEventLoop) -> None:
-        self.arrival = arrival
-        self.loop = loop
-        self.pending: Pending | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +45,15 @@ class Door:
             verify = partial(verify, past_seconds=account.past_seconds, future_seconds=account.future_seconds)
         return cls(psp, account, verify, trusted_proxies)
 
-    def admit(self, arrival: Arrival, query: str, now: datetime) -> Delivery:
-        """The delivery that is to be stored; `query` is that of its address. Raises InvalidSignature."""
+    def admit(self, arrival: Arrival, now: datetime) -> Delivery:
+        """The delivery that is to be stored. Raises InvalidSignature."""
         headers, body, events = arrival.headers, arrival.body, self.psp.events
         if self.account.sources and not self._is_from_the_psp(arrival):
             raise InvalidSignature("the sender's address is not one of the account's sources")
-        key_label = self.verify(headers, _parse_query(query), body, self.account.secrets, now)
+        key_label = self.verify(headers, _parse_query(arrival.query), body, self.account.secrets, now)
         kept, redacted = self._redact(body)
         if self.psp.signs_query:
-            headers = {QUERY: query, **headers}
+            headers = {QUERY: arrival.query, **headers}
         return Delivery(
             psp=self.psp.name,
             account=self.account.account,
@@ -112,49 +99,49 @@ class Pending:
         return psp.events.reply(self.arrival.body, stored.decision)
 
 
-@dataclass(frozen=True, slots=True)
 class Desk:
-    """Where verified deliveries are handed in."""
+    """Where deliveries are handed in, by the edge or by Flask under any WSGI server."""
 
-    writer: InboxWriter
-    clock: Callable[[], datetime]
-    metrics: ReceiverMetrics
+    def __init__(
+        self,
+        accounts: Mapping[tuple[str, str], PspAccount],
+        writer: InboxWriter,
+        clock: Callable[[], datetime],
+        metrics: ReceiverMetrics,
+        trusted_proxies: int = 0,
+    ) -> None:
+        self._writer, self._clock, self._metrics = writer, clock, metrics
+        self._doors: dict[str, Door] = {}
+        for (psp, name), account in accounts.items():
+            self._doors[f"{ROOT}{psp}/{name}"] = door = Door.of(account, trusted_proxies)
+            if name == DEFAULT_ACCOUNT:
+                self._doors[ROOT + psp] = door
 
-    def accept(self, door: Door, arrival: Arrival, loop: asyncio.AbstractEventLoop | None) -> Pending:
-        """Verify a delivery and queue it. Raises Refusal."""
+    def find_door(self, path: str) -> Door | None:
+        """The door to which deliveries are posted under this path."""
+        return self._doors.get(path)
+
+    def accept(self, door: Door, arrival: Arrival, loop: asyncio.AbstractEventLoop | None = None) -> Pending:
+        """Verify a delivery and queue it. With `loop` its fate is told there. Raises Refusal."""
         try:
-            delivery = door.admit(arrival, request.environ.get("QUERY_STRING", ""), self.clock())
-            return Pending(door, arrival, self.writer.put(delivery, loop), self.metrics)
+            delivery = door.admit(arrival, self._clock())
+            return Pending(door, arrival, self._writer.put(delivery, loop), self._metrics)
         except InvalidSignature as error:
-            self.metrics.count_invalid_signature(door.psp.name, str(error))
+            self._metrics.count_invalid_signature(door.psp.name, str(error))
             raise Refusal(Refused.BAD_SIGNATURE) from error
         except WriterBusy as error:
             raise Refusal(Refused.NOT_DURABLE) from error
 
 
-def build_blueprint(
-    accounts: Mapping[tuple[str, str], PspAccount],
-    writer: InboxWriter,
-    clock: Callable[[], datetime],
-    metrics: ReceiverMetrics,
-    max_body_bytes: int,
-    trusted_proxies: int = 0,
-) -> Blueprint:
-    """The webhook routes of these accounts."""
-    doors = {key: Door.of(account, trusted_proxies) for key, account in accounts.items()}
+def build_blueprint(desk: Desk, metrics: ReceiverMetrics, max_body_bytes: int) -> Blueprint:
+    """The webhook routes, answered once the delivery is durable."""
     blueprint = Blueprint("receiver", __name__)
-    desk, held = Desk(writer, clock, metrics), Held()
 
     def receive(psp: str, account: str = DEFAULT_ACCOUNT) -> Response:
-        door = doors.get((psp, account))
+        door = desk.find_door(f"{ROOT}{psp}/{account}")
         if door is None:
             raise Refusal(Refused.UNKNOWN)
-        hold: Hold | None = request.environ.get(HOLD)
-        arrival = hold.arrival if hold else read_wsgi(request.environ, max_body_bytes)
-        pending = desk.accept(door, arrival, hold.loop if hold else None)
-        if hold:
-            hold.pending = pending
-            return held
+        pending = desk.accept(door, read_wsgi(request.environ, max_body_bytes))
         pending.ticket.wait()
         return as_response(pending.reply())
 
@@ -162,7 +149,7 @@ def build_blueprint(
         metrics.count_refused(request.path, refusal.why)
         return as_response(refusal_reply(refusal.why, request.path))
 
-    for rule in ("/webhooks/<psp>", "/webhooks/<psp>/<account>"):
+    for rule in (ROOT + "<psp>", ROOT + "<psp>/<account>"):
         blueprint.add_url_rule(rule, view_func=receive, methods=["POST"], provide_automatic_options=False)
     blueprint.register_error_handler(Refusal, refuse)
     return blueprint

@@ -15,7 +15,7 @@ import uvloop
 from bootstrap_serving import build_api, build_receiver
 from bootstrap_starting import check_start, share_through
 from config import Config, ConfigError, load_config
-from ingress.app import ApiDeps, ReceiverDeps, create_api, create_receiver
+from ingress.app import ApiDeps, ReceiverDeps, create_api, create_receiver, open_desk
 from ingress.connection import Connection
 from ingress.edge import Edge
 from ingress.wire import Budget, Patience, Refuser
@@ -87,10 +87,10 @@ def build_edge(receiver: ReceiverDeps | None, api: ApiDeps | None) -> Edge:
     if receiver is None:
         assert api is not None
         app = create_api(api)
-        return Edge(loop, app, app, api.limits, lambda path, why: None)
+        return Edge(loop, None, app, app, api.limits, lambda path, why: None)
     receiver_app = create_receiver(receiver)
     api_app = create_api(api) if api else receiver_app
-    return Edge(loop, receiver_app, api_app, receiver.limits, receiver.metrics.count_refused)
+    return Edge(loop, open_desk(receiver), receiver_app, api_app, receiver.limits, receiver.metrics.count_refused)
 
 
 async def serve(edge: Edge, host: str, port: int, stop: asyncio.Event) -> None:

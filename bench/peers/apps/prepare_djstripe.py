@@ -1,4 +1,4 @@
-"""Migrate, and enter what Stripe's dashboard and a first sync would have: the account, its key and the endpoint."""
+"""Make the tables, and enter what Stripe's dashboard and a first sync would have: the account, its key and the endpoint."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ ACCOUNT = "acct_bench"
 
 def prepare(uuid: str) -> None:
     """`uuid` is in the endpoint's address. No call is made: dj-stripe finds the account by the key's row."""
-    call_command("migrate", verbosity=0)
+    call_command("migrate", run_syncdb=True, verbosity=0)
     account = apps.get_model("djstripe", "Account").objects.create(id=ACCOUNT, livemode=False)
     apps.get_model("djstripe", "APIKey").objects.create(
         secret=settings.STRIPE_TEST_SECRET_KEY, type="secret", livemode=False, djstripe_owner_account=account
