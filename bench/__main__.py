@@ -24,7 +24,7 @@ from bench.stage import Stage, open_stage
 from bench.turns import Figures, Lengths, measure_drain, measure_flow, measure_receiver
 
 FULL = Lengths(warm=2, peak=5, limit=3, backlog=200_000, peer_backlog=4_000, paced=4, flow=8)
-QUICK = Lengths(warm=1, peak=2, limit=2, backlog=20_000, peer_backlog=800)
+QUICK = Lengths(warm=1, peak=2, limit=3, backlog=20_000, peer_backlog=800)
 FEWER_ROUNDS = 3  # of what takes longest: drains, and receiver and workers together
 STEADY_RATE = 1000
 LIMIT, LIMIT_APPLY = "single INSERTs (pgbench)", "batches of 200 (pgbench)"

@@ -43,8 +43,10 @@ def run_pgbench(
         [str(pgbench), *where, *how, *values, url.path.lstrip("/")],
         env=os.environ | {"PGPASSWORD": url.password or ""}, capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
-    [rate] = re.findall(r"^tps = ([\d.]+)", said, re.MULTILINE)
-    return float(rate)
+    found = re.search(r"^tps = ([\d.]+)", said, re.MULTILINE)
+    if found is None:
+        raise SystemExit(f"pgbench finished no transaction within {seconds} s")
+    return float(found[1])
 
 
 def _execute(database_url: str, statements: str) -> None:
