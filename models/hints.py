@@ -10,13 +10,12 @@ from models.work import ClaimedEvent, WorkRepository
 
 # At most `most` fetches of one account are under way at a time, so that a PSP which hangs holds few workers.
 CLAIM = text("""
-update inbox_events set attempts = least(attempts + 1, 1000), lease_until = :until, lease_token = :token
+update inbox_events set attempts = least(attempts + 1, 1000), lease_until = :until, lease_token = :token, fetch_until = :until
 where id = (
     select id from inbox_events
     where status = 'hint' and psp = :psp and account = :account and next_attempt_at <= :now
         and (lease_until is null or lease_until < :now)
-        and (select count(*) from inbox_events where status = 'hint' and psp = :psp and account = :account
-             and lease_until >= :now) < :most
+        and (select count(*) from inbox_events where psp = :psp and account = :account and fetch_until >= :now) < :most
     order by next_attempt_at limit 1 for update skip locked)
 returning id
 """)
@@ -37,7 +36,8 @@ order by t.id desc limit 1
 """)
 
 GIVE_BACK = text("""
-update inbox_events set status = 'received', attempts = 0, next_attempt_at = :now, lease_until = null, lease_token = null
+update inbox_events set status = 'received', attempts = 0, next_attempt_at = :now, lease_until = null, lease_token = null,
+    fetch_until = null
 where id = :id and lease_token = :token
 """)
 

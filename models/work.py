@@ -91,14 +91,15 @@ order by e.id
 """)
 
 FINISH = text("""
-update inbox_events e set status = f.status, reason = f.reason, processed_at = :now, lease_until = null, lease_token = null
+update inbox_events e set status = f.status, reason = f.reason, processed_at = :now, lease_until = null, lease_token = null,
+    fetch_until = null
 from json_to_recordset(cast(:rows as json)) as f (id bigint, status text, reason text)
 where e.id = f.id and e.lease_token = :token
 """)
 
 POSTPONE = text("""
 update inbox_events e set attempts = f.attempts, next_attempt_at = f.next_attempt_at, reason = f.reason,
-    lease_until = null, lease_token = null
+    lease_until = null, lease_token = null, fetch_until = null
 from json_to_recordset(cast(:rows as json)) as f (id bigint, next_attempt_at timestamptz, attempts smallint, reason text)
 where e.id = f.id and e.lease_token = :token
 """)

@@ -1,7 +1,7 @@
 """Turns, key uses, and attempts as rows: what the callers of PSPs rely on, on real Postgres."""
 
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID, uuid4
 
@@ -13,9 +13,9 @@ from models.attempts import ClaimedAttempt
 from models.inbox import InboxStore
 from models.merchants import DEFAULT_MERCHANT_ID
 from models.requests import NewAttempt, NewOwnPayment, NotPossible, make_reference
-from models.states import AttemptStatus, Direction, Method, Operation
+from models.states import AttemptStatus, Direction, InboxStatus, Method, Operation
 from models.unit_of_work import UnitOfWork
-from models.work import LeaseLost
+from models.work import Finished, LeaseLost, Postponed
 from tests.paper import NOON, make_delivery
 
 Work = partial[UnitOfWork]
@@ -146,3 +146,33 @@ def test_the_last_use_of_every_key_is_known(work_on: Work, engine: Engine) -> No
             ("paper", "default", "test"): NOON + timedelta(seconds=1),
             ("paper", "shop2", "test"): NOON + timedelta(seconds=9),
         }
+
+
+def test_fetches_under_way_are_counted_until_they_end(work_on: Work, engine: Engine) -> None:
+    for number in range(3):
+        with work_on() as work:
+            work.ask(make_delivery(b"{}", f"hint{number}", "paper", "default", NOON))
+            work.commit()
+
+    def claim_hint(now: datetime = NOON) -> tuple[int, UUID] | None:
+        token = uuid4()
+        with work_on() as work:
+            claimed = work.hints.claim_next("paper", "default", token, now, now + timedelta(minutes=1), 1)
+            work.commit()
+        return (claimed.id, token) if claimed else None
+
+    first = claim_hint()
+    assert first
+    assert claim_hint() is None
+    with work_on() as work:
+        work.inbox.postpone([Postponed(first[0], NOON + timedelta(hours=1), 1, "slow")], first[1])
+        work.commit()
+    second = claim_hint()
+    assert second
+    with work_on() as work:
+        work.inbox.finish([Finished(second[0], InboxStatus.PROCESSED, None)], second[1], NOON)
+        work.commit()
+    third = claim_hint()
+    assert third
+    assert claim_hint() is None
+    assert claim_hint(NOON + timedelta(minutes=2)), "whoever held it is gone"

@@ -3,13 +3,16 @@
 import hashlib
 import threading
 from dataclasses import replace
+from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import Engine, create_engine, text
 
 from models.inbox import Delivery, DeliveryRefused, InboxStore, StoreUnavailable
 from models.states import Decision
-from tests.paper import make_delivery, write_delivery
+from models.unit_of_work import UnitOfWork
+from tests.paper import NOON, make_delivery, write_delivery
 
 
 def count(engine: Engine, table: str, where: str = "true") -> int:
@@ -136,3 +139,11 @@ def test_the_decision_about_a_clabe_is_made_once(engine: Engine) -> None:
     with engine.begin() as connection:
         connection.execute(text(insert), {"clabe": unknown})
     assert store.put([refused])[0].decision is Decision.RETURN, "the money went back already"
+
+
+def test_a_claim_is_written_into_no_index(engine: Engine) -> None:
+    ids = [stored.event_id for stored in InboxStore(engine).put([write_delivery(kind="completed") for _ in range(3)])]
+    with UnitOfWork(engine) as work:
+        assert sorted(work.inbox.claim_fresh(ids, uuid4(), NOON, NOON + timedelta(minutes=1), 3)) == ids
+        counted = "select n_tup_hot_upd from pg_stat_xact_user_tables where relname = 'inbox_events'"
+        assert work.connection.scalar(text(counted)) == len(ids)
