@@ -1,5 +1,6 @@
 """What people look up: events, payments and their stories. Reads only, by index, in pages."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -24,23 +25,57 @@ where e.id = :id
 DECISIONS = """
 select t.id, t.payment_id, t.event_id, t.kind, t.from_state, t.to_state, t.outcome, t.reason, t.source,
        t.received_minor, t.refunded_minor, t.occurred_at, t.recorded_at
-from transitions t where {condition} order by t.id
+from transitions t where {condition}
+"""
+
+OF_PAYMENT = DECISIONS.format(condition="t.payment_id = :id") + "order by t.id"
+
+# One part for each partial index.
+OF_EVENT = f"""
+{DECISIONS.format(condition="t.event_id = :id and t.outcome <> 'UNMATCHED'")}
+union all {DECISIONS.format(condition="t.event_id = :id and t.outcome = 'UNMATCHED'")}
+order by id
 """
 
 PAYMENTS = """
 select id, merchant_id, psp, account, psp_payment_id, method, direction, state, amount_minor, received_minor,
        refunded_minor, currency, origin, merchant_reference, created_at, updated_at
-from payments
-where (cast(:psp as text) is null or psp = :psp) and (cast(:state as text) is null or state = :state)
-order by id desc limit :limit
+from {source} where cast(:psp as text) is null or psp = :psp order by id desc limit :limit
 """
+
+ALL = PAYMENTS.format(source="payments")
+
+# The newest of each merchant, by the index that begins with the merchant: in some states there is nothing for months.
+IN_STATE = PAYMENTS.format(
+    source="""(select p.* from merchants m cross join lateral (
+        select * from payments
+        where merchant_id = m.id and state = :state and (cast(:psp as text) is null or psp = :psp)
+        order by created_at desc, id desc limit :limit) p) found"""
+)
 
 PAYMENT = """
 select id, merchant_id, psp, account, psp_payment_id, method, direction, state, amount_minor, received_minor,
        refunded_minor, currency, livemode, origin, merchant_reference, expires_at, crypto_asset, crypto_network,
        crypto_base_units::text as crypto_base_units, crypto_scale, crypto_tx_hash, created_at, updated_at
-from payments where id::text = :id or psp_payment_id = :id
+from payments where {condition}
 """
+
+BY_ID = PAYMENT.format(condition="id = :id")
+
+# The index of PSPs' ids begins with PSP and account: it is asked for each account, of which there are few, and every payment
+# is spared an index of its own for a look-up that only people make.
+BY_PSP_ID = f"""
+with recursive accounts as (
+    (select psp, account from payments order by psp, account limit 1)
+    union all
+    select next.psp, next.account from accounts a cross join lateral (
+        select p.psp, p.account from payments p where (p.psp, p.account) > (a.psp, a.account)
+        order by p.psp, p.account limit 1) next
+)
+select found.* from accounts a cross join lateral (
+    {PAYMENT.format(condition="(payments.psp, payments.account, psp_payment_id) = (a.psp, a.account, :id)")}
+) found
+"""  # noqa: S608 - constants
 
 ATTEMPTS = """
 select id, payment_id, operation, status, amount_minor, sends, queries, error_code, error_message, psp_ref, instructions,
@@ -73,19 +108,19 @@ class Reader:
 
     def get_event(self, event_id: int) -> Row:
         """One inbox event with its decisions. Raises NotFound."""
-        return self._one(EVENT, f"event {event_id}", id=event_id) | {
-            "decisions": self._rows(DECISIONS.format(condition="t.event_id = :id"), id=event_id)
-        }
+        return self._one(EVENT, f"event {event_id}", id=event_id) | {"decisions": self._rows(OF_EVENT, id=event_id)}
 
     def list_payments(self, psp: str | None, state: str | None, limit: int) -> list[Row]:
         """Payments, the newest first."""
-        return self._rows(PAYMENTS, psp=psp, state=state, limit=limit)
+        if state is None:
+            return self._rows(ALL, psp=psp, limit=limit)
+        return self._rows(IN_STATE, psp=psp, state=state, limit=limit)
 
     def get_payment(self, payment_id: str) -> Row:
         """One payment, by our id or the PSP's, with its transitions, attempts and discrepancies. Raises NotFound."""
-        payment = self._one(PAYMENT, f"payment {payment_id}", id=payment_id)
+        payment = self._find_payment(payment_id)
         return payment | {
-            "transitions": self._rows(DECISIONS.format(condition="t.payment_id = :id"), id=payment["id"]),
+            "transitions": self._rows(OF_PAYMENT, id=payment["id"]),
             "attempts": self._rows(ATTEMPTS.format(condition="payment_id = :id"), id=payment["id"]),
             "discrepancies": self._rows(DISCREPANCIES, id=payment["id"]),
         }
@@ -93,6 +128,13 @@ class Reader:
     def get_attempt(self, attempt_id: UUID) -> Row:
         """One attempt. Raises NotFound."""
         return self._one(ATTEMPTS.format(condition="id = :id"), f"attempt {attempt_id}", id=attempt_id)
+
+    def _find_payment(self, payment_id: str) -> Row:
+        """Some PSPs' ids are UUIDs too."""
+        with suppress(ValueError):
+            if rows := self._rows(BY_ID, id=UUID(payment_id)):
+                return rows[0]
+        return self._one(BY_PSP_ID, f"payment {payment_id}", id=payment_id)
 
     def _rows(self, query: str, **values: Any) -> list[Row]:
         return [dict(row) for row in self.connection.execute(text(query), values).mappings()]

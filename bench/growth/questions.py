@@ -115,6 +115,7 @@ def _ask_api(engine: Engine, running: Running, history: History) -> dict[str, Qu
 def _ask_people(engine: Engine, running: Running, history: History) -> dict[str, Question]:
     intent, _ = history.psp_ids(1)
     event_id = history.events // 2
+    own_id = running.ask("select id::text from payments where psp_payment_id = %s", intent)
     return {
         "events list": partial(_in_work, engine, lambda work: work.reader.list_events(None, None, PAGE)),
         "events list --status parked": partial(
@@ -129,6 +130,7 @@ def _ask_people(engine: Engine, running: Running, history: History) -> dict[str,
         "payments list --state disputed": partial(
             _in_work, engine, lambda work: work.reader.list_payments(None, "disputed", PAGE)
         ),
+        "payments show, by our id": partial(_in_work, engine, lambda work: work.reader.get_payment(own_id)),
         "payments show": partial(_in_work, engine, lambda work: work.reader.get_payment(intent)),
     }
 

@@ -77,6 +77,19 @@ def test_a_payment_is_shown_by_either_id_with_its_story(acuse: Acuse) -> None:
         assert [d["kind"] for d in shown["discrepancies"]] == ["illegal_move"]
     assert "discrepancy" in acuse("payments", "show", "p1").output
     assert read(acuse("payments", "list", "--state", "pending", "--json")) == []
+    assert read(acuse("payments", "list", "--state", "completed", "--psp", "paper", "--json")) == [payment]
+    assert read(acuse("payments", "list", "--state", "completed", "--psp", "stripe", "--json")) == []
+
+
+def test_a_payment_is_found_by_a_psps_id_that_is_a_uuid_and_in_whichever_account(acuse: Acuse, desk: Desk) -> None:
+    foreign = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+    desk.receive(write_delivery(payment=foreign, account="strict", **PAID), write_delivery(payment="p9", **PAID))
+    with desk.engine.begin() as connection:
+        connection.execute(text("update payments set account = 'shop' where psp_payment_id = 'p9'"))
+        moved = "update payments set psp = 'other', psp_payment_id = :id where psp_payment_id = 'p1'"
+        connection.execute(text(moved), {"id": foreign})
+    assert read(acuse("payments", "show", foreign, "--json"))["psp"] == "other"
+    assert read(acuse("payments", "show", "p9", "--json"))["account"] == "shop"
 
 
 def test_what_is_not_there_is_said_in_one_line(acuse: Acuse) -> None:
