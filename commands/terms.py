@@ -1,7 +1,9 @@
 """What the commands have in common: their options, and how one ends that cannot go on."""
 
 import importlib.metadata
+import re
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,6 +19,20 @@ data_dir_option = click.option(
     type=click.Path(file_okay=False, path_type=Path),
     help="The folder of the stack's data.",
 )
+
+
+def read_since(value: str) -> datetime:
+    """A time of the past: so many days or hours ago, or an ISO 8601 date or time, in UTC where it has no offset."""
+    if ago := re.fullmatch(r"([0-9]{1,5})([dh])", value):
+        unit = timedelta(days=1) if ago[2] == "d" else timedelta(hours=1)
+        return datetime.now(UTC) - int(ago[1]) * unit
+    try:
+        at = datetime.fromisoformat(value)
+    except ValueError:
+        raise click.BadParameter(
+            f"{value!r} is neither days or hours (7d, 12h) nor a date or time (2026-11-20)"
+        ) from None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def is_data_dir_given() -> bool:

@@ -175,9 +175,11 @@ class UnitOfWork:
         """Make the partitions of this month and the following ones, where missing."""
         add_partitions(self.connection, months_from(now, months))
 
-    def audit(self, now: datetime, legal_moves: Iterable[tuple[str, str, str]]) -> list[Finding]:
+    def audit(
+        self, now: datetime, legal_moves: Iterable[tuple[str, str, str]], since: datetime | None = None
+    ) -> list[Finding]:
         """Check the invariants on one snapshot. The first thing to be done in a unit of work."""
-        return run_audit(self.connection, now, legal_moves)
+        return run_audit(self.connection, now, legal_moves, since)
 
     def add_deposit_account(self, psp: str, account: str, clabe: str, now: datetime) -> None:
         """Know a CLABE: deposits to it are kept, for the default merchant."""

@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
-from bench.growth.auditing import explain_audit, run_audit
+from bench.growth.auditing import LATELY, explain_audit, run_audit
 from bench.growth.filling import BIG, SMALL, check_space, fill
 from bench.growth.history import History
 from bench.growth.judging import Verdict, judge
@@ -24,7 +24,7 @@ from bench.growth.questions import ask_all
 from bench.growth.rates import measure_turn
 from bench.growth.retention import drop_month
 from bench.growth.running import Engines, open_engines
-from bench.growth.showing import AUDIT, TARGET, show
+from bench.growth.showing import AUDIT, AUDIT_LATELY, TARGET, show
 from bench.growth.sizes import divide, read_sizes
 
 # What the questions stored and nobody was rung for.
@@ -140,6 +140,7 @@ def ask_both(
             audits[name] = run_audit(running, histories[name])
             progress.advance(task)
             plans[name][AUDIT] = explain_audit(running)
+            plans[name][AUDIT_LATELY] = explain_audit(running, histories[name].ends_at - LATELY)
             progress.advance(task)
             running.change(SET_ASIDE)
     engines.drop(TURN)

@@ -1,8 +1,8 @@
-"""What `acuse audit` takes: it sees everything by its nature."""
+"""What `acuse audit` takes: it sees everything by its nature, or what is new since a day."""
 
 import time
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from models.unit_of_work import UnitOfWork
 from workers.state_machine import MOVES
 
 RATE = 100.0
+LATELY = timedelta(hours=1)
 MOVES_AS_TEXT = [(str(before), str(kind), str(after)) for before, kind, after in MOVES]
 
 
@@ -34,11 +35,16 @@ def run_audit(running: Running, history: History) -> dict[str, Any]:
             began = time.monotonic()
             findings = work.audit(datetime.now(UTC), MOVES_AS_TEXT)
             seconds = time.monotonic() - began
+            work.rollback()
+            began = time.monotonic()
+            work.audit(datetime.now(UTC), MOVES_AS_TEXT, history.ends_at - LATELY)
+            lately = time.monotonic() - began
             resident = _read_resident(backend)
     engine.dispose()
     time.sleep(1)  # until the backend has told what it wrote
     return {
         "seconds": seconds,
+        "seconds, of the last hour": lately,
         "MB of the backend at most": resident,
         "MB of temporary files": (running.ask(temporary) - written) / 1e6,
         "longest insert before, ms": before,
@@ -48,11 +54,11 @@ def run_audit(running: Running, history: History) -> dict[str, Any]:
     }
 
 
-def explain_audit(running: Running) -> list[Plan]:
+def explain_audit(running: Running, since: datetime | None = None) -> list[Plan]:
     """The plan of each check."""
     engine: Engine = open_engine(running.config().database_url, "cli")
-    with watch(engine, instead=True) as plans, UnitOfWork(engine) as work:
-        work.audit(datetime.now(UTC), MOVES_AS_TEXT)
+    with watch(engine, instead=since is None) as plans, UnitOfWork(engine) as work:
+        work.audit(datetime.now(UTC), MOVES_AS_TEXT, since)
     engine.dispose()
     return plans
 

@@ -5,7 +5,7 @@ from typing import Any
 from rich.console import Console, Group
 from rich.table import Table
 
-AUDIT = "audit"
+AUDIT, AUDIT_LATELY = "audit", "audit of the last hour"
 TARGET = 0.9
 
 

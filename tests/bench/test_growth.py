@@ -11,6 +11,7 @@ from bench.growth.judging import judge
 from bench.growth.plans import watch
 from bench.growth.questions import deliver
 from bench.growth.seeding import seed
+from models.audit import CHECKS
 from models.inbox import InboxStore
 from models.search import make_document, make_tokens
 from models.unit_of_work import UnitOfWork
@@ -38,6 +39,23 @@ def test_every_invariant_holds_in_a_seeded_history(seeded: Engine) -> None:
         moves = [(str(before), str(kind), str(after)) for before, kind, after in MOVES]
         findings = work.audit(datetime.now(UTC), moves)
     assert [finding for finding in findings if finding.broken] == []
+
+
+def test_what_people_look_up_and_the_audit_of_late_need_read_no_table_whole(seeded: Engine, history: History) -> None:
+    intent, _ = history.psp_ids(PAYMENT)
+    # So few rows would be read from end to end sooner: where the planner may not, it shows that it need not.
+    options = "-c timezone=UTC -c enable_seqscan=off"
+    engine = create_engine(seeded.url, connect_args={"options": options})
+    with watch(engine) as plans, UnitOfWork(engine) as work:
+        assert len(work.reader.get_event(3 * PAYMENT - 2)["decisions"]) == 1
+        assert work.reader.get_payment(str(work.reader.get_payment(intent)["id"]))["psp_payment_id"] == intent
+        assert work.reader.list_payments(None, "disputed", 50) == []
+        work.rollback()
+        work.audit(datetime.now(UTC), [("pending", "completed", "completed")], history.ends_at)
+    engine.dispose()
+    large = {"inbox_events", "transitions", "payments", "payment_references", "attempts"}
+    assert len(plans) > len(CHECKS)
+    assert [plan.statement for plan in plans if plan.scans & large] == []
 
 
 def test_a_stored_delivery_that_comes_again_is_a_duplicate(seeded: Engine, history: History) -> None:

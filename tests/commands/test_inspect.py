@@ -125,6 +125,16 @@ def test_the_audit_says_what_holds_and_what_is_broken(acuse: Acuse, desk: Desk) 
     assert re.search(r"I4 +broken.+\n.+1 rows, for example payment ", acuse("audit").output)
 
 
+def test_the_audit_of_the_last_days_finds_what_was_broken_in_them(acuse: Acuse, desk: Desk) -> None:
+    assert read(acuse("audit", "--since", "2026-11-20", "--json"))["ok"] is True
+    with desk.engine.begin() as connection:
+        connection.execute(text("update payments set state = 'failed' where psp_payment_id = 'p1'"))
+    assert read(acuse("audit", "--since", "2026-11-20T12:00:00-06:00", "--json"), code=1)["ok"] is False
+    refused = acuse("audit", "--since", "yesterday")
+    assert refused.exit_code == 2
+    assert "neither days or hours (7d, 12h) nor a date or time" in refused.stderr
+
+
 def test_the_doctor_finds_nothing_wrong_and_shows_no_secret(acuse: Acuse) -> None:
     healthy = acuse("doctor", "--json")
     assert read(healthy)["ok"] is True

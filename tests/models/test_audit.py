@@ -1,6 +1,6 @@
 """The audit holds on what the services did, and each of its checks finds the damage that it is there for."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import Engine, text
@@ -13,9 +13,10 @@ from workers.state_machine import MOVES
 LEGAL = [(str(a), str(k), str(b)) for a, k, b in MOVES]
 
 
-def find_broken(engine: Engine) -> set[tuple[str, str]]:
+def find_broken(engine: Engine, since: datetime | None = None) -> set[tuple[str, str]]:
     with UnitOfWork(engine) as work:
-        return {(f.invariant, f.says.split()[0]) for f in work.audit(NOON + timedelta(minutes=10), LEGAL) if f.broken}
+        findings = work.audit(NOON + timedelta(minutes=10), LEGAL, since)
+    return {(f.invariant, f.says.split()[0]) for f in findings if f.broken}
 
 
 @pytest.fixture
@@ -40,6 +41,7 @@ def test_it_holds_on_what_the_services_did(lived_in: Engine) -> None:
             text("update inbox_events set next_attempt_at = :later where status = 'received'"), {"later": at(3600)}
         )
     assert find_broken(lived_in) == set()
+    assert find_broken(lived_in, NOON - timedelta(days=1)) == set()
 
 
 DAMAGE = {
@@ -47,6 +49,11 @@ DAMAGE = {
     "a decision is lost": ("delete from transitions where id = (select max(id) from transitions)", "I2"),
     "a payload is lost": (
         "delete from inbox_payloads where event_id in (select id from inbox_events where status = 'received')",
+        "I2",
+    ),
+    "a payload of a parked event is lost": (
+        """update inbox_events set status = 'parked' where status = 'ignored'; delete from inbox_payloads
+           where event_id in (select id from inbox_events where status = 'parked')""",
         "I2",
     ),
     "an event is applied twice": (
@@ -66,7 +73,7 @@ DAMAGE = {
     ),
     "a payment without a story": (
         """insert into payments (id, merchant_id, psp, account, method, state, livemode, origin, created_at, updated_at)
-           select gen_random_uuid(), id, 'paper', 'default', 'card', 'completed', false, 'webhook', now(), now() from merchants""",
+           select '0fffffff-0000-7000-8000-000000000001', id, 'paper', 'default', 'card', 'completed', false, 'webhook', now(), now() from merchants""",
         "I4",
     ),
     "more was refunded than received": (
@@ -86,10 +93,31 @@ DAMAGE = {
 }
 
 
-@pytest.mark.parametrize("damage", DAMAGE)
-def test_it_finds_every_kind_of_damage(lived_in: Engine, damage: str) -> None:
+def do_damage(engine: Engine, damage: str) -> str:
+    """The invariant that is broken then."""
     statements, invariant = DAMAGE[damage]
-    with lived_in.begin() as connection:
+    with engine.begin() as connection:
         for statement in statements.split(";"):
             connection.execute(text(statement), {"past": NOON} if ":past" in statement else {})
+    return invariant
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_it_finds_every_kind_of_damage(lived_in: Engine, damage: str) -> None:
+    invariant = do_damage(lived_in, damage)
     assert invariant in {broken for broken, _ in find_broken(lived_in)}
+    assert invariant in {broken for broken, _ in find_broken(lived_in, NOON - timedelta(days=1))}
+
+
+def test_what_was_decided_before_is_left_to_the_whole_audit(lived_in: Engine) -> None:
+    do_damage(lived_in, "an illegal move")
+    assert ("I4", "only") in find_broken(lived_in)
+    assert ("I4", "only") in find_broken(lived_in, NOON + timedelta(minutes=50)), (
+        "ids are not quite in the order of time"
+    )
+    assert ("I4", "only") not in find_broken(lived_in, NOON + timedelta(minutes=70))
+
+
+def test_what_is_not_finished_is_looked_at_whenever_it_came(lived_in: Engine) -> None:
+    do_damage(lived_in, "a payload is lost")
+    assert ("I2", "every") in find_broken(lived_in, NOON + timedelta(days=7))
