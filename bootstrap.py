@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable
 from datetime import timedelta
 from functools import cache, partial
-from operator import attrgetter
 from typing import TypeVar
 
 from celery import Celery
@@ -47,9 +46,7 @@ def build_celery(config: Config | None = None) -> Celery:
     register_worker_tasks(app, worker_deps)
     register_schedule_tasks(
         app,
-        lambda: ScheduleDeps(
-            *attrgetter("unit_of_work", "enqueue", "ring_account", "clock", "ring_notify")(worker_deps())
-        ),
+        lambda: _build_schedule_deps(config, worker_deps()),
         _once_per_process(partial(_build_reconcile_deps, config, app)),
     )
     return app
@@ -78,6 +75,17 @@ def build_worker_deps(config: Config, app: Celery) -> WorkerDeps:
         sealer=build_sealer(config),
         make_sender=cache(partial(_make_sender, config)),
         notify_pace=_notify_pace(config),
+    )
+
+
+def _build_schedule_deps(config: Config, deps: WorkerDeps) -> ScheduleDeps:
+    return ScheduleDeps(
+        unit_of_work=deps.unit_of_work,
+        enqueue=deps.enqueue,
+        ring_account=deps.ring_account,
+        clock=deps.clock,
+        ring_notify=deps.ring_notify,
+        retention_months=config.retention_months,
     )
 
 

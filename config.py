@@ -27,6 +27,7 @@ MOST_ATTEMPTS = 1000
 MOST_PROXIES = 10
 MOST_CALL_SECONDS = 12
 MOST_PACE = 100
+MOST_RETENTION_MONTHS = 1200
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Config:
     allow_loopback_endpoints: bool = False  # merchants may be notified on this machine: for development alone
     cep_url: str | None = None  # the folder of Banxico's portal; None: it is not asked
     cep_calls_per_minute: int = 6
+    retention_months: int = 13  # that payloads are kept, beside the running one
     log_format: Literal["json", "console"] = "json"
     metrics_dir: Path | None = None
 
@@ -90,6 +92,7 @@ def load_config(environ: Mapping[str, str] | None = None) -> Config:
         allow_loopback_endpoints=read.flag("ACUSE_ALLOW_LOOPBACK_ENDPOINTS"),
         cep_url=read.checked("ACUSE_CEP_URL", find_api_url_flaw) if read.optional("ACUSE_CEP_URL") else None,
         cep_calls_per_minute=read.number("ACUSE_CEP_CALLS_PER_MINUTE", 6, most=60_000),
+        retention_months=read.number("ACUSE_RETENTION_MONTHS", 13, most=MOST_RETENTION_MONTHS),
         log_format=read.choice("ACUSE_LOG_FORMAT", "json", ("json", "console")),  # type: ignore[arg-type]
         metrics_dir=Path(metrics_dir) if metrics_dir else None,
     )

@@ -63,15 +63,20 @@ def replay_events(event_ids: tuple[int, ...], data_dir: Path, as_json: bool) -> 
     with open_work(config) as work:
         replayed = work.inbox.replay(list(event_ids), utc_now())
         work.commit()
-    left = sorted(set(event_ids) - set(replayed))
+        forgotten = work.inbox.list_forgotten(list(event_ids))
+    left = sorted(set(event_ids) - set(replayed) - set(forgotten))
     if replayed:
         _ring(config, replayed)
     if as_json:
-        show_json({"replayed": replayed, "left_alone": left})
+        show_json({"replayed": replayed, "left_alone": left, "forgotten": forgotten})
     else:
         click.echo(f"replaying {len(replayed)} of {len(event_ids)} events")
+    if forgotten:
+        click.echo(f"acuse: cannot be replayed, its payload was dropped by retention: {_join(forgotten)}", err=True)
     if left:
-        fail(f"left alone, because only parked and ignored events can be replayed: {', '.join(map(str, left))}")
+        fail(f"left alone, because only parked and ignored events can be replayed: {_join(left)}")
+    if forgotten:
+        sys.exit(1)
 
 
 @click.group()
@@ -125,6 +130,10 @@ def audit(since: datetime | None, data_dir: Path, as_json: bool) -> None:
             if finding.broken:
                 click.echo(f"      {finding.broken} rows, for example {', '.join(finding.examples)}")
     sys.exit(1 if broken else 0)
+
+
+def _join(ids: list[int]) -> str:
+    return ", ".join(map(str, ids))
 
 
 def _show(get: Any, story: str, as_json: bool) -> None:

@@ -17,6 +17,7 @@ from commands.terms import data_dir_option, fail, json_option
 from config import Config, PspAccount
 from migrations.run import CannotMigrate, MigrationsBusy
 from migrations.run import migrate as run_migrations
+from models.retention import check_retention
 from models.schema import check_connections, check_durability, check_partitions, check_summer
 from psps.clabe import is_clabe
 from psps.credentials import LABELS
@@ -54,6 +55,7 @@ def doctor(data_dir: Path, as_json: bool) -> None:
         "summer time": partial(check_summer, engine),
         "connections": partial(check_connections, engine),
         "partitions": partial(check_partitions, engine, utc_now()),
+        "retention": partial(check_retention, engine, utc_now(), config.retention_months),
         "time zones": check_time_zones,
         "banking days": partial(check_banking_days, utc_now().date()),
     }

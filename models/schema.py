@@ -9,6 +9,7 @@ from models.engine import PROCFILE_CONNECTIONS
 
 DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
 BUSY_SHARE = 0.8
+PARTITION_PREFIX = "inbox_payloads_"
 DURABLE_COMMITS = {"on", "remote_write", "remote_apply", "local"}
 # Postgres refuses a connection before there is a code to tell: the server, the role or the database has no more of them.
 FULL_WORDS = ("too many clients", "connection slots are reserved", "too many connections")
@@ -106,8 +107,8 @@ def check_partitions(engine: Engine, now: datetime) -> None:
     """Raises NotReady where a payload partition of this month or the next is missing."""
     with engine.connect() as connection:
         for start in months_from(now, count=2):
-            if connection.scalar(text("select to_regclass(:name)"), {"name": _partition(start)}) is None:
-                raise NotReady(f"{_partition(start)} is missing: is beat running? `acuse migrate` and beat make it")
+            if connection.scalar(text("select to_regclass(:name)"), {"name": name_partition(start)}) is None:
+                raise NotReady(f"{name_partition(start)} is missing: is beat running? `acuse migrate` and beat make it")
 
 
 def months_from(day: datetime, count: int) -> list[datetime]:
@@ -122,7 +123,7 @@ def months_from(day: datetime, count: int) -> list[datetime]:
 def add_partitions(connection: Connection, months: list[datetime]) -> None:
     """Make the payload partitions of these months (first instants, UTC), each up to the next month, where missing."""
     for start in months:
-        name, end = _partition(start), months_from(start, count=2)[1]
+        name, end = name_partition(start), months_from(start, count=2)[1]
         if connection.scalar(text("select to_regclass(:name)"), {"name": name}) is not None:
             continue
         span = f"received_at >= '{start.isoformat()}' and received_at < '{end.isoformat()}'"
@@ -134,5 +135,6 @@ def add_partitions(connection: Connection, months: list[datetime]) -> None:
         connection.execute(text(f"alter table inbox_payloads attach partition {name} for values {values}"))
 
 
-def _partition(start: datetime) -> str:
-    return f"inbox_payloads_{start:%Y_%m}"
+def name_partition(start: datetime) -> str:
+    """The table that holds the payloads of this month."""
+    return f"{PARTITION_PREFIX}{start:%Y_%m}"

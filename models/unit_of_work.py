@@ -35,6 +35,7 @@ from models.payments import PaymentRepository
 from models.reading import Reader
 from models.reconciliations import ReconciliationRepository
 from models.requests import RequestRepository
+from models.retention import PayloadRepository
 from models.schema import add_partitions, months_from
 from models.search import SearchRepository
 from models.settlements import SettlementRepository
@@ -88,6 +89,7 @@ class UnitOfWork:
     """`with UnitOfWork(engine) as work:` - leaving the block rolls back unless `work.commit()` was said."""
 
     inbox: WorkRepository
+    payloads: PayloadRepository
     payments: PaymentRepository
     transitions: TransitionRepository
     discrepancies: DiscrepancyRepository
@@ -124,6 +126,7 @@ class UnitOfWork:
         except (OperationalError, InterfaceError, PoolTimeout) as error:
             raise DatabaseUnavailable(type(error).__name__) from error
         self.inbox = WorkRepository(self.connection)
+        self.payloads = PayloadRepository(self.connection)
         self.payments = PaymentRepository(self.connection)
         self.transitions = TransitionRepository(self.connection)
         self.discrepancies = DiscrepancyRepository(self.connection)

@@ -123,10 +123,20 @@ where id = any(:ids) and processed_at is null and status <> 'hint' and attempts 
     and (lease_until is null or lease_until < :now)
 """)
 
+# Against a retention that has counted what is unfinished and drops the month (models.retention).
+WITH_RETENTION = text("select pg_advisory_xact_lock_shared(hashtext('acuse.retention'))")
+
 REPLAY = text("""
-update inbox_events set status = 'received', attempts = 0, reason = null, processed_at = null, next_attempt_at = :now
+update inbox_events e set status = 'received', attempts = 0, reason = null, processed_at = null, next_attempt_at = :now
 where id = any(:ids) and status in ('parked', 'ignored')
+    and exists (select from inbox_payloads p where p.event_id = e.id and p.received_at = e.received_at)
 returning id
+""")
+
+FORGOTTEN = text("""
+select id from inbox_events e where id = any(:ids) and status in ('parked', 'ignored')
+    and not exists (select from inbox_payloads p where p.event_id = e.id and p.received_at = e.received_at)
+order by id
 """)
 
 DEPTH = text("""
@@ -214,10 +224,15 @@ class WorkRepository:
         self.connection.execute(RING_LATER, {"ids": list(ids), "now": now, "at": at})
 
     def replay(self, ids: Sequence[int], now: datetime) -> list[int]:
-        """Make parked and ignored events unfinished again; the ids that were."""
+        """Make parked and ignored events that still have their payload unfinished again; the ids that were."""
         if not ids:
             return []
+        self.connection.execute(WITH_RETENTION)
         return list(self.connection.scalars(REPLAY, {"ids": list(ids), "now": now}))
+
+    def list_forgotten(self, ids: Sequence[int]) -> list[int]:
+        """Those of them that could be replayed if retention had not dropped their payload."""
+        return list(self.connection.scalars(FORGOTTEN, {"ids": list(ids)}))
 
     def count_unfinished(self, now: datetime) -> list[tuple[str, str, int, float]]:
         """(psp, status, events, age of the oldest in seconds) for every PSP that has any that are received or hints."""

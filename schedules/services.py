@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from models.unit_of_work import UnitOfWork
+from models.unit_of_work import Contention, UnitOfWork
 from schedules.beat import HOUSEKEEPING_SECONDS, SWEEP_SECONDS
 
 log = structlog.get_logger(__name__)
@@ -29,6 +29,7 @@ class ScheduleDeps:
     ring_account: Callable[[str, str], None]  # for a PSP and an account of it that has calls due
     clock: Callable[[], datetime]
     ring_notify: Callable[[], None]  # for notifications that are due
+    retention_months: int = 13  # that payloads are kept, beside the running one
 
 
 def find_window(now: datetime, seconds: float) -> datetime:
@@ -64,7 +65,7 @@ def sweep(deps: ScheduleDeps) -> int:
 
 def keep_house(deps: ScheduleDeps) -> None:
     """Make the payload partitions of the coming months, and forget what is over: windows, sessions, keys of requests,
-    notifications."""
+    notifications, payloads."""
     now = deps.clock()
     with deps.unit_of_work() as work:
         if not work.windows.take("housekeeping", find_window(now, HOUSEKEEPING_SECONDS)):
@@ -77,6 +78,7 @@ def keep_house(deps: ScheduleDeps) -> None:
         work.access.purge(now)
         work.commit()
     _forget_notifications(deps, now)
+    _drop_payloads(deps, now)
 
 
 def _forget_notifications(deps: ScheduleDeps, now: datetime) -> None:
@@ -87,3 +89,21 @@ def _forget_notifications(deps: ScheduleDeps, now: datetime) -> None:
             work.commit()
         if forgotten < FORGET_BATCH:
             return
+
+
+def _drop_payloads(deps: ScheduleDeps, now: datetime) -> None:
+    """Each month in a transaction of its own. What is in the way of one, a reader as a rule, is gone in an hour."""
+    with deps.unit_of_work() as work:
+        months = work.payloads.list_old_months(now, deps.retention_months)
+    for month in months:
+        try:
+            with deps.unit_of_work() as work:
+                unfinished = work.payloads.drop(month)
+                work.commit()
+        except Contention:
+            log.info("payloads not dropped yet: somebody reads them", month=f"{month:%Y-%m}")
+            continue
+        if unfinished:
+            log.warning("payloads kept: events are not finished", month=f"{month:%Y-%m}", events=unfinished)
+        else:
+            log.info("payloads dropped", month=f"{month:%Y-%m}")

@@ -7,22 +7,24 @@ from datetime import datetime
 from typing import Any
 
 import psycopg2
-from psycopg2.errors import LockNotAvailable
 
 from bench.growth.history import History
 from bench.growth.running import Running
 from bench.growth.steady import insert_steadily
+from models.engine import open_engine
+from models.schema import name_partition
+from models.unit_of_work import Contention, UnitOfWork
 
-RATE = 200.0
+RATE = 50.0  # what one connection carries also where the disk is slow: else each waits for the one before
 BEFORE_AND_AFTER = 2.0  # seconds
-LOCK_TIMEOUT = "100ms"  # what an insert may wait behind a drop that waits for a reader
+PAUSE = 0.4  # between tries; housekeeping tries once an hour
 READER_SECONDS = 3.0
 
 
 def drop_month(running: Running, history: History, month: datetime, with_reader: bool) -> dict[str, Any]:
-    """Drop one monthly partition of inbox_payloads. With a reader, somebody reads it in a transaction that stays open for
+    """Drop one monthly partition of inbox_payloads as housekeeping does. With a reader, somebody reads it in a transaction that stays open for
     some seconds, and the drop tries again and again, each time for a moment."""
-    table = f"inbox_payloads_{month:%Y_%m}"
+    table = name_partition(month)
     size = running.ask("select pg_total_relation_size(%s::regclass)", table)
     reader = threading.Thread(target=_read_for_a_while, args=(running.url, table))
     with insert_steadily(running.config().database_url, history, RATE) as waits:
@@ -32,7 +34,7 @@ def drop_month(running: Running, history: History, month: datetime, with_reader:
             reader.start()
             time.sleep(READER_SECONDS / 6)
         seen = len(waits.milliseconds)
-        seconds, tries = _drop(running.url, table)
+        seconds, tries = _drop(running.config().database_url, month)
         time.sleep(BEFORE_AND_AFTER)
         during = max(waits.milliseconds[seen:])
     if with_reader:
@@ -49,22 +51,21 @@ def drop_month(running: Running, history: History, month: datetime, with_reader:
     }
 
 
-def _drop(url: str, table: str) -> tuple[float, int]:
+def _drop(database_url: str, month: datetime) -> tuple[float, int]:
     """Seconds of the try that succeeded, and how many there were."""
-    connection = psycopg2.connect(url)
-    connection.autocommit = True
-    tries = 0
-    with connection.cursor() as cursor:
-        cursor.execute(f"set lock_timeout = '{LOCK_TIMEOUT}'")
-        while True:
-            tries += 1
-            began = time.monotonic()
-            with suppress(LockNotAvailable):
-                cursor.execute(f"drop table {table}")
-                break
-            time.sleep(0.4)
-    connection.close()
-    return time.monotonic() - began, tries
+    engine, tries = open_engine(database_url, "worker"), 0
+    while True:
+        tries += 1
+        began = time.monotonic()
+        with suppress(Contention), UnitOfWork(engine) as work:
+            if unfinished := work.payloads.drop(month):
+                raise RuntimeError(f"{unfinished} events of {month:%Y-%m} are not finished")
+            work.commit()
+            break
+        time.sleep(PAUSE)
+    seconds = time.monotonic() - began
+    engine.dispose()
+    return seconds, tries
 
 
 def _read_for_a_while(url: str, table: str) -> None:

@@ -109,6 +109,19 @@ def test_a_parked_event_is_replayed_and_a_processed_one_is_not(acuse: Acuse, des
     assert "only parked and ignored events" in refused.stderr
 
 
+def test_an_event_that_retention_has_passed_over_says_so(acuse: Acuse, desk: Desk) -> None:
+    ignored = read(acuse("events", "list", "--status", "ignored", "--json"))[0]["id"]
+    assert read(acuse("events", "show", str(ignored), "--json"))["payload"] == "stored"
+    with desk.engine.begin() as connection:
+        connection.execute(text("drop table inbox_payloads_2026_11; delete from inbox_payloads"))
+    shown = read(acuse("events", "show", str(ignored), "--json"))
+    assert (shown["payload"], shown["body_bytes"]) == ("its payload was dropped by retention", None)
+    refused = acuse("events", "replay", str(ignored))
+    assert refused.exit_code == 1
+    assert f"its payload was dropped by retention: {ignored}" in refused.stderr
+    assert desk.rows(f"select status from inbox_events where id = {ignored}") == [("ignored",)]
+
+
 def test_replay_works_without_a_broker(acuse: Acuse) -> None:
     parked = read(acuse("events", "list", "--status", "parked", "--json"))[0]["id"]
     result = acuse("events", "replay", str(parked), ACUSE_BROKER_URL="redis://127.0.0.1:9/0")
