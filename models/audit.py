@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
-from models.audit_sources import ALL, RECENT, find_firsts, look_up_only
+from models.audit_sources import ALL, RECENT, find_firsts
+from models.engine import look_up_only
 
 OVERDUE_AFTER = timedelta(minutes=5)
 UNFETCHED_AFTER = timedelta(hours=1)  # a backlog of a PSP that was away takes its time

@@ -6,8 +6,6 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from models.engine import PLANNER
-
 # Ids are given before the commit, so they are not quite in the order of time.
 MARGIN = timedelta(hours=1)
 
@@ -40,12 +38,6 @@ def find_firsts(connection: Connection, since: datetime) -> Mapping[str, object]
         "first_transition": _find_first(connection, "transitions", "recorded_at", since),
         "first_uuid": UUID(int=int(since.timestamp() * 1000) << 80),  # of version 7, as all of ours are
     }
-
-
-def look_up_only(connection: Connection) -> None:
-    """For the rest of the transaction every join is a look-up in an index, however many rows are stored."""
-    for name, value in PLANNER.items():
-        connection.execute(text(f"set local {name} = {value}"))
 
 
 def _find_first(connection: Connection, table: str, column: str, since: datetime) -> int:

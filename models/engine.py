@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Literal
 
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine, text
 
 Role = Literal["receiver", "api", "worker", "reconciler", "cli"]
 
@@ -67,3 +67,9 @@ def open_engine(database_url: str, role: Role) -> Engine:
             "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
         },
     )
+
+
+def look_up_only(connection: Connection) -> None:
+    """The same for the rest of a transaction, in a process that may otherwise read tables as the planner likes."""
+    for name, value in PLANNER.items():
+        connection.execute(text(f"set local {name} = {value}"))

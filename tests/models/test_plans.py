@@ -1,0 +1,52 @@
+"""What Postgres does when its statistics are of another hour: a backlog that has long been applied is not looked for."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+
+from bench.growth.plans import watch
+from models.inbox import InboxStore
+from models.unit_of_work import UnitOfWork
+from tests.paper import NOON, write_delivery
+
+EVENTS = 3000
+FEW_BLOCKS = 100  # the table has more
+QUESTIONS: dict[str, Callable[[UnitOfWork], Any]] = {
+    "counts for /metrics": lambda work: work.inbox.count_unfinished(NOON),
+    "counts of what was set aside": lambda work: work.inbox.count_set_aside(),
+    "list of what was received": lambda work: work.reader.list_events(None, "received", 50),
+    "list of hints": lambda work: work.reader.list_events(None, "hint", 50),
+    "list of what was parked": lambda work: work.reader.list_events(None, "parked", 50),
+    "sweep": lambda work: work.inbox.list_due(NOON + timedelta(hours=1), 100),
+}
+
+
+@pytest.fixture
+def applied_backlog(engine: Engine) -> Engine:
+    """Postgres counted while all of it was waiting, a part of it parked, and looked at it no more."""
+    InboxStore(engine).put([write_delivery(kind="completed") for _ in range(EVENTS)])
+    waiting = """update inbox_events set status = case id % 3 when 1 then 'hint' when 2 then 'parked' else status end,
+        processed_at = case id % 3 when 2 then now() end"""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        for statement in (
+            "alter table inbox_events set (autovacuum_enabled = off)",
+            waiting,
+            "analyze inbox_events",
+            "update inbox_events set status = 'processed', processed_at = now()",
+            "vacuum (analyze off) inbox_events",
+        ):
+            connection.execute(text(statement))
+    return engine
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_what_is_unfinished_is_found_by_its_index_whatever_the_statistics_say(
+    applied_backlog: Engine, question: str
+) -> None:
+    with watch(applied_backlog) as plans, UnitOfWork(applied_backlog) as work:
+        assert QUESTIONS[question](work) == []
+    [plan] = plans
+    assert plan.blocks < FEW_BLOCKS, "\n".join(plan.nodes)
