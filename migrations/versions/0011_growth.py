@@ -2,6 +2,8 @@
 
 from alembic import op
 
+from migrations.run import LOCK_TIMEOUT
+
 revision = "0011"
 down_revision = "0010"
 
@@ -15,6 +17,7 @@ LEASED = "ix_inbox_events_hints_leased"
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
+        op.execute(f"set lock_timeout = '{LOCK_TIMEOUT}'")  # the revision before lifted it
         op.execute("alter table inbox_events add column if not exists fetch_until timestamptz")
         op.execute("alter table inbox_events set (fillfactor = 50)")
         op.execute("set lock_timeout = 0")  # it waits for every older snapshot, and holds up nobody meanwhile
