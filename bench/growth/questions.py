@@ -117,6 +117,7 @@ def _ask_people(engine: Engine, running: Running, history: History) -> dict[str,
     event_id = history.events // 2
     own_id = running.ask("select id::text from payments where psp_payment_id = %s", intent)
     return {
+        "doctor: uses of keys": partial(_in_work, engine, lambda work: work.calls.count_key_uses()),
         "events list": partial(_in_work, engine, lambda work: work.reader.list_events(None, None, PAGE)),
         "events list --status parked": partial(
             _in_work, engine, lambda work: work.reader.list_events(None, "parked", PAGE)

@@ -50,10 +50,12 @@ with resting as (
 insert into waiting_references (psp, account, psp_ref, event_id)
 select 'stripe', 'default', 'ch_unknown' || id, id from resting where status = 'parked'
 """
-# What beat would have learned by now, so that it does not look further back than the last hour.
+# What beat would have learned and counted by now, so that it does not look further back than the last hour.
 RATES = """
 insert into arrival_rates (psp, account, hour, per_hour, samples, learned_until)
-select 'stripe', 'default', hour, 100, 30, date_trunc('hour', now()) from generate_series(0, 23) hour
+select 'stripe', 'default', hour, 100, 30, date_trunc('hour', now()) from generate_series(0, 23) hour;
+insert into key_uses (psp, account, label, last_used_at, last_event_id)
+select 'stripe', 'default', 'sha256:b111bd95', max(received_at), max(id) from inbox_events
 """
 SEQUENCES = """
 select setval(pg_get_serial_sequence(t, 'id'), (select greatest(max(id), 1) from inbox_events))

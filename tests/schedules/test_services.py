@@ -117,6 +117,15 @@ def test_what_came_before_its_partition_is_moved_into_it(engine: Engine, bell: B
         assert [tuple(row) for row in connection.execute(query)] == [("inbox_payloads_2031_12", len(stored))]
 
 
+def test_housekeeping_counts_the_uses_of_keys_so_that_the_doctor_need_not_look_at_all_events(
+    engine: Engine, bell: Bell
+) -> None:
+    ids = put(engine, 3)
+    keep_house(bell.deps)
+    with engine.connect() as connection:
+        assert list(connection.scalars(text("select last_event_id from key_uses"))) == [ids[-1]]
+
+
 def test_housekeeping_forgets_old_windows(engine: Engine, bell: Bell) -> None:
     bell.sweep_after(seconds=0)
     bell.now += timedelta(days=3)
