@@ -45,7 +45,7 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "I2",
-        "every stored event that is not finished, parked or in conflict has its payload",
+        "every event that is unfinished, parked or in conflict has its payload",
         """select 'event ' || e.id from (select id, received_at from inbox_events where status = 'received'
                union all select id, received_at from inbox_events where status = 'hint'
                union all select id, received_at from inbox_events where status in ('parked', 'conflict')) e
