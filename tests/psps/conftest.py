@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -48,6 +49,12 @@ def sandbox_keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
 
 @pytest.fixture
 def sandbox_server(sandbox_keys: Keys) -> Iterator[SandboxServer]:
+    with run_sandbox(sandbox_keys) as running:
+        yield running
+
+
+@contextmanager
+def run_sandbox(sandbox_keys: Keys) -> Iterator[SandboxServer]:
     state = new_state(sandbox_keys, "http://127.0.0.1:9", seed=7)
     server = make_server("127.0.0.1", 0, create_sandbox(state), threaded=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)

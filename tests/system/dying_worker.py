@@ -1,11 +1,8 @@
-"""A process that asks for something and carries it out, and kills itself with SIGKILL at one step.
-
-python -m tests.system.dying_worker STEP OPERATION PAYMENT: the environment is that of a worker. STEP is one of STEPS below.
-"""
+"""What a process does that asks for something and carries it out, and kills itself with SIGKILL at one step."""
 
 import os
 import signal
-import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -103,7 +100,10 @@ def ask(deps: WorkerDeps, psp: str, operation: str, payment: str) -> None:
         work.commit()
 
 
-def main(step: str, psp: str, operation: str, payment: str) -> None:
+def work(environment: Mapping[str, str], step: str, psp: str, operation: str, payment: str) -> None:
+    """Be a worker with this environment. `step` is one of STEPS, `payment` the PSP's id of what is refunded."""
+    os.environ.clear()
+    os.environ.update(environment)
     deps = make_deps(MortalUnitOfWork)
     # The commits in their order: the ask, the claim of the attempt, the announcement of the call, the answer.
     MortalUnitOfWork.dies_before = {
@@ -118,7 +118,3 @@ def main(step: str, psp: str, operation: str, payment: str) -> None:
     serve_account(deps, psp, "default")
     if step == "after the answer is stored":
         die()
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

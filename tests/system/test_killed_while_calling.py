@@ -1,20 +1,21 @@
 """A worker killed with SIGKILL at each step of a change: at most one effect at the PSP, and the state is right in the end.
 
-Real processes, real Postgres, and the simulated PSP over HTTP, which tells what really happened there.
+Real processes, real Postgres, and the simulated PSP over HTTP, which tells what really happened there. All are killed first,
+each over a database and a PSP of its own, so that what they held is free again after one lease and not after one for each.
 """
 
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from pathlib import Path
+from multiprocessing.context import ForkServerProcess
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, NullPool, create_engine, text
 
 import bootstrap
 from config import Config, load_config
@@ -22,16 +23,15 @@ from embedded import RunningEngine
 from ingress.asking import ask_payment
 from models.states import Method
 from psps.outbound import CreateRequest, Payer
-from sandbox.keys import ENVIRONMENTS
-from tests.psps.conftest import SandboxServer
-from tests.system.dying_worker import STEPS
+from sandbox.keys import ENVIRONMENTS, Keys
+from tests.psps.conftest import SandboxServer, run_sandbox
+from tests.system.dying_worker import STEPS, work
 from tests.system.stack import wait_until
 from workers.app import create_celery
 from workers.calling import serve_account
 from workers.dependencies import WorkerDeps
 from workers.services import process_events
 
-ROOT = Path(__file__).parents[2]
 PSPS = ("stripe", "conekta", "stp", "bitso")
 REFUNDERS = ("stripe", "conekta")
 UNFINISHED = "select id, status from inbox_events where processed_at is null"
@@ -40,6 +40,9 @@ CARD = CreateRequest(
     "", "", Method.CARD, 15_000, "MXN", payer=PAYER, card_token="tok_test_visa_4242", description="Taza"
 )
 FAULTS = {"during the call": "hang", "after the effect": "timeout_after"}
+# Forks of a process that has imported everything, as the workers of Celery are.
+WORKERS = multiprocessing.get_context("forkserver")
+WORKERS.set_forkserver_preload([work.__module__])
 
 
 @dataclass
@@ -53,10 +56,10 @@ class Bench:
     config: Config
     deps: WorkerDeps
 
-    def spawn(self, step: str, operation: str, payment: str = "") -> subprocess.Popen[bytes]:
-        arguments = (step, self.psp, operation, payment)
-        command = [sys.executable, "-m", "tests.system.dying_worker", *arguments]
-        return subprocess.Popen(command, cwd=ROOT, env=self.environment)
+    def spawn(self, step: str, operation: str, payment: str = "") -> ForkServerProcess:
+        process = WORKERS.Process(target=work, args=(self.environment, step, self.psp, operation, payment))
+        process.start()
+        return process
 
     def rows(self, query: str) -> list[Any]:
         with self.engine.connect() as connection:
@@ -78,9 +81,10 @@ class Bench:
                 else (lambda: bool(self.sandbox.state.api_faults.counts()))
             )
             wait_until(reached, f"the call is at its step {step}", 30)
-            process.send_signal(signal.SIGKILL)
+            process.kill()
             self.sandbox.state.api_faults.clear()
-        assert process.wait(60) == -signal.SIGKILL, "the worker was not killed where it should be"
+        process.join(60)
+        assert process.exitcode == -signal.SIGKILL, "the worker was not killed where it should be"
 
     def settle(self) -> None:
         """Let a worker that lives do the rest."""
@@ -102,13 +106,32 @@ class Bench:
         return str(payment_id)
 
 
-@pytest.fixture
-def bench(
-    request: pytest.FixtureRequest, database_url: str, redis_server: RunningEngine, sandbox_server: SandboxServer
-) -> Iterator[Bench]:
-    psp = request.param
-    own = ENVIRONMENTS[psp](sandbox_server.state.keys[psp])
-    environment = {
+@pytest.fixture(scope="module")
+def open_bench(
+    make_database: Callable[[], str],
+    drop_later: Callable[[str], None],
+    redis_server: RunningEngine,
+    sandbox_keys: Keys,
+) -> Iterator[Callable[[str], Bench]]:
+    with ExitStack() as closing:
+
+        def open_one(psp: str) -> Bench:
+            database_url, sandbox = make_database(), closing.enter_context(run_sandbox(sandbox_keys))
+            closing.callback(drop_later, database_url)
+            environment = write_environment(psp, database_url, redis_server, sandbox)
+            engine, config = create_engine(database_url, poolclass=NullPool), load_config(environment)
+            deps = bootstrap.build_worker_deps(config, create_celery(config.broker_url))
+            deps = replace(deps, enqueue=lambda ids: None, ring_account=lambda *_: None)
+            return Bench(engine, sandbox, environment, psp, config, deps)
+
+        yield open_one
+
+
+def write_environment(
+    psp: str, database_url: str, redis_server: RunningEngine, sandbox: SandboxServer
+) -> dict[str, str]:
+    own = ENVIRONMENTS[psp](sandbox.state.keys[psp])
+    return {
         **{name: value for name, value in os.environ.items() if not name.startswith("ACUSE_")},
         "ACUSE_DATABASE_URL": database_url.replace("postgresql+psycopg2://", "postgresql://"),
         "ACUSE_BROKER_URL": redis_server.url,
@@ -119,19 +142,32 @@ def bench(
         "ACUSE_SANDBOX_PACE": "100",
         "ACUSE_LOG_FORMAT": "console",
         **{f"ACUSE_{psp.upper()}_{name}": value for name, value in own.items()},
-        f"ACUSE_{psp.upper()}_API_URL": f"{sandbox_server.url}/{psp}",
+        f"ACUSE_{psp.upper()}_API_URL": f"{sandbox.url}/{psp}",
     }
-    engine, config = create_engine(database_url), load_config(environment)
-    deps = bootstrap.build_worker_deps(config, create_celery(config.broker_url))
-    deps = replace(deps, enqueue=lambda ids: None, ring_account=lambda *_: None)
-    yield Bench(engine, sandbox_server, environment, psp, config, deps)
-    engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def killed_over_payments(open_bench: Callable[[str], Bench]) -> dict[tuple[str, str], Bench]:
+    benches = {(psp, step): open_bench(psp) for psp in PSPS for step in STEPS}
+    for (_, step), bench in benches.items():
+        bench.kill_at(step, "create")
+    return benches
+
+
+@pytest.fixture(scope="module")
+def killed_over_refunds(open_bench: Callable[[str], Bench]) -> dict[tuple[str, str], Bench]:
+    benches = {(psp, step): open_bench(psp) for psp in REFUNDERS for step in STEPS[1:]}
+    for (_, step), bench in benches.items():
+        bench.kill_at(step, "refund", bench.pay())
+    return benches
 
 
 @pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize("bench", PSPS, indirect=True)
-def test_a_payment_is_made_at_most_once(bench: Bench, step: str) -> None:
-    bench.kill_at(step, "create")
+@pytest.mark.parametrize("psp", PSPS)
+def test_a_payment_is_made_at_most_once(
+    killed_over_payments: dict[tuple[str, str], Bench], psp: str, step: str
+) -> None:
+    bench = killed_over_payments[psp, step]
     bench.settle()
     expected = 0 if step == "before the row" else 1
     assert len(bench.effects("create")) == expected
@@ -141,10 +177,9 @@ def test_a_payment_is_made_at_most_once(bench: Bench, step: str) -> None:
 
 
 @pytest.mark.parametrize("step", STEPS[1:])
-@pytest.mark.parametrize("bench", REFUNDERS, indirect=True)
-def test_a_refund_is_given_at_most_once(bench: Bench, step: str) -> None:
-    payment_id = bench.pay()
-    bench.kill_at(step, "refund", payment_id)
+@pytest.mark.parametrize("psp", REFUNDERS)
+def test_a_refund_is_given_at_most_once(killed_over_refunds: dict[tuple[str, str], Bench], psp: str, step: str) -> None:
+    bench = killed_over_refunds[psp, step]
     bench.settle()
     assert len(bench.effects("refund")) == 1
     assert bench.rows("select operation, status from attempts order by id") == [("create", "done"), ("refund", "done")]
