@@ -18,7 +18,7 @@ from migrations.run import migrate
 
 TEMPLATE = "acuse_template"
 MEMORY, LEAST_FREE = Path("/dev/shm"), 6 * 1024**3
-MOST_TO_DROP = 8
+MADE_AHEAD, MOST_TO_DROP = 2, 8
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -58,22 +58,31 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEn
 
 
 @pytest.fixture(scope="session")
-def make_database(postgres: RunningEngine) -> Callable[[], str]:
-    """A function that makes a fresh migrated database and returns its SQLAlchemy address."""
+def make_database(postgres: RunningEngine) -> Iterator[Callable[[], str]]:
+    """A function that gives a fresh migrated database, by its SQLAlchemy address. The next ones are made meanwhile."""
     admin = create_engine(sqlalchemy_url(postgres.url), isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
         connection.execute(text(f"create database {TEMPLATE}"))
     template = create_engine(sqlalchemy_url(postgres.url, TEMPLATE))
     migrate(template, print)
     template.dispose()
+    strategy = "file_copy" if postgres.folder.is_relative_to(MEMORY) else "wal_log"  # the first waits for the disk
 
     def make() -> str:
         name = f"acuse_{uuid4().hex[:12]}"
         with admin.connect() as connection:
-            connection.execute(text(f"create database {name} template {TEMPLATE}"))
+            connection.execute(text(f"create database {name} template {TEMPLATE} strategy {strategy}"))
         return sqlalchemy_url(postgres.url, name)
 
-    return make
+    with ThreadPoolExecutor(1) as thread:
+        made = deque(thread.submit(make) for _ in range(MADE_AHEAD))
+
+        def take() -> str:
+            made.append(thread.submit(make))
+            return made.popleft().result()
+
+        yield take
+    admin.dispose()
 
 
 @pytest.fixture(scope="session")
