@@ -99,6 +99,16 @@ def run_stack(parent: Path, *arguments: str, environment: Mapping[str, str] | No
         assert process.poll() is None, log.read_text(errors="replace")
         yield RunningStack(folder, process)
     finally:
-        with suppress(ProcessLookupError):
-            process.send_signal(signal.SIGTERM)
-        process.wait(60)
+        stop(process, folder)
+
+
+def stop(process: subprocess.Popen[bytes], folder: Path) -> None:
+    """Stop the stack. Its programs need not wait for each other, so they are told at the same time; that `up` stops them in
+    its own order is tried elsewhere."""
+    with suppress(ProcessLookupError):
+        process.send_signal(signal.SIGTERM)
+    with suppress(OSError, ValueError):
+        for name, child in json.loads((folder / "stack.json").read_text())["processes"].items():
+            if child["pid"] and name not in ("postgres", "redis"):
+                os.kill(child["pid"], signal.SIGTERM)
+    process.wait(60)
