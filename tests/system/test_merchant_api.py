@@ -8,15 +8,14 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.system.stack import RunningStack, run_stack, wait_until
+from tests.system.stack import RunningStack, wait_until
 
 PAYER = {"name": "Ana Ruiz", "email": "ana@example.com", "reference": "C-7"}
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    with run_stack(tmp_path_factory.mktemp("api")) as stack:
-        yield stack
+def stack(plain_stack: RunningStack) -> RunningStack:
+    return plain_stack
 
 
 @pytest.fixture(scope="module")

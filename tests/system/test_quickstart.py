@@ -8,7 +8,7 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from notifications.signing import new_secret
-from tests.system.stack import ROOT, RunningStack, run_stack, wait_until
+from tests.system.stack import ROOT, RunningStack, wait_until
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 NEEDED = ("bash", "curl")
@@ -32,10 +32,8 @@ def find_block(heading: str, language: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("ACUSE_")}
-    with run_stack(tmp_path_factory.mktemp("quickstart"), environment=environment) as running:
-        yield running
+def stack(plain_stack: RunningStack) -> RunningStack:
+    return plain_stack
 
 
 @pytest.fixture(scope="module")
