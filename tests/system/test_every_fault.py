@@ -1,6 +1,6 @@
 """Eight PSPs with every fault of their APIs switched on: what happened there is what we believe, payment by payment.
 
-The whole stack, three hundred payments for each PSP, refunds and cancelations among them; then the PSPs recover.
+The whole stack, a hundred and fifty payments for each PSP, refunds and cancelations among them; then the PSPs recover.
 """
 
 import os
@@ -8,6 +8,7 @@ import random
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 import bootstrap_ringing
 import bootstrap_starting
@@ -29,21 +31,22 @@ from psps.registry import PSPS
 from tests.system.stack import RunningStack, run_stack, wait_until
 from workers.answers import write_wish
 
-PAYMENTS = 300
+PAYMENTS = 150
+PAYERS_AT_ONCE = 8
 SEED = 20_261_124
 RATES = {
-    "error_500": 0.01,
-    "error_500_after": 0.01,
-    "rate_limited": 0.01,
-    "timeout_after": 0.005,
-    "hang": 0.005,
-    "drip": 0.005,
-    "reset": 0.01,
-    "garbage": 0.01,
-    "wrong_amount": 0.01,
-    "wrong_currency": 0.01,
-    "huge": 0.005,
-    "redirect": 0.01,
+    "error_500": 0.02,
+    "error_500_after": 0.02,
+    "rate_limited": 0.02,
+    "timeout_after": 0.01,
+    "hang": 0.01,
+    "drip": 0.01,
+    "reset": 0.02,
+    "garbage": 0.02,
+    "wrong_amount": 0.02,
+    "wrong_currency": 0.02,
+    "huge": 0.01,
+    "redirect": 0.02,
 }
 PAYER = Payer("Ana Ruiz", "ana@example.com", "+5215555555555")
 WALLET = {"crypto_asset": "usdc", "crypto_network": "polygon", "wallet_address": "0x" + "1" * 40}
@@ -87,6 +90,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
 
 
 PAID_CARDS = "select psp, psp_payment_id from payments where method = 'card' and state = 'completed' order by 1, 2"
+# Minutes pass quickly here: what waits for another look at its PSP is looked at now.
+HURRY = (
+    "update inbox_events set next_attempt_at = now() where processed_at is null and status = 'hint' and attempts > 0"
+    " and next_attempt_at > now() and (lease_until is null or lease_until < now())"
+)
 OPEN_VOUCHERS = (
     "select psp, psp_payment_id from payments where method = 'oxxo' and state = 'pending' and psp_payment_id is not null"
     " order by 1, 2"
@@ -125,7 +133,7 @@ class Shop:
 
     def call(self, method: str, path: str, asked: object = None) -> Any:
         url = f"{self.sandbox}{path}"
-        answer = httpx.request(method, url, json=asked, timeout=120, trust_env=False)
+        answer = httpx.request(method, url, json=asked, timeout=120, trust_env=False, verify=False)
         assert answer.is_success, answer.text
         return answer.json()
 
@@ -136,10 +144,12 @@ class Shop:
             " join payments p on p.id = a.payment_id where a.status = 'done' and p.method = 'crypto_onramp'"
         )
         came = {effect["key"] for effect in self.call("GET", "/sandbox/effects")}
-        for reference, url in rows:
-            if reference not in came:
-                with suppress(httpx.HTTPError, ValueError, AssertionError):
-                    self.call("GET", url.removeprefix(self.sandbox))
+        with ThreadPoolExecutor(PAYERS_AT_ONCE) as payers:
+            list(payers.map(self.visit, [url for reference, url in rows if reference not in came]))
+
+    def visit(self, url: str) -> None:
+        with suppress(httpx.HTTPError, ValueError, AssertionError):
+            self.call("GET", url.removeprefix(self.sandbox))
 
     def pay_all(self) -> None:
         """Every payer who is still awaited pays: the life cycle is played at the sandbox, which sends its webhooks."""
@@ -176,6 +186,15 @@ class Shop:
             work.commit()
         self.ring_all()
 
+    def finish_all(self) -> None:
+        wait_until(self.is_done_in_a_hurry, "every event is finished", 300, every=1)
+
+    def is_done_in_a_hurry(self) -> bool:
+        with self.engine.begin() as connection:
+            connection.execute(text(HURRY))
+        self.ring_all()
+        return self.stack.is_done()
+
     def is_settled(self) -> bool:
         return self.stack.query("select count(*) from attempts where settled_at is null") == [(0,)]
 
@@ -205,15 +224,15 @@ def test_what_happened_there_is_what_we_believe(stack: RunningStack) -> None:
     refunds = shop.ask_about(PAID_CARDS, 3, ask_five_pesos)
     cancels = shop.ask_about(OPEN_VOUCHERS, 10, ask_cancel)
     shop.fetch_all()
-    time.sleep(20)
+    time.sleep(10)
     told = shop.call("GET", "/sandbox/faults")
     shop.call("DELETE", "/sandbox/faults")
     wait_until(shop.is_settled, "every attempt is settled after the PSPs recovered", 300, every=0.5)
-    wait_until(stack.is_done, "every answer is applied", 120, every=0.5)
+    shop.finish_all()
     shop.visit_widgets()
     shop.pay_all()
     shop.fetch_all()
-    wait_until(stack.is_done, "every event is finished", 300, every=0.5)
+    shop.finish_all()
 
     landed = Counter(kind for kinds in told["counts"].values() for kind in kinds)
     assert set(landed) == set(RATES), "a fault did not land"
