@@ -23,7 +23,7 @@ FLOOD = (
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     # What a killed worker held is taken again after the lease, and each of these tests waits for that.
-    settings = {**os.environ, "ACUSE_LEASE_SECONDS": "20"}
+    settings = {**os.environ, "ACUSE_LEASE_SECONDS": "10"}
     with run_stack(tmp_path_factory.mktemp("stack"), environment=settings) as running:
         yield running
 
