@@ -1,6 +1,6 @@
 """Eight PSPs with every fault of their APIs switched on: what happened there is what we believe, payment by payment.
 
-The whole stack, a hundred and fifty payments for each PSP, refunds and cancelations among them; then the PSPs recover.
+The whole stack, three hundred payments for each PSP, refunds and cancelations among them; then the PSPs recover.
 """
 
 import os
@@ -31,22 +31,22 @@ from psps.registry import PSPS
 from tests.system.stack import RunningStack, run_stack, wait_until
 from workers.answers import write_wish
 
-PAYMENTS = 150
+PAYMENTS = 300
 PAYERS_AT_ONCE = 8
 SEED = 20_261_124
 RATES = {
-    "error_500": 0.02,
-    "error_500_after": 0.02,
-    "rate_limited": 0.02,
-    "timeout_after": 0.01,
-    "hang": 0.01,
-    "drip": 0.01,
-    "reset": 0.02,
-    "garbage": 0.02,
-    "wrong_amount": 0.02,
-    "wrong_currency": 0.02,
-    "huge": 0.01,
-    "redirect": 0.02,
+    "error_500": 0.01,
+    "error_500_after": 0.01,
+    "rate_limited": 0.01,
+    "timeout_after": 0.005,
+    "hang": 0.005,
+    "drip": 0.005,
+    "reset": 0.01,
+    "garbage": 0.01,
+    "wrong_amount": 0.01,
+    "wrong_currency": 0.01,
+    "huge": 0.005,
+    "redirect": 0.01,
 }
 PAYER = Payer("Ana Ruiz", "ana@example.com", "+5215555555555")
 WALLET = {"crypto_asset": "usdc", "crypto_network": "polygon", "wallet_address": "0x" + "1" * 40}
