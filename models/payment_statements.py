@@ -2,10 +2,16 @@
 
 from sqlalchemy import text
 
+# A plain join may use any index that begins with psp and account, and does in a table without statistics: then every key
+# reads all payments of its account. Only the unique index has the order that is asked for here.
 FIND = text("""
 select k.psp, k.account, k.value, p.id
-from json_to_recordset(cast(:rows as json)) as k (psp text, account text, value text)
-join payments p on (p.psp, p.account, p.psp_payment_id) = (k.psp, k.account, k.value)
+from json_to_recordset(cast(:rows as json)) as k (psp text, account text, value text),
+lateral (
+    select id, psp, account, psp_payment_id from payments
+    where (psp, account, psp_payment_id) >= (k.psp, k.account, k.value)
+    order by psp, account, psp_payment_id limit 1) p
+where (p.psp, p.account, p.psp_payment_id) = (k.psp, k.account, k.value)
 """)
 
 FIND_BY_REFERENCE = text("""
