@@ -4,13 +4,13 @@ No name of a payer, no CLABE and no card data is ever in them: who needs more as
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import orjson
 
+from models.record import record
 from models.states import PaymentState
 
 PAYMENT_CREATED, PAYMENT_UPDATED = "payment.created", "payment.updated"
@@ -25,7 +25,7 @@ EVENT_TYPES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PaymentChange:
     """One change that a merchant can see, and how the payment stands after it."""
 

@@ -1,7 +1,6 @@
 """The outbox: what merchants are told, written in the transaction of the change itself, so that neither is without the other."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,6 +16,7 @@ from models.notification_bodies import (
     write_endpoint_body,
     write_payment_body,
 )
+from models.record import record
 from models.states import DeliveryStatus, PaymentState
 
 LISTENERS = text("""
@@ -61,7 +61,7 @@ where id = :id and merchant_id = :merchant_id and deleted_at is null and disable
 """)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Written:
     """One row of the outbox."""
 

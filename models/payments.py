@@ -1,7 +1,6 @@
 """Payments: found by their PSP ids, adopted once, locked in id order, moved with a guard."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -19,6 +18,7 @@ from models.payment_statements import (
     LOCK,
     MOVE,
 )
+from models.record import record
 from models.rows import to_json
 from models.states import Direction, Method, Origin, PaymentState
 
@@ -29,7 +29,7 @@ class LostRace(Exception):
     """A locked payment was not as it was read. It cannot happen while everybody locks first; nothing was stored."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NewPayment:
     """A payment to be made, still without an event."""
 
@@ -46,7 +46,7 @@ class NewPayment:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LockedPayment:
     """A payment as it stands while we hold its lock."""
 
@@ -67,7 +67,7 @@ class LockedPayment:
     psp_payment_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MovedPayment:
     """What a payment becomes. None in the descriptive fields keeps what is there."""
 
@@ -89,7 +89,7 @@ class MovedPayment:
     psp_payment_id: str | None = None  # of a payment of ours whose PSP id is learned just now
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OwnPayment:
     """A payment of ours found by its own reference; its PSP id, once that is known."""
 
@@ -97,7 +97,7 @@ class OwnPayment:
     psp_payment_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PspReference:
     """Another PSP id that leads to a payment."""
 
@@ -107,7 +107,7 @@ class PspReference:
     payment_id: UUID
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Key:
     psp: str
     account: str

@@ -2,18 +2,18 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from models.record import record
 from models.rows import to_json
 from models.states import EventKind, Outcome, PaymentState, Source
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NewTransition:
     """One decision about one payment event."""
 

@@ -1,13 +1,13 @@
 """The worker's side of the inbox: claim events under a lease, finish them, or put them off."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, TextClause, text
 
+from models.record import record
 from models.rows import to_json
 from models.states import Decision, InboxStatus, Source
 
@@ -16,7 +16,7 @@ class LeaseLost(Exception):
     """Another worker has taken events over meanwhile; what was decided here must not be stored."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ClaimedEvent:
     """One inbox event under our lease, with what arrived."""
 
@@ -32,7 +32,7 @@ class ClaimedEvent:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Finished:
     """The terminal status of one event."""
 
@@ -41,7 +41,7 @@ class Finished:
     reason: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Postponed:
     """An event to be tried again later. `attempts` is what the row should remember."""
 

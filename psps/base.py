@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
 
+from models.record import record
 from models.states import Decision, Direction, EventKind, Method
 
 
@@ -16,7 +17,7 @@ class Unparseable(Exception):
     """A verified body that cannot be understood. The message is the reason shown to a person: no payload in it."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CryptoLeg:
     """The crypto side of an on-ramp: integer base units of an asset, never a float."""
 
@@ -27,7 +28,7 @@ class CryptoLeg:
     tx_hash: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PaymentEvent:
     """The canonical meaning of one PSP message about one payment: a snapshot, not a delta.
 
@@ -67,7 +68,7 @@ class PaymentEvent:
     reason: str | None = None  # short code: failure_code, cancellation_reason, causaDevolucion
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ignored:
     """Why a readable message moves no payment. `known` is False for a type that no fact sheet names."""
 
@@ -76,7 +77,7 @@ class Ignored:
     known: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Hint:
     """A delivery that is not trusted, or does not say enough: the payment is to be fetched and the PSP's own answer applied."""
 

@@ -1,9 +1,10 @@
 """What the state machine sees of an event and of a payment. Pure data."""
 
-from dataclasses import dataclass, field
+from dataclasses import field, fields
 from datetime import UTC, datetime
 from typing import Any
 
+from models.record import record
 from models.states import EventKind, Outcome, PaymentState
 from workers.state_machine import RANK
 
@@ -14,7 +15,7 @@ OPENS = frozenset({EventKind.PENDING, EventKind.PARTIALLY_FUNDED, EventKind.PROC
 Place = tuple[datetime, int, str]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fact:
     """What one payment event says about money, as far as it decides anything. Kept in transitions.facts."""
 
@@ -40,9 +41,10 @@ class Fact:
 
     def to_json(self) -> dict[str, Any]:
         """The fact without its empty fields; `from_json` reads it back."""
-        said = {name: getattr(self, name) for name in self.__slots__}
-        said["at"] = self.at.isoformat() if self.at else None
-        return {name: value for name, value in said.items() if value is not None}
+        said = {name: value for name in FACT_FIELDS if (value := getattr(self, name)) is not None}
+        if self.at:
+            said["at"] = self.at.isoformat()
+        return said
 
     @classmethod
     def from_json(cls, said: dict[str, Any]) -> "Fact":
@@ -51,7 +53,10 @@ class Fact:
         return cls(**{**said, "kind": EventKind(said["kind"]), "at": datetime.fromisoformat(at) if at else None})
 
 
-@dataclass(frozen=True, slots=True)
+FACT_FIELDS = tuple(field.name for field in fields(Fact))
+
+
+@record
 class Standing:
     """Where a payment stands in state and money."""
 
@@ -66,7 +71,7 @@ class Standing:
     details: dict[str, Any] = field(default_factory=dict, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Step:
     """One fact applied to a standing."""
 
@@ -75,7 +80,7 @@ class Step:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Decided:
     """The decision about one fact, and where the payment stands after it."""
 

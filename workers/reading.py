@@ -1,9 +1,9 @@
 """From stored bytes to what they mean: pure, one delivery at a time, before any lock is taken."""
 
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from models.record import record
 from models.states import Decision, InboxStatus, Method
 from models.work import ClaimedEvent, Finished
 from psps.base import Hint, Ignored, PaymentEvent, Unparseable
@@ -14,7 +14,7 @@ from workers.facts import Fact
 WRONG_MODE = "livemode_mismatch"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Item:
     """One payment event of one delivery, and what the state machine sees of it."""
 
