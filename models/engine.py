@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Literal
 
+import orjson
 from sqlalchemy import Connection, Engine, create_engine, text
 
 Role = Literal["receiver", "api", "worker", "reconciler", "cli"]
@@ -57,6 +58,7 @@ def open_engine(database_url: str, role: Role) -> Engine:
         pool_timeout=2,
         pool_pre_ping=role != "receiver",  # the receiver's writer answers 503 on a dead connection and takes a new one
         pool_recycle=1800,
+        json_deserializer=orjson.loads,
         connect_args={
             "application_name": f"acuse-{role}",
             "connect_timeout": 3,

@@ -150,7 +150,7 @@ class PaymentRepository:
         if not keys:
             return {}
         rows = to_json([_Key(*key) for key in keys])
-        return {(r.psp, r.account, r.value): r.id for r in self.connection.execute(statement, {"rows": rows})}
+        return {(r.psp, r.account, r.value): r.id for r in self.connection.execute(statement, {"rows": rows}).all()}
 
     def add_once(self, payments: Sequence[NewPayment]) -> None:
         """Make payments; one that another worker made meanwhile is left as it is."""
@@ -161,7 +161,7 @@ class PaymentRepository:
         """Lock payments in id order until the transaction ends and read them as they stand then."""
         if not ids:
             return {}
-        rows = self.connection.execute(LOCK, {"ids": sorted(ids)}).mappings()
+        rows = self.connection.execute(LOCK, {"ids": sorted(ids)}).mappings().all()
         return {row["id"]: _locked(row) for row in rows}
 
     def move(self, moved: Sequence[MovedPayment]) -> None:

@@ -192,7 +192,7 @@ class WorkRepository:
                 headers=dict(row.headers),
                 body=bytes(row.body),
             )
-            for row in self.connection.execute(LOAD, {"ids": list(ids), "token": token})
+            for row in self.connection.execute(LOAD, {"ids": list(ids), "token": token}).all()
         ]
 
     def finish(self, finished: Sequence[Finished], token: UUID, now: datetime) -> None:

@@ -159,6 +159,8 @@ def _record(one: _Progress, item: Item, decided: Decided, now: datetime, is_new:
 
 def _open(one: _Progress, item: Item, decided: Decided, now: datetime) -> list[NewDiscrepancy]:
     """One discrepancy for every fact that is refused as things stand now, also for an older one refused only now."""
+    if not decided.forbidden:
+        return []
     standing = decided.standing
     ours = {
         "state": standing.state,

@@ -57,13 +57,12 @@ def _find_payment_fault(amount: int | None, received: int) -> str | None:
 
 
 def _learn(standing: Standing, fact: Fact) -> Standing:
-    amount = fact.amount if fact.kind in TELLS_AMOUNT else None
-    return replace(
-        standing,
-        amount=standing.amount if standing.amount is not None else amount,
-        currency=standing.currency or fact.currency,
-        details={**standing.details, **fact.details} if fact.details else standing.details,
-    )
+    amount = fact.amount if standing.amount is None and fact.kind in TELLS_AMOUNT else standing.amount
+    currency = standing.currency or fact.currency
+    details = {**standing.details, **fact.details} if fact.details else standing.details
+    if (amount, currency, details) == (standing.amount, standing.currency, standing.details):
+        return standing
+    return replace(standing, amount=amount, currency=currency, details=details)
 
 
 def _count_disputes(standing: Standing, fact: Fact) -> Standing:
@@ -81,13 +80,13 @@ def _count_disputes(standing: Standing, fact: Fact) -> Standing:
     return standing
 
 
-def _complete(standing: Standing, fact: Fact) -> Step:
-    """The money has come: compare it with what was asked for before anything completes."""
+def _complete(standing: Standing, fact: Fact, state: S) -> Step:
+    """The money has come: compare it with what was asked for before anything completes, which leads to `state`."""
     received = fact.received if fact.received is not None else (fact.amount if fact.kind in TELLS_AMOUNT else None)
     if received is None:
         received = standing.received or standing.amount or 0
     fault = _find_payment_fault(standing.amount, received)
-    standing = replace(standing, received=received)
+    standing = replace(standing, received=received, state=standing.state if fault else state)
     return Step(standing, is_forbidden=fault is not None, reason=fault)
 
 
@@ -122,7 +121,7 @@ def step(before: Standing, fact: Fact) -> Step:
     target = now.state if kind_is_done else _find_target(now, fact.kind)
     if not kind_is_done and not is_legal(now.state, fact.kind, target):
         return Step(before, is_forbidden=True, reason="illegal_move")
-    return Step(replace(now, state=target), reason=arrival.reason)
+    return Step(now if now.state is target else replace(now, state=target), reason=arrival.reason)
 
 
 def _take_money(standing: Standing, fact: Fact) -> Step:
@@ -130,17 +129,17 @@ def _take_money(standing: Standing, fact: Fact) -> Step:
     if standing.state in NOT_PAID:
         implied = fact.kind in PROVES_COMPLETION
         if fact.kind is K.COMPLETED or implied:
-            completion = _complete(standing, fact)
+            completion = _complete(standing, fact, S.COMPLETED)
             if completion.is_forbidden:
                 return completion
-            now = replace(completion.standing, state=S.COMPLETED)
-            return Step(now, reason=_name_completion(standing.state, implied))
+            return Step(completion.standing, reason=_name_completion(standing.state, implied))
         if fact.kind is K.PARTIALLY_FUNDED and fact.received is not None:
             return Step(replace(standing, received=fact.received))
     elif fact.kind is K.COMPLETED and fact.received not in (None, standing.received):
         if standing.received:
             return Step(standing, is_forbidden=True, reason="received_mismatch")
-        return _complete(standing, fact)  # a completion that was only implied did not tell how much had come
+        # A completion that was only implied did not tell how much had come.
+        return _complete(standing, fact, standing.state)
     return Step(standing)
 
 
@@ -181,7 +180,8 @@ def decide(base: Standing, current: Standing, place: Place | None, past: Iterabl
         own, place_now = steps[fact.key], max(place or fact.place, fact.place)
         forbidden = tuple((facts[key], s.reason or "") for key, s in steps.items() if s.is_forbidden)
         allowed = tuple(facts[key] for key, s in steps.items() if not s.is_forbidden)
-    standing = replace(standing, failed_refunds=NONE, open_disputes=NONE, lost_disputes=NONE)
+    if standing.failed_refunds or standing.open_disputes or standing.lost_disputes:
+        standing = replace(standing, failed_refunds=NONE, open_disputes=NONE, lost_disputes=NONE)
     outcome, reason = _name_outcome(own, current, standing, fact, place)
     return Decided(outcome, reason, standing, place_now, forbidden, allowed)
 

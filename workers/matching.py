@@ -109,8 +109,9 @@ def _adopt(deps: WorkerDeps, work: UnitOfWork, items: list[Item], now: datetime)
     merchants = work.payments.find_deposit_merchants({_key(i, i.said.clabe) for i in willing if i.said.clabe})
     new: dict[PspKey, NewPayment] = {}
     for item in willing:
-        merchant_id = merchants.get(_key(item, item.said.clabe), DEFAULT_MERCHANT_ID)
-        new.setdefault(_key(item, item.said.psp_payment_id), _new_payment(deps, item, merchant_id, now))
+        if (key := _key(item, item.said.psp_payment_id)) not in new:
+            merchant_id = merchants.get(_key(item, item.said.clabe), DEFAULT_MERCHANT_ID)
+            new[key] = _new_payment(deps, item, merchant_id, now)
     work.payments.add_once(list(new.values()))
     return frozenset(payment.id for payment in new.values())
 
