@@ -1,6 +1,6 @@
 """Payments: found by their PSP ids, adopted once, locked in id order, moved with a guard."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -65,6 +65,27 @@ class LockedPayment:
     details: dict[str, Any]
     version: int
     psp_payment_id: str | None = None
+
+
+def expect(new: NewPayment) -> LockedPayment:
+    """A payment as it is when it is made, before anything moves it."""
+    return LockedPayment(
+        id=new.id,
+        merchant_id=new.merchant_id,
+        state=new.state,
+        amount_minor=None,
+        received_minor=0,
+        refunded_minor=0,
+        currency=None,
+        origin=new.origin,
+        livemode=new.livemode,
+        place_at=None,
+        place_rank=None,
+        place_key=None,
+        details={},
+        version=0,
+        psp_payment_id=new.psp_payment_id,
+    )
 
 
 @record
@@ -152,10 +173,13 @@ class PaymentRepository:
         rows = to_json([_Key(*key) for key in keys])
         return {(r.psp, r.account, r.value): r.id for r in self.connection.execute(statement, {"rows": rows}).all()}
 
-    def add_once(self, payments: Sequence[NewPayment]) -> None:
-        """Make payments; one that another worker made meanwhile is left as it is."""
-        if payments:
-            self.connection.execute(ADD_ONCE, {"rows": to_json(payments)})
+    def add_once(self, payments: Sequence[NewPayment], moved: Mapping[UUID, MovedPayment]) -> set[UUID]:
+        """Make payments, as they stand after a first move where there is one; the ids of those that were made. One that
+        another worker made meanwhile is left as it is."""
+        if not payments:
+            return set()
+        rows = to_json([{"new": new, "moved": moved.get(new.id)} for new in payments])
+        return set(self.connection.scalars(ADD_ONCE, {"rows": rows}))
 
     def lock(self, ids: Collection[UUID]) -> dict[UUID, LockedPayment]:
         """Lock payments in id order until the transaction ends and read them as they stand then."""

@@ -7,5 +7,5 @@ import orjson
 
 
 def to_json(rows: Sequence[Any]) -> str:
-    """Flat dataclasses to the JSON array that json_to_recordset reads. Times become ISO 8601, UUIDs text."""
+    """Dataclasses to the JSON array that json_to_recordset reads. Times become ISO 8601, UUIDs text."""
     return orjson.dumps(rows).decode()

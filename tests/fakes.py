@@ -5,7 +5,7 @@ tests/models/test_unit_of_work.py runs one suite on this and on Postgres, so tha
 
 import copy
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import TracebackType
@@ -15,7 +15,7 @@ from uuid import UUID
 from models.discrepancies import NewDiscrepancy
 from models.inbox import SWEEP_GRACE, Delivery
 from models.notification_bodies import PaymentChange
-from models.payments import LockedPayment, LostRace, MovedPayment, NewPayment, OwnPayment, PspKey, PspReference
+from models.payments import LockedPayment, LostRace, MovedPayment, NewPayment, OwnPayment, PspKey, PspReference, expect
 from models.states import InboxStatus, Outcome, Source
 from models.transitions import NewTransition
 from models.waiting import WaitingReference
@@ -159,28 +159,16 @@ class FakePayments:
     def find_deposit_merchants(self, keys: Collection[PspKey]) -> dict[PspKey, UUID]:
         return {key: self.data.deposit_accounts[key] for key in keys if key in self.data.deposit_accounts}
 
-    def add_once(self, payments: Sequence[NewPayment]) -> None:
+    def add_once(self, payments: Sequence[NewPayment], moved: Mapping[UUID, MovedPayment]) -> set[UUID]:
+        made = set()
         for new in payments:
             key = (new.psp, new.account, new.psp_payment_id)
             if key not in self.data.psp_ids:
+                made.add(new.id)
                 self.data.psp_ids[key] = new.id
-                self.data.payments[new.id] = LockedPayment(
-                    new.id,
-                    new.merchant_id,
-                    new.state,
-                    None,
-                    0,
-                    0,
-                    None,
-                    new.origin,
-                    new.livemode,
-                    None,
-                    None,
-                    None,
-                    {},
-                    0,
-                    new.psp_payment_id,
-                )
+                self.data.payments[new.id] = expect(new)
+        self.move([move for id, move in moved.items() if id in made])
+        return made
 
     def lock(self, ids: Collection[UUID]) -> dict[UUID, LockedPayment]:
         return {i: self.data.payments[i] for i in sorted(ids) if i in self.data.payments}

@@ -1,14 +1,14 @@
 """The one door for state: a batch of payment events becomes decisions, moves and history in one transaction."""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
 from models.discrepancies import NewDiscrepancy
 from models.notification_bodies import PaymentChange
-from models.payments import LockedPayment, LostRace, MovedPayment
+from models.payments import LockedPayment, LostRace, MovedPayment, NewPayment, expect
 from models.states import Origin, Outcome
 from models.transitions import NewTransition
 from models.unit_of_work import UnitOfWork
@@ -22,7 +22,7 @@ REFERENCE = "merchant_reference"
 
 @dataclass(slots=True)
 class _Progress:
-    """One locked payment on its way through the batch."""
+    """One payment that is locked, or about to be made, on its way through the batch."""
 
     payment: LockedPayment
     base: Standing
@@ -33,59 +33,96 @@ class _Progress:
     event_ids: dict[str, int] = field(default_factory=dict)  # of every fact in `past`, by its key
     verdicts: dict[str, NewDiscrepancy | None] = field(default_factory=dict)  # the last about a fact; None: it is legal
     psp_payment_id: str | None = None  # learned just now
+    transitions: list[NewTransition] = field(default_factory=list)
+    changes: list[PaymentChange] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class Applied:
-    """What a batch did: its decisions, the payments that are found by other words from now on, and what of it their
-    merchants can see."""
+    """What a batch did: its decisions, what of it the merchants can see, and the payments that were made, that are found
+    by other words from now on, and that somebody else made first, under another id."""
 
     transitions: list[NewTransition] = field(default_factory=list)
-    renamed: set[UUID] = field(default_factory=set)
     changes: list[PaymentChange] = field(default_factory=list)
+    made: set[UUID] = field(default_factory=set)
+    renamed: set[UUID] = field(default_factory=set)
+    elsewhere: dict[UUID, UUID] = field(default_factory=dict)
 
 
 def apply_items(
-    work: UnitOfWork, pairs: Sequence[tuple[Item, UUID]], adopted: Collection[UUID], now: datetime
+    work: UnitOfWork, pairs: Sequence[tuple[Item, UUID]], new: Mapping[UUID, NewPayment], now: datetime
 ) -> Applied:
-    """Decide about every item of the payment beside it and write the results; the caller commits."""
+    """Decide about every item of the payment beside it, which may be one of the `new` ones that are to be made, and write
+    the results; the caller commits."""
     by_payment: dict[UUID, list[Item]] = defaultdict(list)
     for item, payment_id in pairs:
         by_payment[payment_id].append(item)
-    applied = Applied()
-    moves: list[MovedPayment] = []
+    made = _make(work, by_payment, new, now)
+    applied = Applied(made={one.payment.id for one in made})
+    applied.elsewhere = _find_elsewhere(work, [one for id, one in new.items() if id not in applied.made])
+    for ours, theirs in applied.elsewhere.items():
+        by_payment[theirs] += by_payment.pop(ours, [])
+    locked = _lock(work, {id: items for id, items in by_payment.items() if id not in applied.made})
+    for one in locked:
+        _decide(one, now, is_new=False)
+    work.payments.move([_move(one, now) for one in locked])
+    _write(work, [*made, *locked], applied, now)
+    return applied
+
+
+def _write(work: UnitOfWork, progress: Sequence[_Progress], applied: Applied, now: datetime) -> None:
     discrepancies: list[NewDiscrepancy] = []
     explained: list[tuple[UUID, int]] = []
-    for one in _lock(work, by_payment):
-        for item in one.items:
-            one.event_ids[item.fact.key] = item.event.id
-            decided = decide(one.base, one.current, one.place, one.past, item.fact)
-            is_new = one.payment.id in adopted and one.place is None
-            applied.transitions.append(_record(one, item, decided, now, is_new))
-            applied.changes += find_change(
-                one.payment.merchant_id, one.current, decided.standing, applied.transitions[-1], is_new
-            )
-            one.verdicts |= dict.fromkeys(fact.key for fact in decided.allowed)
-            one.verdicts |= {found.theirs["key"]: found for found in _open(one, item, decided, now)}
-            one.past.append(item.fact)
-            one.current, one.place = decided.standing, decided.place
-            _bind(one, item, decided)
-        moves.append(_move(one, now))
+    for one in progress:
+        applied.transitions += one.transitions
+        applied.changes += one.changes
         applied.renamed |= {one.payment.id} if _is_renamed(one) else set()
         discrepancies += [found for found in one.verdicts.values() if found]
         explained += [(one.payment.id, one.event_ids[key]) for key, found in one.verdicts.items() if not found]
-    work.payments.move(moves)
     work.transitions.add(applied.transitions)
     work.discrepancies.close(explained, "explained by an event that came later", now)
     work.discrepancies.add_once(discrepancies)
-    return applied
+
+
+def _make(
+    work: UnitOfWork, by_payment: Mapping[UUID, list[Item]], new: Mapping[UUID, NewPayment], now: datetime
+) -> list[_Progress]:
+    """Make payments as they stand after their items, in one step: nobody else can see them before. Those that were made."""
+    progress = [_start(expect(payment), by_payment.get(id, [])) for id, payment in new.items()]
+    for one in progress:
+        _decide(one, now, is_new=True)
+    moved = {one.payment.id: _move(one, now) for one in progress if one.items}
+    made = work.payments.add_once(list(new.values()), moved)
+    return [one for one in progress if one.payment.id in made]
+
+
+def _find_elsewhere(work: UnitOfWork, payments: Sequence[NewPayment]) -> dict[UUID, UUID]:
+    """The ids under which another worker made these payments just before us."""
+    keys = {payment.id: (payment.psp, payment.account, payment.psp_payment_id) for payment in payments}
+    found = work.payments.find_ids(set(keys.values()))
+    return {id: found[key] for id, key in keys.items()}
+
+
+def _decide(one: _Progress, now: datetime, is_new: bool) -> None:
+    for item in one.items:
+        is_first = is_new and one.place is None
+        one.event_ids[item.fact.key] = item.event.id
+        decided = decide(one.base, one.current, one.place, one.past, item.fact)
+        one.transitions.append(_record(one, item, decided, now, is_first))
+        one.changes += find_change(
+            one.payment.merchant_id, one.current, decided.standing, one.transitions[-1], is_first
+        )
+        one.verdicts |= dict.fromkeys(fact.key for fact in decided.allowed)
+        one.verdicts |= {found.theirs["key"]: found for found in _open(one, item, decided, now)}
+        one.past.append(item.fact)
+        one.current, one.place = decided.standing, decided.place
+        _bind(one, item, decided)
 
 
 def _lock(work: UnitOfWork, by_payment: dict[UUID, list[Item]]) -> list[_Progress]:
     progress = []
     for payment_id, payment in work.payments.lock(by_payment).items():
-        items = sorted(by_payment[payment_id], key=lambda item: item.fact.place)
-        progress.append(_start(payment, items))
+        progress.append(_start(payment, by_payment[payment_id]))
     behind = [one for one in progress if any(needs_history(item.fact, one.place) for item in one.items)]
     history = work.transitions.list_facts([one.payment.id for one in behind])
     for one in behind:
@@ -115,7 +152,7 @@ def _is_renamed(one: _Progress) -> bool:
     return not is_ours and one.current.details.get(REFERENCE) != before.details.get(REFERENCE)
 
 
-def _start(payment: LockedPayment, items: list[Item]) -> _Progress:
+def _start(payment: LockedPayment, items: Sequence[Item]) -> _Progress:
     current = Standing(
         payment.state,
         payment.amount_minor,
@@ -132,7 +169,8 @@ def _start(payment: LockedPayment, items: list[Item]) -> _Progress:
     place = None
     if payment.place_at is not None:
         place = (payment.place_at, payment.place_rank or 0, payment.place_key or "")
-    return _Progress(payment, base, current, place, past=[], items=items)
+    ordered = sorted(items, key=lambda item: item.fact.place)
+    return _Progress(payment, base, current, place, past=[], items=ordered)
 
 
 def _record(one: _Progress, item: Item, decided: Decided, now: datetime, is_new: bool) -> NewTransition:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -41,11 +42,14 @@ def store_batch(
         work.inbox.finish(results, token, now)  # first, so that who lost the lease touches no payment
         work.inbox.turn_into_hints(hints, token, now)
         work.inbox.postpone(list(waiting.values()), token)
-        applied = apply_items(work, pairs, matched.adopted, now)
-        referred = work.payments.add_references(matched.references)
-        work.search.enqueue(matched.adopted | applied.renamed | referred)
+        applied = apply_items(work, pairs, matched.new, now)
+        references = [
+            replace(r, payment_id=applied.elsewhere.get(r.payment_id, r.payment_id)) for r in matched.references
+        ]
+        referred = work.payments.add_references(references)
+        work.search.enqueue(applied.made | applied.renamed | referred)
         notified = work.outbox.add(applied.changes)
-        work.inbox.replay(work.waiting.take(matched.references), now)  # events that came before their payment
+        work.inbox.replay(work.waiting.take(references), now)  # events that came before their payment
         work.transitions.add([_record_unmatched(item, now) for item in unmatched])
         work.waiting.add([w for item in unmatched for w in _wait_for(item)])
         work.commit()

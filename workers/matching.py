@@ -20,26 +20,25 @@ BELONGS_TO_ANOTHER = "its PSP payment belongs to another payment"
 
 @dataclass(slots=True)
 class Matched:
-    """Items with their payments, by the item's position; `adopted` are those that were made for them just now."""
+    """Items with their payments, by the item's position; `new` are those that are to be made for them."""
 
     payment_ids: dict[int, UUID] = field(default_factory=dict)
-    adopted: frozenset[UUID] = frozenset()
+    new: dict[UUID, NewPayment] = field(default_factory=dict)
     references: list[PspReference] = field(default_factory=list)
     refused: dict[int, str] = field(default_factory=dict)  # answers that must not be applied, and why
 
 
 def match_items(deps: WorkerDeps, work: UnitOfWork, items: Sequence[Item], now: datetime) -> Matched:
-    """Find or adopt the payment of every item. Items that are not in `payment_ids` have none."""
+    """Find the payment of every item, or decide to make one. Items that are not in `payment_ids` have none."""
     matched = Matched()
-    payments = work.payments
     keys = {i: _key(item, item.said.psp_payment_id) for i, item in enumerate(items) if item.said.psp_payment_id}
-    found = payments.find_ids(set(keys.values()))
+    found = work.payments.find_ids(set(keys.values()))
     _match_own(work, matched, items, keys, found)
     found |= {keys[i]: payment for i, payment in matched.payment_ids.items() if i in keys}
     strangers = [i for i, key in keys.items() if key not in found and i not in matched.refused]
     adopted = _adopt(deps, work, [items[i] for i in strangers], now)
-    found |= payments.find_ids({keys[i] for i in strangers})
-    matched.adopted = frozenset(found.values()) & adopted
+    found |= {key: payment.id for key, payment in adopted.items()}
+    matched.new = {payment.id: payment for payment in adopted.values()}
     for i, key in keys.items():
         if key in found and i not in matched.refused:
             matched.payment_ids.setdefault(i, found[key])
@@ -102,8 +101,8 @@ def _match_by_reference(work: UnitOfWork, matched: Matched, items: Sequence[Item
     matched.references = [PspReference(*key, payment) for key, payment in learned.items()]
 
 
-def _adopt(deps: WorkerDeps, work: UnitOfWork, items: list[Item], now: datetime) -> frozenset[UUID]:
-    """Make the payments of strangers, where the account adopts."""
+def _adopt(deps: WorkerDeps, work: UnitOfWork, items: list[Item], now: datetime) -> dict[PspKey, NewPayment]:
+    """The payments of strangers, where the account adopts."""
     willing = [i for i in items if deps.accounts[i.event.psp, i.event.account].unmatched == "adopt"]
     willing = _leave_what_may_be_ours(deps, work, willing, now)
     merchants = work.payments.find_deposit_merchants({_key(i, i.said.clabe) for i in willing if i.said.clabe})
@@ -112,8 +111,7 @@ def _adopt(deps: WorkerDeps, work: UnitOfWork, items: list[Item], now: datetime)
         if (key := _key(item, item.said.psp_payment_id)) not in new:
             merchant_id = merchants.get(_key(item, item.said.clabe), DEFAULT_MERCHANT_ID)
             new[key] = _new_payment(deps, item, merchant_id, now)
-    work.payments.add_once(list(new.values()))
-    return frozenset(payment.id for payment in new.values())
+    return new
 
 
 def _leave_what_may_be_ours(deps: WorkerDeps, work: UnitOfWork, items: list[Item], now: datetime) -> list[Item]:

@@ -54,7 +54,7 @@ def add_payment(side: Side, psp_payment_id: str) -> UUID:
         PaymentState.PENDING, False, Origin.WEBHOOK, NOON,
     )  # fmt: skip
     with side.begin() as work:
-        work.payments.add_once([new])
+        work.payments.add_once([new], {})
         work.commit()
         return work.payments.find_ids([("paper", "default", psp_payment_id)])["paper", "default", psp_payment_id]
 
@@ -79,7 +79,7 @@ def test_leaving_without_a_commit_changes_nothing(side: Side) -> None:
             uuid4(), DEFAULT_MERCHANT_ID, "paper", "default", "p1", Method.CARD, Direction.IN,
             PaymentState.PENDING, False, Origin.WEBHOOK, NOON,
         )  # fmt: skip
-        work.payments.add_once([new])
+        work.payments.add_once([new], {})
     with side.begin() as work:
         assert work.payments.find_ids([("paper", "default", "p1")]) == {}
 

@@ -2,16 +2,21 @@
 
 import itertools
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import Engine, create_engine, text
 
+from models.merchants import DEFAULT_MERCHANT_ID
+from models.payments import NewPayment
+from models.states import Direction, Method, Origin, PaymentState
 from models.unit_of_work import UnitOfWork
 from schedules.services import ScheduleDeps, keep_house
 from tests.paper import NOON, PaperPsp, write_delivery
@@ -330,6 +335,29 @@ def test_two_workers_on_one_payment_lose_nothing(desk: Desk, turn: int) -> None:
     )
     assert desk.payment() == ("disputed", 1000, 1000, 700)
     assert desk.rows("select count(*), count(distinct event_id) from transitions") == [(4, 4)]
+
+
+def test_a_payment_that_another_worker_makes_first_is_moved_and_not_made_again(desk: Desk) -> None:
+    first = NewPayment(
+        uuid4(), DEFAULT_MERCHANT_ID, "paper", "default", "p1", Method.CARD, Direction.IN, PaymentState.PENDING, False,
+        Origin.WEBHOOK, NOON,
+    )  # fmt: skip
+    paid = write_delivery(payment="p1", at=at(1), refs=["ch_1"], **PAID)
+    ids = desk.put(paid, write_delivery(refs=["ch_1"], at=at(2), kind="refunded", refunded_minor=300))
+    worker = threading.Thread(target=process_events, args=(desk.deps, ids))
+    with desk.deps.unit_of_work() as work:
+        work.payments.add_once([first], {})
+        worker.start()
+        while not desk.rows("select 1 from pg_locks where not granted"):
+            time.sleep(0.01)
+        work.commit()
+    worker.join()
+    assert desk.rows("select id, state, refunded_minor from payments") == [(first.id, "partially_refunded", 300)]
+    assert desk.decisions() == [
+        ("pending", "completed", "APPLIED", None),
+        ("completed", "partially_refunded", "APPLIED", None),
+    ]
+    assert desk.rows("select payment_id, psp_ref from payment_references") == [(first.id, "ch_1")]
 
 
 def test_workers_on_many_payments_in_opposite_orders_do_not_block_each_other(desk: Desk) -> None:
