@@ -41,6 +41,7 @@ class Connection(asyncio.Protocol):
         self._answering = False
         self._handing_over = False
         self._is_choked = False  # the client does not read its answers
+        self._is_paused = False  # we do not read from it
         self._reading = False  # between the first byte of a request and its last
         self._deaf = False  # takes no further bytes
         self._last = False  # hangs up when what is here is answered
@@ -73,9 +74,11 @@ class Connection(asyncio.Protocol):
 
     def _steer(self) -> None:
         """Read on only from who reads our answers and does not send more than we get answered."""
-        if self._transport.is_closing():
+        is_enough = self._is_choked or len(self._ready) >= MOST_PIPELINED
+        if is_enough == self._is_paused or self._transport.is_closing():
             return
-        if self._is_choked or len(self._ready) >= MOST_PIPELINED:
+        self._is_paused = is_enough
+        if is_enough:
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()

@@ -17,8 +17,11 @@ _KEYED = re.compile(
     rb'(?(esc)\\"[^"\\]*\\"|"(?:[^"\\]|\\.)*+")|-?[0-9][0-9.eE+-]*|\[[^\[\]{}]*\])' % (_SECRETS, _NUMBERS),
     re.IGNORECASE | re.DOTALL,
 )
-# STP's payer account is a card when it is no CLABE (18 digits) and no telephone (10).
-_PAYER_CARD = re.compile(rb'"cuentaordenante\\?"\s*:\s*\\?"?(?:[0-9]{13,17}|[0-9]{19})(?![0-9])')
+# Where a key may be one of ours, in lower case. STP's payer account is a card when it is no CLABE (18 digits) and no
+# telephone (10).
+_MAY_HOLD_KEYS = re.compile(
+    rb'"(?:cv|pan|pin|track|card_number|cuentaordenante\\?"\s*:\s*\\?"?(?:[0-9]{13,17}|[0-9]{19})(?![0-9]))'
+)
 _IS_SECRET = re.compile(_SECRETS, re.IGNORECASE)
 _ESCAPE = re.compile(
     rb"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|.)", re.DOTALL
@@ -42,23 +45,11 @@ def redact(body: bytes) -> tuple[bytes, bool]:
     """The body to store and whether card data was taken out; without any, the same bytes. Never raises."""
     text = _ESCAPE.sub(_unescape, body) if b"\\" in body else body
     kept = text
-    if _may_hold_keys(text.lower()):
+    if _MAY_HOLD_KEYS.search(text.lower()):
         kept = _KEYED.sub(_mask_keyed, kept)
     if may_hold_card(kept):
         kept = _mask_cards(kept)
     return (body, False) if kept == text else (kept, True)
-
-
-def _may_hold_keys(lower: bytes) -> bool:
-    """Whether a key may be one of ours: six plain searches are cheaper than one pattern."""
-    return (
-        b'"cv' in lower
-        or b'"pan' in lower
-        or b'"pin' in lower
-        or b'"track' in lower
-        or b'"card_number' in lower
-        or (b'"cuentaordenante' in lower and _PAYER_CARD.search(lower) is not None)
-    )
 
 
 def _unescape(escape: re.Match[bytes]) -> bytes:
