@@ -33,6 +33,7 @@ def fill(stage: Stage, contender: Contender, events: int) -> Backlog:
             raise SystemExit(f"{contender.name}: {turn.stored():.0f} events were stored and not {events}")
         turn.processes.stop()
         name = "backlog_" + contender.name.replace("-", "_")
+        administer(stage.postgres.url, f"drop database if exists {name}")
         administer(stage.postgres.url, f"create database {name} template {turn.database}")
         broker = redis.Redis.from_url(stage.redis.url)
         return Backlog(name, {key: broker.dump(key) for key in broker.scan_iter()})

@@ -1,7 +1,7 @@
 """The figures as a table for the terminal, and as documents."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -10,25 +10,55 @@ from rich.table import Table
 from bench.chart import draw_bars
 from bench.results import JUDGED, OURS, Results
 
-Row = tuple[str, str, str, str, str]
 HOW = (
     "Made by `make bench` on one machine that ran everything: load, receiver, workers, Postgres and Redis. "
-    "The ratios are what to compare."
+    "Rates depend on the machine and on its day; the ratios, seen side by side, are what to compare."
 )
 TITLES = {
     "acknowledged per s": "Durable acknowledgements per second",
     "drained per s": "Stored events applied per second",
 }
+# Heading and figure of each column; the rest is in the list of all figures.
+COLUMNS = {
+    "acknowledged/s": "acknowledged per s",
+    "p99 ms": "p99 ms",
+    "p50 ms at half our peak": "paced p50 ms",
+    "p99 ms at half our peak": "paced p99 ms",
+    "drained/s": "drained per s",
+    "receiver CPU s/1000": "receiving, cpu receiver per 1000",
+    "Postgres CPU s/1000": "receiving, cpu Postgres per 1000",
+    "WAL kB/event": "receiving, WAL bytes per 1000",
+    "receiver MiB": "receiver MiB",
+}
+FACTORS = {"receiving, WAL bytes per 1000": 1e-6}
 
 
-def list_rows(results: Results) -> Iterator[Row]:
-    """(contender, figure, median, spread, how many times that Acuse does)."""
-    ratios = results.ratios()
+def list_summary(results: Results) -> Iterator[list[str]]:
+    """A row for each contender: its name and the medians of the columns; where they are compared, with the spread of the
+    rounds and how many times that Acuse does."""
+    for who in results.figures:
+        cells = [_cell(results, who, name) for name in COLUMNS.values()]
+        if any(cells):
+            yield [who, *cells]
+
+
+def _cell(results: Results, who: str, name: str) -> str:
+    median = results.median(who, name)
+    if median is None:
+        return ""
+    text = _number(median * FACTORS.get(name, 1))
+    if name in JUDGED:
+        rounds, ratio = results.figures[who][name], results.ratios()[name].get(who)
+        text += f" ({_number(min(rounds))} to {_number(max(rounds))})" + (f", Acuse {ratio:.2f} x" if ratio else "")
+    return text
+
+
+def list_rows(results: Results) -> Iterator[list[str]]:
+    """(contender, figure, median, least, most) of everything."""
     for who, figures in results.figures.items():
         for name, rounds in figures.items():
-            ratio = ratios.get(name, {}).get(who)
-            spread = f"{_number(min(rounds))} to {_number(max(rounds))}"
-            yield who, name, _number(results.median(who, name) or 0), spread, f"{ratio:.2f}" if ratio else ""
+            numbers = (results.median(who, name) or 0, min(rounds), max(rounds))
+            yield [who, name, *(_number(number) for number in numbers)]
 
 
 def _number(value: float) -> str:
@@ -36,22 +66,23 @@ def _number(value: float) -> str:
 
 
 def show(results: Results, console: Console) -> None:
-    table = Table("", "figure", "median", "spread", "Acuse / it", box=None, title=results.machine)
-    before = ""
-    for who, *rest in list_rows(results):
-        table.add_row(who if who != before else "", *rest)
-        before = who
+    """The summary, a line for each figure and a column for each contender."""
+    rows = list(list_summary(results))
+    table = Table("", *(who for who, *_ in rows), box=None, title=results.machine)
+    for number, heading in enumerate(COLUMNS, 1):
+        table.add_row(heading, *(row[number] for row in rows))
     console.print(table)
 
 
 def write_documents(results: Results, skips: Mapping[str, str], folder: Path) -> None:
     """benchmarks.md, benchmarks.json and benchmarks.svg in this folder."""
+    folder.mkdir(parents=True, exist_ok=True)
     lines = [
-        "# Benchmarks", "", HOW, "", results.machine + f", {results.rounds} rounds in turns.", "",
+        "# Benchmarks", "", HOW, "", results.machine + f", {results.rounds} rounds in turns: medians, and the spread of the rounds.", "",
         "![What each does in a second](benchmarks.svg)", "",
-        "| | what it does and skips |", "|---|---|", *(f"| {who} | {text} |" for who, text in skips.items()), "",
-        "| | figure | median | spread | Acuse / it |", "|---|---|---:|---|---:|",
-        *(f"| {' | '.join(row)} |" for row in list_rows(results)), "",
+        *_table("", *COLUMNS, rows=list_summary(results)), "",
+        "## What each does and skips", "", *_table("", "", rows=([who, text] for who, text in skips.items())), "",
+        "## All figures", "", *_table("", "figure", "median", "least", "most", rows=list_rows(results)), "",
     ]  # fmt: skip
     (folder / "benchmarks.md").write_text("\n".join(lines), encoding="utf-8")
     (folder / "benchmarks.json").write_text(json.dumps(results.as_dict(), indent=1) + "\n", encoding="utf-8")
@@ -60,3 +91,10 @@ def write_documents(results: Results, skips: Mapping[str, str], folder: Path) ->
         for name in JUDGED
     ]
     (folder / "benchmarks.svg").write_text(draw_bars(panels, OURS), encoding="utf-8")
+
+
+def _table(*headings: str, rows: Iterable[list[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(headings)} |"
+    yield "|" + "---|" * len(headings)
+    for row in rows:
+        yield f"| {' | '.join(row)} |"

@@ -12,6 +12,7 @@ from bench.stage import Stage, Turn
 AHEAD = 3  # times the rate of the warming-up, so many deliveries are made: none is sent twice
 FEWEST_PER_SECOND = 1000  # a first load may hardly be answered
 STALLED_SECONDS = 60
+SLOW_TO_COUNT = 100_000  # events, that are counted once a second: to count a long queue costs what is being measured
 Figures = dict[str, float]
 
 LATENCY = """select percentile_cont(array[0.5, 0.99]) within group (order by extract(epoch from processed_at - received_at))
@@ -80,16 +81,17 @@ def measure_drain(stage: Stage, contender: Contender, backlog: Backlog) -> Figur
     """Two worker processes on a backlog, from the first event that is applied to the last."""
     with stage.turn(contender, backlog.database) as turn:
         restore(stage, backlog)
-        waiting, meter = turn.left(), turn.meter()
+        waiting = turn.left()
         turn.start_worker(2)
-        left = _wait_below(turn, waiting, 0.02)
-        began, first = time.monotonic(), left
+        left = first = _wait_below(turn, waiting, 0.05)
+        began, meter = time.monotonic(), turn.meter()
+        pause = min(1.0, first / SLOW_TO_COUNT)
         while left:
-            left = _wait_below(turn, left, 0.25)  # counting a long queue costs what is being measured
+            left = _wait_below(turn, left, pause)
         seconds = time.monotonic() - began
-        used = meter.read()
-    costs = {f"draining, {name} per 1000": value / waiting * 1000 for name, value in used.items()}
-    return {"backlog": waiting, "drained per s": first / seconds, **costs}
+        used, memory = meter.read(), dict(meter.memory())
+    costs = {f"draining, {name} per 1000": value / first * 1000 for name, value in used.items()}
+    return {"backlog": waiting, "drained per s": first / seconds, "worker MiB": memory["worker"], **costs}
 
 
 def _wait_below(turn: Turn, before: float, pause: float) -> float:
