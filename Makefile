@@ -34,10 +34,10 @@ lint: $(READY) ## Check style, types and the import rules
 bench: $(READY) ## Measure Acuse and its peers in turns on this machine, a quarter of an hour (ARGS="--rounds 1 --json")
 	@exec $(VENV_PYTHON) -m bench $(ARGS)
 
-bench-quick: $(READY) ## The same for two minutes, compared with docs/benchmarks.json: fails where a ratio fell below 0.7 of it
+bench-quick: $(READY) ## The same for two or three minutes, compared with docs/benchmarks.json: fails where a ratio fell below 0.7 of it
 	@exec $(VENV_PYTHON) -m bench --quick --compare docs/benchmarks.json $(ARGS)
 
-bench-growth: $(READY) ## Measure with ten thousand and with ten million stored events; takes an hour and 35 GB (ARGS="--events 300000")
+bench-growth: $(READY) ## Measure with ten thousand and with ten million stored events; takes an hour and 50 GB (ARGS="--events 300000")
 	@exec $(VENV_PYTHON) -m bench.growth $(ARGS)
 
 proof: $(READY) ## Plant differences at simulated PSPs and find them all (ARGS="--payments 20000"); takes minutes

@@ -41,10 +41,10 @@ def main() -> None:
         "--compare", type=Path, metavar="FILE", help="fail where a ratio is below 0.7 of this benchmarks.json"
     )
     arguments = parser.parse_args()
+    before = json.loads(arguments.compare.read_text(encoding="utf-8")) if arguments.compare else None
     rounds, lengths = (2, QUICK) if arguments.quick else (arguments.rounds, FULL)
     contenders, wrk, pgbench = list_contenders(ready_peers()), find_wrk(), find_pgbench()
     folder = Path(tempfile.mkdtemp(prefix="acuse-bench-"))
-    before = json.loads(arguments.compare.read_text(encoding="utf-8")) if arguments.compare else None
     with open_stage(folder, str(wrk)) as stage:
         results = Results(describe_machine(stage), 0, tuple(one.name for one in contenders[1:]))
         measure(stage, contenders, pgbench, rounds, lengths, results)

@@ -54,14 +54,14 @@ class Results:
 
 
 def compare(results: Results, before: Mapping[str, Any]) -> list[str]:
-    """A line for each ratio to a peer that is below 0.7 of what it was."""
-    return [
-        f"{name}: {ratio:.2f} times {peer}, it was {was:.2f} times"
-        for name, peers in results.ratios().items()
-        for peer, ratio in peers.items()
-        if peer in results.peers
-        if (was := before["ratios"].get(name, {}).get(peer)) and ratio < LEAST_OF_BEFORE * was
-    ]
+    """A line for each ratio to a peer that is below 0.7 of what it was, or that is not there any more."""
+    lines = []
+    for name, peers in results.ratios().items():
+        for peer, was in before["ratios"][name].items():
+            ratio = peers.get(peer, 0)
+            if peer in before["peers"] and ratio < LEAST_OF_BEFORE * was:
+                lines.append(f"{name}: {ratio:.2f} times {peer}, it was {was:.2f} times")
+    return lines
 
 
 def describe_machine(stage: Stage) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bench.backlog import Backlog, restore
 from bench.database import ask
-from bench.load import MOST_PER_SECOND, Load
+from bench.load import Load
 from bench.peers.contenders import Contender
 from bench.stage import Stage, Turn
 
@@ -45,11 +45,13 @@ def measure_receiver(stage: Stage, contender: Contender, lengths: Lengths, rate:
         turn.start_receiver()
         rest = dict(turn.meter().memory())["receiver"]
         warm = turn.load("w", lengths.warm).per_second
-        most = min(MOST_PER_SECOND, max(FEWEST_PER_SECOND, AHEAD * warm))
+        most = max(FEWEST_PER_SECOND, AHEAD * warm)
         figures = _measure_peak(turn, lengths.peak, most) | {"receiver MiB at rest": rest}
         if not lengths.paced:
             return figures
+        before = turn.stored()
         paced = turn.load("c", lengths.paced, rate or figures["acknowledged per s"] / 2)
+        check_fair(turn, paced, turn.stored() - before)
         return figures | {"paced per s": paced.per_second, "paced p50 ms": paced.p50_ms, "paced p99 ms": paced.p99_ms}
 
 
@@ -111,7 +113,9 @@ def measure_flow(stage: Stage, contender: Contender, rate: float, seconds: float
         turn.start_worker(2)
         turn.load("w", 2, rate)
         since = ask(turn.place.database_url, "select coalesce(max(id), 0) from inbox_events")
+        before = turn.stored()
         load = turn.load("f", seconds, rate)
+        check_fair(turn, load, turn.stored() - before)
         remaining = left = turn.left()
         while remaining:
             remaining = _wait_below(turn, remaining, 0.1)

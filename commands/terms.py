@@ -21,18 +21,25 @@ data_dir_option = click.option(
 )
 
 
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+
+
 def read_since(value: str) -> datetime:
     """A time of the past: so many days or hours ago, or an ISO 8601 date or time, in UTC where it has no offset."""
+    now = datetime.now(UTC)
     if ago := re.fullmatch(r"([0-9]{1,5})([dh])", value):
-        unit = timedelta(days=1) if ago[2] == "d" else timedelta(hours=1)
-        return datetime.now(UTC) - int(ago[1]) * unit
-    try:
-        at = datetime.fromisoformat(value)
-    except ValueError:
-        raise click.BadParameter(
-            f"{value!r} is neither days or hours (7d, 12h) nor a date or time (2026-11-20)"
-        ) from None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+        at = now - int(ago[1]) * (timedelta(days=1) if ago[2] == "d" else timedelta(hours=1))
+    else:
+        try:
+            at = datetime.fromisoformat(value)
+        except ValueError:
+            raise click.BadParameter(
+                f"{value!r} is neither days or hours (7d, 12h) nor a date or time (2026-11-20)"
+            ) from None
+        at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    if not LONG_AGO < at <= now:
+        raise click.BadParameter(f"{value!r} is not a time between 2000 and now")
+    return at
 
 
 def is_data_dir_given() -> bool:

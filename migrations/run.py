@@ -51,6 +51,7 @@ def migrate(engine: Engine, say: Callable[[str], None], wait_seconds: float = 60
                 config = _config()
                 config.attributes["connection"] = connection
                 _upgrade(config)
+                connection.execute(text(f"set lock_timeout = '{LOCK_TIMEOUT}'"))  # some lift it for concurrent indexes
                 connection.commit()
                 add_partitions(connection, months_from(datetime.now(UTC), MONTHS_AHEAD))
                 connection.commit()

@@ -79,7 +79,7 @@ with input as materialized (
 ), payload as (
     insert into inbox_payloads (event_id, received_at, headers, body, body_sha256, redacted)
     select id, received_at, headers, body, body_sha256, redacted
-    from input where id = any (array(select id from stored))
+    from input where (id in (select id from stored)) is true  -- hashed, and not joined
 )
 select psp, account, event_key, id, decision from stored
 """)
@@ -126,8 +126,6 @@ class InboxStore:
             if error.connection_invalidated or is_read_only:
                 raise StoreUnavailable(type(error).__name__) from error
             raise DeliveryRefused(type(error).__name__) from error
-        except (ValueError, orjson.JSONEncodeError) as error:  # a NUL character; half a surrogate pair
-            raise DeliveryRefused("ValueError") from error
 
 
 def add_hint(connection: Connection, hint: Delivery) -> None:
@@ -161,8 +159,9 @@ def put_all(connection: Connection, deliveries: Sequence[Delivery]) -> list[Stor
 def _insert(connection: Connection, deliveries: list[Delivery], status: InboxStatus) -> dict[Key, Stored]:
     if not deliveries:
         return {}
+    rows = [_as_row(delivery) for delivery in deliveries]
     values = {
-        "rows": orjson.dumps([_as_row(delivery) for delivery in deliveries]).decode(),
+        "rows": _encode(rows),
         "bodies": [d.body for d in deliveries],
         "status": status,
         "reason": REASON_CONFLICT if status is InboxStatus.CONFLICT else None,
@@ -173,6 +172,13 @@ def _insert(connection: Connection, deliveries: list[Delivery], status: InboxSta
         (psp, account, event_key): Stored(event_id, True, is_conflict, Decision(decision or "accept"))
         for psp, account, event_key, event_id, decision in connection.execute(INSERT, values)
     }
+
+
+def _encode(rows: list[dict[str, Any]]) -> str:
+    try:
+        return orjson.dumps(rows).decode()
+    except orjson.JSONEncodeError as error:  # half a surrogate pair
+        raise DeliveryRefused(type(error).__name__) from error
 
 
 def _as_row(delivery: Delivery) -> dict[str, Any]:

@@ -78,10 +78,10 @@ def keep_house(deps: ScheduleDeps) -> None:
         work.access.purge(now)
         work.commit()
     _forget_notifications(deps, now)
-    _drop_payloads(deps, now)
     with deps.unit_of_work() as work:
         work.calls.count_key_uses()  # so that `acuse doctor` looks at the last hour alone
         work.commit()
+    _drop_payloads(deps, now)
 
 
 def _forget_notifications(deps: ScheduleDeps, now: datetime) -> None:

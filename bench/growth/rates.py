@@ -9,7 +9,8 @@ from bench.growth.history import History
 from bench.growth.running import Running
 from bench.load import CONNECTIONS, REPLAY, THREADS, read_result
 
-MOST_PER_SECOND = 14_000  # requests are made ahead for this rate, so that none is sent twice
+WARM_PER_SECOND = 5_000  # requests are made ahead for this rate at first, so that none is sent twice
+AHEAD = 3  # and later for so many times the rate that was seen
 WARM_SECONDS = 2
 PATIENCE = 300.0
 STORED_SHARE = 0.98  # one of a hundred is a repetition
@@ -17,9 +18,9 @@ RECEIVED = "select count(*) from inbox_events where status = 'received'"
 RESTING = f"{RECEIVED} and next_attempt_at > now() + interval '1 hour'"
 
 
-def load(running: Running, history: History, seconds: int) -> dict[str, float]:
-    """Send for some seconds; also how many answers were no 200. Ends the program if what was acknowledged is not there."""
-    write_requests(running.folder, history, MOST_PER_SECOND * seconds, THREADS, running.secret)
+def load(running: Running, history: History, seconds: int, most: float) -> dict[str, float]:
+    """Send for some seconds, `most` in each; also how many answers were no 200. Ends the program if what was acknowledged is not there."""
+    write_requests(running.folder, history, int(most * seconds), THREADS, running.secret)
     before = running.ask("select max(id) from inbox_events")
     argv = [
         "wrk",
@@ -69,10 +70,10 @@ def measure_turn(running: Running, history: History, seconds: int, backlog: int)
     """The receiver alone, then two worker processes on what is stored by then."""
     resting = running.ask(RESTING)
     running.start_receiver()
-    load(running, history, WARM_SECONDS)
-    acknowledged = load(running, history, seconds)
+    most = AHEAD * load(running, history, WARM_SECONDS, WARM_PER_SECOND)["acknowledged per s"]
+    acknowledged = load(running, history, seconds, most)
     while running.ask(RECEIVED) - resting < backlog:
-        load(running, history, WARM_SECONDS)
+        load(running, history, seconds, most)
     for left in running.folder.glob("requests-*"):
         Path(left).unlink()
     return acknowledged | drain(running)

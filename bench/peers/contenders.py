@@ -137,7 +137,7 @@ def _djstripe(run: tuple[str, ...], workers: int = 3, threads: int = 16) -> Cont
     return Contender(
         name="dj-stripe",
         skips="keeps headers too; skips redaction, metrics and a sweep; stores repeated deliveries again, its task finds out; "
-        "the task moves no payment and is spared dj-stripe's call to Stripe",
+        "the task moves no payment and is spared dj-stripe's call to Stripe; its tables are made from its models, without its migrations",
         path=f"/stripe/webhook/{UUID}/",
         ready_path="/readyz",
         count_stored="select count(*) from djstripe_webhookeventtrigger where valid",

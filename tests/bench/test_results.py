@@ -35,6 +35,13 @@ def test_a_ratio_to_a_peer_that_fell_below_seven_tenths_is_told(ours: float, tol
     assert all("acknowledged per s" in line and "flask-celery" in line for line in lines)
 
 
+def test_a_peer_that_is_not_measured_any_more_is_told() -> None:
+    before = make_results(900).as_dict()
+    results = make_results(900)
+    del results.figures["flask-celery"]["drained per s"]
+    assert compare(results, before) == ["drained per s: 0.00 times flask-celery, it was 30.00 times"]
+
+
 def test_the_documents_tell_the_same_figures(tmp_path: Path) -> None:
     write_documents(make_results(900), SKIPS, tmp_path / "new")
     text = (tmp_path / "new" / "benchmarks.md").read_text(encoding="utf-8")

@@ -107,8 +107,9 @@ def test_writers_with_overlapping_batches_in_opposite_orders_do_not_deadlock(eng
     assert count(engine, "inbox_events") == 200
 
 
-def test_a_row_that_the_database_refuses_is_named_as_such(engine: Engine) -> None:
-    good, bad = write_delivery(kind="completed"), make_delivery(b"{}", "a\x00b")
+@pytest.mark.parametrize("key", ["a\x00b", "a\ud800b"])
+def test_a_row_that_cannot_be_stored_is_named_as_such(engine: Engine, key: str) -> None:
+    good, bad = write_delivery(kind="completed"), make_delivery(b"{}", key)
     with pytest.raises(DeliveryRefused):
         InboxStore(engine).put([good, bad])
     assert count(engine, "inbox_events") == 0

@@ -24,7 +24,6 @@ UNFINISHED = {
     "received": "status = 'received', processed_at = null",
     "hint": "status = 'hint', processed_at = null",
     "parked": "status = 'parked'",
-    "conflict": "status = 'conflict'",
 }
 KeepHouse = Callable[..., list[str]]
 
