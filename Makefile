@@ -31,7 +31,7 @@ lint: $(READY) ## Check style, types and the import rules
 	$(VENV_PYTHON) -m mypy .
 	$(VENV_PYTHON) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
 
-bench: $(READY) ## Measure Acuse and its peers in turns on this machine, a quarter of an hour (ARGS="--rounds 1 --json")
+bench: $(READY) ## Measure Acuse and its peers in turns on this machine, about 20 minutes (ARGS="--rounds 1 --json")
 	@exec $(VENV_PYTHON) -m bench $(ARGS)
 
 bench-quick: $(READY) ## The same for two or three minutes, compared with docs/benchmarks.json: fails where a ratio fell below 0.7 of it

@@ -8,7 +8,7 @@ import structlog
 
 CHUNK = 200
 MOST_WAITING = 20_000
-GATHER_SECONDS = 0.05
+GATHER_SECONDS = 0.03
 SKIP_SECONDS = 3.0
 
 log = structlog.get_logger(__name__)
