@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
-WIDTH, NAMES, BAR, GAP, HEAD = 760, 170, 22, 10, 44
+WIDTH, NAMES, BAR, GAP, HEAD = 760, 200, 22, 10, 44
 SCALE = WIDTH - NAMES - 150
 STYLE = """<style>
 text { font: 14px system-ui, sans-serif; fill: #1f2933 } .title { font-weight: 600 } .number { font-variant-numeric: tabular-nums }
@@ -15,13 +15,18 @@ Bar = tuple[str, Sequence[float]]
 
 
 def draw_bars(panels: Sequence[tuple[str, Sequence[Bar]]], ours: str) -> str:
-    """An SVG with a panel of bars for each (title, [(name, figure of each round)]); the length is the median."""
+    """An SVG with a panel of bars for each (title, [(name, figure of each round)]); the length is the median.
+
+    What begins with `ours` has its colour.
+    """
     parts, top = [], 8
     for title, bars in panels:
         parts.append(f'<text class="title" x="0" y="{top + 18}">{escape(title)}</text>')
         most = max(max(rounds) for _, rounds in bars)
         for number, (name, rounds) in enumerate(bars):
-            parts += _draw_bar(name, sorted(rounds), most, top + HEAD - 10 + number * (BAR + GAP), name == ours)
+            parts += _draw_bar(
+                name, sorted(rounds), most, top + HEAD - 10 + number * (BAR + GAP), name.startswith(ours)
+            )
         top += HEAD + len(bars) * (BAR + GAP) + 8
     label = escape("; ".join(title for title, _ in panels))
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {top}" role="img" aria-label="{label}">'
