@@ -240,8 +240,7 @@ def show(results: dict[str, Any]) -> None:
         sizes.add_row(name, f"{rows:,}", f"{size / 1e6:,.0f}")
     console.print(sizes)
     for name, plans in results["plans"].items():
-        print(f"\n== {name}", *plans, sep="\n")
-    print()
+        print(f"\n== {name}", *plans, "", sep="\n")
     for name, value in results.items():
         if not isinstance(value, dict):
             console.print(f"{name}: {value}", highlight=False)

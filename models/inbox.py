@@ -1,7 +1,7 @@
 """The door's side of the inbox: store deliveries durably, once, in one statement for all that wait."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from models.record import record
 from models.states import Decision, InboxStatus, Source
 
 SWEEP_GRACE = timedelta(seconds=5)  # what the doorbell announced is left to it for this long
@@ -24,7 +25,7 @@ class DeliveryRefused(Exception):
     """The database refuses the rows themselves. Put them one by one to find which."""
 
 
-@dataclass(slots=True)  # not frozen: that would make it three times as dear, once for each delivery
+@record
 class Delivery:
     """One verified HTTP POST, or an answer to a call of ours, ready to be stored."""
 
@@ -42,7 +43,7 @@ class Delivery:
     source: Source = Source.WEBHOOK
 
 
-@dataclass(slots=True)
+@record
 class Stored:
     """What became of one delivery."""
 

@@ -3,7 +3,6 @@
 import argparse
 import json
 import platform
-import shutil
 import statistics
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
+from bench.environment import find_wrk
 from bench.growth.auditing import LATELY, explain_audit, run_audit
 from bench.growth.filling import BIG, SMALL, check_space, fill
 from bench.growth.history import History
@@ -39,8 +39,7 @@ RATES = ("acknowledged per s", "drained per s")
 
 def main() -> None:
     arguments = read_arguments()
-    if not shutil.which("wrk"):
-        raise SystemExit("the load comes from wrk: install it, on Debian and Ubuntu with `apt-get install wrk`")
+    find_wrk()
     with ExitStack() as stack:
         temporary = tempfile.TemporaryDirectory(prefix="acuse-growth-")
         folder = arguments.folder or Path(stack.enter_context(temporary))

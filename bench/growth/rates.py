@@ -1,13 +1,12 @@
 """Acknowledgements and drain on one size, turn by turn."""
 
-import subprocess
 import time
 from pathlib import Path
 
 from bench.growth.deliveries import write_requests
 from bench.growth.history import History
 from bench.growth.running import Running
-from bench.load import CONNECTIONS, REPLAY, THREADS, read_result
+from bench.load import THREADS, Target, replay
 
 WARM_PER_SECOND = 5_000  # requests are made ahead for this rate at first, so that none is sent twice
 AHEAD = 3  # and later for so many times the rate that was seen
@@ -22,22 +21,7 @@ def load(running: Running, history: History, seconds: int, most: float) -> dict[
     """Send for some seconds, `most` in each; also how many answers were no 200. Ends the program if what was acknowledged is not there."""
     write_requests(running.folder, history, int(most * seconds), THREADS, running.secret)
     before = running.ask("select max(id) from inbox_events")
-    argv = [
-        "wrk",
-        f"-t{THREADS}",
-        f"-c{CONNECTIONS}",
-        f"-d{seconds}s",
-        "--timeout",
-        "10s",
-        "--latency",
-        "-s",
-        str(REPLAY),
-    ]
-    said = subprocess.run(
-        [*argv, f"http://127.0.0.1:{running.port}", "--", str(running.folder)],
-        capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
-    seen = read_result(said)
+    seen = replay(Target(running.port, "", "", running.folder), seconds)
     stored = running.ask("select count(*) from inbox_events where id > %s", before)
     conflicts = running.ask("select count(*) from inbox_events where id > %s and status = 'conflict'", before)
     if conflicts or stored < (seen.requests - seen.broken) * STORED_SHARE:
