@@ -10,6 +10,7 @@ from typing import Protocol
 
 import structlog
 
+import crash_points
 from ingress.faults import describe_fault
 from models.inbox import Delivery, DeliveryRefused, Stored, StoreUnavailable
 
@@ -152,8 +153,11 @@ class InboxWriter:
             log.warning("inbox_writer.too_late", count=len(batch) - len(in_time))
         if in_time:
             self._observe(len(in_time))
+            crash_points.reach("writer.before_statement")
             self._put(in_time)
+            crash_points.reach("writer.stored")
             self._tell([ticket.stored.event_id for ticket in in_time if ticket.stored and ticket.stored.is_new])
+            crash_points.reach("writer.rung")
 
     def _put(self, tickets: list[Ticket]) -> None:
         """One transaction; if the rows are to blame, halves of it, down to the single row that is refused."""

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 
 from flask import Blueprint, Response, request
 
+import crash_points
 from config import DEFAULT_ACCOUNT, PspAccount
 from ingress.answers import ROOT, Refusal, Refused, refusal_reply, reply_headers
 from ingress.framing import Arrival, read_wsgi
@@ -95,6 +96,7 @@ class Pending:
         stored, psp = self.ticket.stored, self.door.psp
         if stored is None:
             raise Refusal(Refused.NOT_DURABLE)
+        crash_points.reach("receiver.before_answer")
         self.metrics.count_stored(psp.name, stored, perf_counter() - self.arrival.at)
         return psp.events.reply(self.arrival.body, stored.decision)
 
@@ -125,6 +127,7 @@ class Desk:
         """Verify a delivery and queue it. With `loop` its fate is told there. Raises Refusal."""
         try:
             delivery = door.admit(arrival, self._clock())
+            crash_points.reach("receiver.verified")
             return Pending(door, arrival, self._writer.put(delivery, loop), self._metrics)
         except InvalidSignature as error:
             self._metrics.count_invalid_signature(door.psp.name, str(error))

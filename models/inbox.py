@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+import crash_points
 from models.record import record
 from models.states import Decision, InboxStatus, Source
 
@@ -118,6 +119,7 @@ class InboxStore:
         try:
             with self.engine.connect() as connection:
                 stored = put_all(connection, deliveries)
+                crash_points.reach("writer.inserted")
                 connection.commit()
                 return stored
         except (OperationalError, InterfaceError, PoolTimeout) as error:

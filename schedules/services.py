@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
+import crash_points
 from models.unit_of_work import Contention, UnitOfWork
 from schedules.beat import HOUSEKEEPING_SECONDS, SWEEP_SECONDS
 
@@ -52,6 +53,7 @@ def sweep(deps: ScheduleDeps) -> int:
         accounts = sorted({*work.hints.list_due_accounts(now), *work.attempts.list_due_accounts(now)})
         has_notifications = work.deliveries.has_due(now) or work.endpoint_health.has_probes(now)
         work.commit_lazily()
+    crash_points.reach("sweep.marked")
     for start in range(0, len(due), RING_SIZE):
         deps.enqueue(due[start : start + RING_SIZE])
     for psp, account in accounts:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import structlog
 
+import crash_points
 from models.states import InboxStatus, Outcome
 from models.transitions import NewTransition
 from models.waiting import WaitingReference
@@ -52,7 +53,9 @@ def store_batch(
         work.inbox.replay(work.waiting.take(references), now)  # events that came before their payment
         work.transitions.add([_record_unmatched(item, now) for item in unmatched])
         work.waiting.add([w for item in unmatched for w in _wait_for(item)])
+        crash_points.reach("worker.before_commit")
         work.commit()
+        crash_points.reach("worker.committed")
     return applied.transitions, results, notified
 
 

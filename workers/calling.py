@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import structlog
 
+import crash_points
 from models.inbox import Delivery
 from models.states import InboxStatus, Source
 from models.unit_of_work import Contention, DatabaseUnavailable
@@ -52,6 +53,7 @@ def _fetch_next(deps: WorkerDeps, client: Client | None, psp: str, account: str)
         work.commit_lazily()
     if event is None:
         return False
+    crash_points.reach("fetch.claimed")
     try:
         return _follow(deps, client, event, token)
     except (LeaseLost, Contention, DatabaseUnavailable) as error:
@@ -78,6 +80,7 @@ def _follow(deps: WorkerDeps, client: Client | None, event: ClaimedEvent, token:
         return _wait(deps, event, token, error)
     except (NotNow, OutcomeUnknown) as error:
         return _wait(deps, event, token, error)
+    crash_points.reach("fetch.answered")
     key = f"fetch:{event.id}"
     found = write_answer(event.psp, event.account, key, Source.FETCH, answer, deps.clock())
     return _store(deps, event, token, found, answer.psp_payment_id)
@@ -91,7 +94,9 @@ def _store(deps: WorkerDeps, event: ClaimedEvent, token: UUID, answer: Delivery,
             stored = work.put_answers([answer])[0]
             done = Finished(event.id, InboxStatus.PROCESSED, f"{FETCHED} {stored.event_id}")
             work.inbox.finish([done], token, deps.clock())
+            crash_points.reach("fetch.before_commit")
             work.commit()
+            crash_points.reach("fetch.stored")
     if not is_news:
         return _look_again(deps, event, token, NOTHING_NEW_AGAIN, InboxStatus.PROCESSED, "fetched, and nothing is new")
     ring_quietly(deps, [stored.event_id])

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import structlog
 
+import crash_points
 from models.deliveries import ClaimedDelivery
 from models.endpoint_health import SealedSecrets
 from notifications.retrying import MOST_ATTEMPTS
@@ -50,6 +51,7 @@ async def dispatch(deps: WorkerDeps, delivery: ClaimedDelivery) -> Sent:
     except Exception as error:  # noqa: BLE001 - it must not cost the neighbours their turn
         log.error("dispatch_broken", endpoint_id=str(delivery.endpoint_id), error=type(error).__name__)
         return Sent(delivery, now, None, BROKEN)
+    crash_points.reach("notify.answered")
     said = str(result.error) if result.error else None
     return Sent(delivery, now, result.status, said, result.latency_ms, result.retry_after, result.ok)
 

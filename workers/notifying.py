@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import structlog
 
+import crash_points
 from models.deliveries import ClaimedDelivery
 from models.unit_of_work import Contention, DatabaseUnavailable
 from workers.dependencies import WorkerDeps
@@ -91,6 +92,7 @@ def _turn(deps: WorkerDeps, sent: Sequence[Sent], room: int, room_of_failing: in
             with deps.unit_of_work() as work:
                 settled = settle(deps, work, sent)
                 claimed = work.deliveries.claim(uuid4(), now, now + LEASE, MOST_OF_ENDPOINT, room, room_of_failing)
+                crash_points.reach("notify.before_commit")
                 work.commit_lazily()  # the attempts count even if this process dies over them
         except (Contention, DatabaseUnavailable) as error:
             if not tries_left:
@@ -98,6 +100,7 @@ def _turn(deps: WorkerDeps, sent: Sequence[Sent], room: int, room_of_failing: in
             else:
                 time.sleep(random.uniform(0.05, 0.3))
         else:
+            crash_points.reach("notify.claimed" if claimed else "notify.settled")
             tell(deps, *settled)
             return claimed
     return []

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 import structlog
 
+import crash_points
 from models.attempts import ClaimedAttempt
 from models.states import AttemptStatus, Operation, Source
 from models.unit_of_work import Contention, DatabaseUnavailable, UnitOfWork
@@ -47,6 +48,7 @@ def submit_next(deps: WorkerDeps, client: Client | None, psp: str, account: str)
         work.commit()
     if attempt is None:
         return False
+    crash_points.reach("submit.claimed")
     one = _Submission(deps, client, attempt, token)
     try:
         return one.send() if attempt.status is AttemptStatus.READY else one.query()
@@ -83,7 +85,9 @@ class _Submission:
             return self._refuse(error)
         with self.deps.unit_of_work() as work:
             work.attempts.begin(attempt.id, self.token, self.deps.clock(), baseline)
+            crash_points.reach("submit.before_begin")
             work.commit()
+        crash_points.reach("submit.begun")
         try:
             answer = guard(self.deps, lambda: SEND[attempt.operation](client, self._keyed(baseline)), OutcomeUnknown)
         except NotNow as error:
@@ -92,6 +96,7 @@ class _Submission:
             return self._believe(client, error)
         except OutcomeUnknown as error:
             return self._doubt(error)
+        crash_points.reach("submit.answered")
         return self._settle(answer)
 
     def _believe(self, client: Client, refused: Refused) -> bool:
@@ -203,7 +208,9 @@ class _Submission:
                 attempt.id, self.token, now, done, event_id, answer.psp_payment_id, answer.psp_ref, instructions
             )
             self._ask_for(work, answer, now)
+            crash_points.reach("submit.before_settle")
             work.commit()
+        crash_points.reach("submit.settled")
         log.info("attempt_done", attempt_id=str(attempt.id), psp=attempt.psp, operation=attempt.operation)
         ring_quietly(self.deps, [event_id])
         return True

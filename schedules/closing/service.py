@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+import crash_points
 from models.closing_order import ClosingOrder
 from models.closings import Closing, ClosingRepository, DayKey
 from models.day_differences import DayDifferences
@@ -62,6 +63,7 @@ def close_day(
         if is_barred and newest is None:
             return Refused(standing.reasons, None)
         found = Found(day, standing, read_contents(work, key, on_lines))
+        crash_points.reach("close.read")
         change = find_change(work, newest, found.contents) if newest else None
         if newest is not None and change is None and not _is_mended(newest, standing, request):
             return Refused([_say_done(newest, standing), *standing.reasons], newest)
@@ -69,7 +71,9 @@ def close_day(
             return Refused(standing.reasons, newest)
         closing = _certify(closings, request, found, newest, change, now)
         closings.add(closing)
+        crash_points.reach("close.before_commit")
         work.commit()
+        crash_points.reach("close.closed")
     return Closed(closing)
 
 

@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 
 import structlog
 
+import crash_points
 from models.holding import AccountBusy, LostAccount
 from models.reconciliations import PAUSED, NewRun, Run
 from models.states import RunKind, RunStatus
@@ -123,6 +124,7 @@ def _reconcile(
                 return ended
             run = _begin(deps, work, wanted)
             work.commit()
+        crash_points.reach("reconcile.begun")
         return carry_out(run)
 
 
@@ -165,6 +167,7 @@ def _go_through(runner: Runner) -> None:
     for start, end in slices:
         for handful in runner.asker.walk(start, end):
             judge_twins(runner, runner.compare(handful))
+            crash_points.reach("reconcile.compared")
         _advance(runner, end)
         runner.rest()
     look_for_missing(runner)
@@ -182,6 +185,7 @@ def _advance(runner: Runner, reached_at: datetime) -> None:
     with runner.deps.unit_of_work() as work:
         work.reconciliations.advance(runner.run.id, reached_at, runner.counts)
         work.commit()
+    crash_points.reach("reconcile.advanced")
 
 
 def _look_again(runner: Runner) -> None:
@@ -219,4 +223,6 @@ def _finish(runner: Runner, status: RunStatus, error: str | None = None) -> None
             work.reconciliations.advance(run.id, run.window_end, runner.counts)
         work.reconciliations.finish(run.id, status, runner.counts, now, error)
         work.healing.settle(run.psp, run.account, now)
+        crash_points.reach("reconcile.before_finish")
         work.commit()
+    crash_points.reach("reconcile.finished")
