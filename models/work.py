@@ -70,14 +70,19 @@ returning e.id
 """)
 
 CLAIM_TRIED = text("""
-update inbox_events set attempts = attempts + 1, lease_until = :until, lease_token = :token
-where id = :id and processed_at is null and status <> 'hint' and attempts > 0 and next_attempt_at <= :now
-    and (lease_until is null or lease_until < :now)
-returning id
+with free as (
+    select id from inbox_events
+    where id = any(:ids) and processed_at is null and status <> 'hint' and attempts > 0 and next_attempt_at <= :now
+        and (lease_until is null or lease_until < :now)
+    order by id for update skip locked
+)
+update inbox_events e set attempts = attempts + 1, lease_until = :until, lease_token = :token
+where e.id = any(array(select id from free))
+returning e.id
 """)
 
 TRIED = text("""
-select id from inbox_events
+select id, attempts from inbox_events
 where id = any(:ids) and processed_at is null and status <> 'hint' and attempts > 0 and next_attempt_at <= :now
     and (lease_until is null or lease_until < :now)
 order by id
@@ -168,14 +173,14 @@ class WorkRepository:
         values = {"ids": list(ids), "token": token, "now": now, "until": until, "room": room}
         return list(self.connection.scalars(CLAIM_FRESH, values))
 
-    def claim_tried(self, event_id: int, token: UUID, now: datetime, until: datetime) -> list[int]:
-        """Count another attempt at one event and take its lease; empty where it is finished or taken."""
-        values = {"id": event_id, "token": token, "now": now, "until": until}
+    def claim_tried(self, ids: Sequence[int], token: UUID, now: datetime, until: datetime) -> list[int]:
+        """Count another attempt and take the lease of those of these events that were tried before and are free now."""
+        values = {"ids": list(ids), "token": token, "now": now, "until": until}
         return list(self.connection.scalars(CLAIM_TRIED, values))
 
-    def list_tried(self, ids: Sequence[int], now: datetime) -> list[int]:
-        """Those of these events that were tried before, are unfinished and free, and whose time has come again."""
-        return list(self.connection.scalars(TRIED, {"ids": list(ids), "now": now}))
+    def list_tried(self, ids: Sequence[int], now: datetime) -> list[tuple[int, int]]:
+        """(id, attempts so far) of those that were tried before, are unfinished and free, and whose time has come again."""
+        return [(row.id, row.attempts) for row in self.connection.execute(TRIED, {"ids": list(ids), "now": now})]
 
     def list_claimed(self, ids: Sequence[int], token: UUID) -> list[ClaimedEvent]:
         """What the claim got, in id order."""

@@ -62,13 +62,13 @@ class FakeWork:
         others = sorted(waiting, key=lambda i: untried[i].next_attempt_at or now)[: max(0, size - len(ids))]
         return [self._lease(i, token, until) for i in (*rung, *others)]
 
-    def claim_tried(self, event_id: int, token: UUID, now: datetime, until: datetime) -> list[int]:
-        return [self._lease(i, token, until) for i in self.list_tried([event_id], now)]
+    def claim_tried(self, ids: Sequence[int], token: UUID, now: datetime, until: datetime) -> list[int]:
+        return [self._lease(i, token, until) for i, _ in self.list_tried(ids, now)]
 
-    def list_tried(self, ids: Sequence[int], now: datetime) -> list[int]:
+    def list_tried(self, ids: Sequence[int], now: datetime) -> list[tuple[int, int]]:
         events = {i: self.data.events[i] for i in sorted(set(ids)) if i in self.data.events}
         return [
-            i
+            (i, e.claimed.attempts)
             for i, e in events.items()
             if e.status == InboxStatus.RECEIVED
             and e.claimed.attempts

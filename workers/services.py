@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import structlog
 
+import crash_points
 from models.states import InboxStatus
 from models.unit_of_work import Contention, DatabaseUnavailable
 from models.work import ClaimedEvent, Finished, LeaseLost, Postponed, WorkRepository
@@ -21,6 +22,7 @@ from workers.ringing import ring_quietly
 log = structlog.get_logger(__name__)
 
 BATCH_SIZE = 200
+SECOND_BATCH_SIZE = 25
 CONTENTION_TRIES = 4
 RETRY_AFTER = (timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10))
 GIVEN_BACK_FOR = timedelta(seconds=5)
@@ -32,8 +34,9 @@ Claim = Callable[[WorkRepository, datetime, datetime], list[int]]  # from now un
 def process_events(deps: WorkerDeps, ids: Sequence[int]) -> None:
     """Process those of these inbox events that are unfinished and free, and some that wait to be rung for.
 
-    Events that nobody has tried yet share a transaction. One that was tried before gets an attempt and a transaction of
-    its own, so that an event which kills its worker spends nobody's attempts but its own.
+    Events that nobody has tried yet share a transaction. Those whose first attempt came to nothing, because their worker was
+    killed as a rule, share their second one with few. From then on each has attempts and transactions of its own, so that
+    what kills its worker is found, and nobody is given up for it.
     """
     token = uuid4()
     fresh = _claim(deps, token, lambda inbox, now, until: inbox.claim_fresh(ids, token, now, until, BATCH_SIZE))
@@ -42,8 +45,15 @@ def process_events(deps: WorkerDeps, ids: Sequence[int]) -> None:
     if len(fresh) < len(ids) or not {event.id for event in fresh}.issuperset(ids):
         with deps.unit_of_work() as work:
             tried = work.inbox.list_tried(ids, deps.clock())
-        for event_id in tried:
-            _process_tried(deps, event_id, token)
+        for few in _share(tried, deps.max_attempts):
+            _process_tried(deps, few, token)
+
+
+def _share(tried: Sequence[tuple[int, int]], max_attempts: int) -> list[list[int]]:
+    """Who is tried again with whom. The last attempt of an event is its own."""
+    may_share = {id for id, attempts in tried if attempts == 1 and attempts + 1 < max_attempts}
+    together, alone = sorted(may_share), [[id] for id, _ in tried if id not in may_share]
+    return [together[i : i + SECOND_BATCH_SIZE] for i in range(0, len(together), SECOND_BATCH_SIZE)] + alone
 
 
 def _claim(deps: WorkerDeps, token: UUID, take: Claim) -> list[ClaimedEvent]:
@@ -51,23 +61,29 @@ def _claim(deps: WorkerDeps, token: UUID, take: Claim) -> list[ClaimedEvent]:
     now = deps.clock()
     with deps.unit_of_work() as work:
         taken = take(work.inbox, now, now + deps.lease)
+        crash_points.reach("worker.before_claim")
         work.commit_lazily()  # the attempt counts even if this process dies on the event
+        crash_points.reach("worker.claimed")
         claimed = work.inbox.list_claimed(taken, token) if taken else []
         gone = set(taken) - {event.id for event in claimed}
         if gone:
-            lost = [Finished(i, InboxStatus.PARKED, "its payload is gone") for i in gone]
-            work.inbox.finish(lost, token, now)
+            try:
+                work.inbox.finish([Finished(i, InboxStatus.PARKED, "its payload is gone") for i in gone], token, now)
+            except LeaseLost as error:  # this process stood still since it took them
+                log.warning("lease_lost", events=len(gone), error=str(error))
+                return []
             work.commit()
             log.error("payloads_gone", event_ids=sorted(gone))
         return claimed
 
 
-def _process_tried(deps: WorkerDeps, event_id: int, token: UUID) -> None:
-    for event in _claim(deps, token, lambda inbox, now, until: inbox.claim_tried(event_id, token, now, until)):
-        if event.attempts > deps.max_attempts:
-            _park(deps, event, token, f"gave up after {deps.max_attempts} attempts")
-        else:
-            _process_batch(deps, [event], token)
+def _process_tried(deps: WorkerDeps, ids: Sequence[int], token: UUID) -> None:
+    claimed = _claim(deps, token, lambda inbox, now, until: inbox.claim_tried(ids, token, now, until))
+    given_up = [event for event in claimed if event.attempts > deps.max_attempts]
+    for event in given_up:
+        _park(deps, event, token, f"gave up after {deps.max_attempts} attempts")
+    if again := [event for event in claimed if event.attempts <= deps.max_attempts]:
+        _process_batch(deps, again, token)
 
 
 def _process_batch(deps: WorkerDeps, events: Sequence[ClaimedEvent], token: UUID) -> None:

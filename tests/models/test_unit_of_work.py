@@ -42,8 +42,8 @@ def side(request: pytest.FixtureRequest) -> Side:
 def claim(side: Side, ids: list[int], token: UUID, now: Any = NOON) -> list[int]:
     with side.begin() as work:
         taken = work.inbox.claim_fresh(ids, token, now, now + MINUTE, len(ids))
-        for tried in work.inbox.list_tried(ids, now):
-            taken += work.inbox.claim_tried(tried, token, now, now + MINUTE)
+        tried = [event_id for event_id, _ in work.inbox.list_tried(ids, now)]
+        taken += work.inbox.claim_tried(tried, token, now, now + MINUTE)
         work.commit()
         return [event.id for event in work.inbox.list_claimed(taken, token)]
 

@@ -14,6 +14,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Engine, create_engine, text
 
+import crash_points
 from models.merchants import DEFAULT_MERCHANT_ID
 from models.payments import NewPayment
 from models.states import Direction, Method, Origin, PaymentState
@@ -212,8 +213,19 @@ def test_an_event_that_kills_its_worker_costs_its_neighbours_nothing(desk: Desk,
         ("parked", 1),
         ("processed", 20),
     ]
-    assert desk.rows("select max(attempts) from inbox_events where status = 'processed'")[0][0] <= 2
+    assert desk.rows("select max(attempts) from inbox_events where status = 'processed'")[0][0] <= 3
     assert desk.rows("select reason from inbox_events where status = 'parked'") == [("gave up after 3 attempts",)]
+
+
+def test_what_a_killed_worker_held_is_done_again_in_few_transactions(desk: Desk) -> None:
+    desk.deps = replace(desk.deps, readers={"paper": Deadly()})
+    ids = desk.put(*(write_delivery(payment=f"deadly{n:03}", **PAID) for n in range(100)))
+    with suppress(Died):
+        process_events(desk.deps, ids)
+    desk.deps, desk.now = replace(desk.deps, readers={"paper": PaperPsp()}), desk.now + timedelta(minutes=5)
+    process_events(desk.deps, ids)
+    assert desk.rows("select status, attempts, count(*) from inbox_events group by 1, 2") == [("processed", 2, 100)]
+    assert desk.rows("select count(distinct xmin::text) from transitions") == [(4,)]
 
 
 def test_a_busy_database_spends_no_attempts(desk: Desk) -> None:
@@ -282,6 +294,24 @@ def test_a_discrepancy_is_closed_when_a_later_event_explains_it(desk: Desk) -> N
     assert desk.payment() == ("completed", 1200, 1200, 0)
     reasons = desk.rows("select closed_reason from discrepancies order by event_id")
     assert ("explained by an event that came later",) in reasons
+
+
+def test_a_worker_that_stood_still_between_taking_and_reading_leaves_it_to_the_other(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = desk.put(*(write_delivery(payment=f"p{n}", **PAID) for n in range(5)))
+    awake = crash_points.reach
+
+    def stand_still(name: str) -> None:
+        if name == "worker.claimed":
+            monkeypatch.setattr(crash_points, "reach", awake)
+            desk.now += timedelta(minutes=5)
+            process_events(desk.deps, ids)
+
+    monkeypatch.setattr(crash_points, "reach", stand_still)
+    process_events(desk.deps, ids)
+    assert desk.rows("select status, attempts, count(*) from inbox_events group by 1, 2") == [("processed", 2, 5)]
+    assert desk.rows("select count(*) from transitions") == [(5,)]
 
 
 def test_a_worker_that_lost_its_lease_stores_nothing(desk: Desk) -> None:
