@@ -1,0 +1,207 @@
+"""Deliberately broken builds of Acuse. Each takes away one safeguard; the scenario that guards it has to notice.
+
+A build is a function that changes the program in memory before it starts, in a child process of a test alone.
+"""
+
+import os
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import text
+
+
+def no_sweep() -> None:
+    """Nothing is rung for again: the broker alone decides what is worked on."""
+    import schedules.services
+
+    schedules.services.sweep = lambda deps: 0
+
+
+def answer_before_commit() -> None:
+    """The receiver acknowledges what it has only queued."""
+    from ingress import inbox_writer
+    from models.inbox import Stored
+    from models.states import Decision
+
+    put = inbox_writer.InboxWriter.put
+
+    def put_and_answer(self: Any, delivery: Any, loop: Any = None) -> Any:
+        ticket = put(self, delivery, loop)
+        ticket.stored = Stored(0, False, False, Decision.ACCEPT)
+        if loop is not None:
+            loop.call_soon(ticket.wake)
+        return ticket
+
+    inbox_writer.InboxWriter.put = put_and_answer
+
+
+def asynchronous_commit() -> None:
+    """The receiver's commits do not wait for the disk."""
+    from models import inbox
+
+    insert = inbox._insert
+    statement = text("select set_config('synchronous_commit', 'off', false)")
+
+    def insert_carelessly(connection: Any, *rest: Any) -> Any:
+        connection.execute(statement)
+        return insert(connection, *rest)
+
+    inbox._insert = insert_carelessly
+
+
+def no_dedupe() -> None:
+    """Every delivery gets a key of its own, as without the unique index."""
+    from models import inbox
+
+    as_row = inbox._as_row
+    inbox._as_row = lambda delivery: as_row(replace(delivery, event_key=f"{delivery.event_key}~{uuid4().hex[:8]}"))
+
+
+def no_verification() -> None:
+    """Signatures are not looked at."""
+    from ingress import receiver
+
+    of = receiver.Door.of.__func__
+
+    def of_unverified(cls: Any, *arguments: Any) -> Any:
+        return replace(of(cls, *arguments), verify=lambda *given: "unverified")
+
+    receiver.Door.of = classmethod(of_unverified)
+
+
+def no_guard() -> None:
+    """Who lost its lease, or decided about an older state of a payment, writes all the same; no index stops it."""
+    from models import payments, work
+
+    def unfenced(self: Any, statement: Any, values: Any, expected: int) -> None:
+        self.connection.execute(text(statement.text.replace("and e.lease_token = :token", "")), values)
+
+    work.WorkRepository._fenced = unfenced
+    payments.MOVE = text(payments.MOVE.text.replace("and p.state = m.from_state and p.version = m.version", ""))
+
+
+def uncounted_attempts() -> None:
+    """An attempt is counted with its result, so one that kills its process is never counted."""
+    from models import work
+
+    work.CLAIM_TRIED = text(work.CLAIM_TRIED.text.replace("attempts = attempts + 1", "attempts = attempts"))
+
+
+def no_split() -> None:
+    """One bad event takes its whole batch with it."""
+    from workers import services
+
+    def process(deps: Any, events: Any, token: Any) -> None:
+        try:
+            services._try_batch(deps, events, token)
+        except Exception as error:
+            for event in events:
+                services._park(deps, event, token, type(error).__name__)
+
+    services._process_batch = process
+
+
+def no_second_try() -> None:
+    """A deadlock is taken for the fault of the events that were in it."""
+    from models import payments
+    from workers import services
+
+    payments.LOCK = text(payments.LOCK.text.replace("order by id", "order by random()"))
+    services.CONTENTION_TRIES = 1
+    services._give_back = lambda deps, events, token, attempts_spent: [
+        services._park(deps, event, token, "was in the way") for event in events
+    ]
+
+
+def blind_resend() -> None:
+    """A call whose outcome is not known is made again, under a new key, instead of being asked about."""
+    from workers import submitting
+
+    def doubt(self: Any, unknown: Any) -> Any:
+        attempt = replace(self.attempt, idempotency_key=uuid4().hex[:24])
+        answer = submitting.guard(
+            self.deps, lambda: submitting.SEND[attempt.operation](self.client, attempt), submitting.OutcomeUnknown
+        )
+        return self._settle(answer)
+
+    submitting._Submission._doubt = doubt
+
+
+def no_hold() -> None:
+    """Nobody holds an account while it is reconciled."""
+    from schedules.reconciling import service
+
+    @contextmanager
+    def hold(*account: Any) -> Any:
+        yield lambda: None
+
+    reconcile = service._reconcile
+
+    def reconcile_unheld(deps: Any, *rest: Any) -> Any:
+        return reconcile(replace(deps, hold_account=hold), *rest)
+
+    service._reconcile = reconcile_unheld
+
+
+def drops_every_month() -> None:
+    """Retention does not ask whether somebody still needs what it drops."""
+    from models import retention
+
+    retention.PayloadRepository.count_unfinished = lambda self, month: 0
+
+
+def impatient_start() -> None:
+    """A migration waits for its locks as long as it takes, with everybody behind it."""
+    import migrations.run
+
+    migrations.run.LOCK_TIMEOUT = "0"
+
+
+def anyones_payment() -> None:
+    """The API does not ask whose payment it is."""
+    from models import merchant_payments
+
+    merchant_payments.GET = merchant_payments.GET.replace("p.merchant_id = :merchant_id and", "")
+
+
+def any_address() -> None:
+    """Merchants' endpoints may lead anywhere."""
+    from notifications import address
+
+    address.check_address = lambda *given, **named: None
+    os.environ["ACUSE_ALLOW_LOOPBACK_ENDPOINTS"] = "true"
+
+
+def no_early_letting_go() -> None:
+    """Told to stop, the receiver stops, whoever waits for an answer."""
+    import signal
+
+    from ingress import serve
+
+    serve.signal = type("Signals", (), {"SIGTERM": signal.SIGUSR1, "SIGINT": signal.SIGUSR2})
+
+
+BUILDS: dict[str, Callable[[], None]] = {
+    build.__name__: build
+    for build in (
+        no_sweep,
+        answer_before_commit,
+        asynchronous_commit,
+        no_dedupe,
+        no_verification,
+        no_guard,
+        uncounted_attempts,
+        no_split,
+        no_second_try,
+        blind_resend,
+        no_hold,
+        drops_every_month,
+        impatient_start,
+        anyones_payment,
+        any_address,
+        no_early_letting_go,
+    )
+}

@@ -1,0 +1,122 @@
+"""Starts one of our programs with a fault built in: python -m tests.faults.child [options] -- celery -A ... worker
+
+The program itself is the one that is shipped; what is changed is changed before it starts, in this process alone.
+"""
+
+import argparse
+import os
+import runpy
+import signal
+import sys
+import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import crash_points
+from tests.faults import broken
+
+ACTIONS = ("kill", "kill group", "stop", "raise", "sleep")
+
+
+class Crash(BaseException):
+    """Raised at a crash point: not an error that anything catches."""
+
+
+def arm(point: str, action: str, nth: int, marker: Path) -> None:
+    """Have `action` happen when this process comes to `point` for the nth time, in one process only: the one that makes
+    the marker, which is the proof that it happened."""
+    seen: Counter[str] = Counter()
+
+    def reach(name: str) -> None:
+        seen[name] += 1
+        if name == point and seen[name] >= nth and _is_first(marker):
+            _act(action)
+
+    crash_points.reach = reach
+
+
+def _is_first(marker: Path) -> bool:
+    try:
+        file = os.open(marker, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+    except FileExistsError:
+        return False
+    os.write(file, f"{os.getpid()} {time.time()}".encode())
+    os.fsync(file)
+    os.close(file)
+    return True
+
+
+def _act(action: str) -> None:
+    if action == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif action == "kill group":
+        os.killpg(0, signal.SIGKILL)
+    elif action == "stop":
+        os.killpg(0, signal.SIGSTOP)
+    elif action == "sleep":
+        time.sleep(20)
+    else:
+        raise Crash
+
+
+def shift_clock(seconds: float) -> None:
+    """Let the clock of every part go before or after by so much. Signatures are judged by the real one."""
+    import bootstrap_starting
+
+    bootstrap_starting.utc_now = lambda: datetime.now(UTC) + timedelta(seconds=seconds)
+
+
+def set_visibility(seconds: int) -> None:
+    """Have the broker give a message to another worker when it is not acknowledged for so long."""
+    import celeryconfig
+
+    celeryconfig.visibility_timeout = seconds
+    celeryconfig.broker_transport_options |= {"visibility_timeout": seconds, "unacked_restore_interval": 1}
+
+
+def poison(event_key: str) -> None:
+    """Let the event with this key end every process that reads it."""
+    from workers import services
+
+    read = services.read_event
+
+    def read_or_die(deps: Any, event: Any) -> Any:
+        if event.event_key == event_key:
+            os._exit(70)
+        return read(deps, event)
+
+    services.read_event = read_or_die
+
+
+def main() -> None:
+    """Change what the options say and become the program."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--at", default="")
+    parser.add_argument("--do", default="kill", choices=ACTIONS)
+    parser.add_argument("--nth", type=int, default=1)
+    parser.add_argument("--marker", type=Path)
+    parser.add_argument("--break", dest="broken", action="append", default=[], choices=list(broken.BUILDS))
+    parser.add_argument("--shift", type=float, default=0.0)
+    parser.add_argument("--visibility", type=int, default=0)
+    parser.add_argument("--poison", default="")
+    parser.add_argument("module")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER)
+    options = parser.parse_args()
+    if options.at:
+        arm(options.at, options.do, options.nth, options.marker)
+    if options.shift:
+        shift_clock(options.shift)
+    if options.visibility:
+        set_visibility(options.visibility)
+    if options.poison:
+        poison(options.poison)
+    for name in options.broken:
+        broken.BUILDS[name]()
+    sys.argv = [options.module, *options.arguments]
+    runpy.run_module(options.module, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,297 @@
+"""One stack of separate processes over a database of its own, which a scenario may harm: every program is started, killed
+and started again by its name, and reaches Postgres, Redis and the simulated PSPs through proxies that misbehave."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from redis import Redis
+
+from commands.stack_parts import Plan, build_environment
+from embedded import LOOPBACK, free_port
+from engines.launch import launch
+from tests.faults.engines import Engines
+from tests.faults.proxy import FaultProxy
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = {
+    "ACUSE_LEASE_SECONDS": "5",
+    "ACUSE_QUERY_AFTER_SECONDS": "2",
+    "ACUSE_CALL_SECONDS": "2",
+    "ACUSE_SANDBOX_PACE": "100",
+    "ACUSE_UNMATCHED_WAIT_SECONDS": "0",
+    "ACUSE_LOG_FORMAT": "json",
+}
+CALLS = {f"ACUSE_{psp}_CALLS_PER_SECOND": "100" for psp in ("STRIPE", "CONEKTA", "STP", "BITSO", "MERCADOPAGO")}
+CELERY = ("celery", "-q", "-A", "workers.app:celery")
+QUIET = ("--without-gossip", "--without-mingle", "-l", "WARNING")
+QUEUES = {
+    "worker": ("events,maintenance", 2),
+    "worker_psp": ("psp_calls", 2),
+    "worker_notify": ("notifications", 1),
+    "worker_reconcile": ("reconcile", 1),
+}
+START_SECONDS = 60.0
+DUMPED = ("inbox_events", "payments", "transitions", "attempts", "notifications", "reconciliation_runs", "day_closings")
+
+
+def wait_until(holds: Callable[[], object], what: str, seconds: float, every: float = 0.05) -> float:
+    """How long it took. Raises AssertionError where it did not happen in time."""
+    began = time.monotonic()
+    while not holds():
+        assert time.monotonic() - began < seconds, f"not within {seconds:.0f} s: {what}"
+        time.sleep(every)
+    return time.monotonic() - began
+
+
+@dataclass
+class House:
+    """`broken` are the safeguards that every program of this house lacks, see tests/faults/broken.py."""
+
+    engines: Engines
+    folder: Path
+    database: str
+    port: int
+    api_port: int
+    sandbox_port: int
+    environment: dict[str, str] = field(repr=False)
+    to_psps: FaultProxy = field(repr=False)
+    broken: tuple[str, ...] = ()
+    running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    options: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    timeline: list[str] = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)
+    killed: int = 0
+    ports: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return f"http://{LOOPBACK}:{self.port}"
+
+    def note(self, what: str) -> None:
+        """Remember what happened, for whoever looks into a failure."""
+        self.timeline.append(f"{time.monotonic() - self.began:8.3f} {what}")
+        (self.folder / "timeline.txt").write_text("\n".join(self.timeline) + "\n")
+
+    def start(self, *names: str, ready: bool = True) -> None:
+        """Start programs side by side, with the options they were given last, and wait until they serve."""
+        for name in names:
+            self._launch(name)
+        if ready:
+            for name in names:
+                wait_until(lambda name=name: self._is_ready(name), f"{name} is ready: {self.log_end(name)}", START_SECONDS)
+
+    def start_with(self, name: str, *options: str, ready: bool = True) -> None:
+        """Start one with options of tests/faults/child.py, this time alone."""
+        self.options[name] = options
+        self.start(name, ready=ready)
+        self.options.pop(name)
+
+    def _launch(self, name: str) -> None:
+        broken = [part for build in self.broken for part in ("--break", build)]
+        argv = [sys.executable, "-m", "tests.faults.child", *broken, *self.options.get(name, ()), "--"]
+        argv += self._program(name)
+        python = {"PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"}
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self.running[name] = launch(argv, env={**self.environment, **python}, cwd=ROOT, output=log)
+        self.note(f"start {name} {' '.join(self.options.get(name, ()))} as {self.running[name].pid}")
+
+    def _program(self, name: str) -> Sequence[str]:
+        kind = name.rstrip("0123456789")
+        if kind in QUEUES:
+            queues, processes = QUEUES[kind]
+            return (*CELERY, "worker", "-Q", queues, "-c", str(processes), *QUIET, "-n", f"{name}-{self.database}@%h")
+        if kind == "beat":
+            return (*CELERY, "beat", "-s", str(self.folder / f"{name}-schedule"), "-l", "WARNING")
+        if kind == "sandbox":
+            place = ("--host", LOOPBACK, "--port", str(self.sandbox_port), "--data-dir", str(self.folder / "sandbox"))
+            return ("sandbox.serve", *place, "--target", self.url)
+        part = "api" if kind == "api" else "receiver"
+        return ("ingress.serve", "--host", LOOPBACK, "--port", str(self.port_of(name)), "--only", part)
+
+    def port_of(self, name: str) -> int:
+        """Where a program that serves HTTP listens; a further receiver, such as `receiver2`, on a port of its own."""
+        if name not in self.ports:
+            self.ports[name] = {"receiver": self.port, "api": self.api_port}.get(name) or free_port()
+        return self.ports[name]
+
+    def _is_ready(self, name: str) -> bool:
+        code = self.running[name].poll()
+        assert code is None, f"{name} ended with {code}: {self.log_end(name)}"
+        kind = name.rstrip("0123456789")
+        if kind in ("receiver", "api"):
+            return _answers(f"http://{LOOPBACK}:{self.port_of(name)}/healthz")
+        if kind == "sandbox":
+            return _answers(f"http://{LOOPBACK}:{self.sandbox_port}/sandbox/effects")
+        if kind == "beat":
+            return any(self.folder.glob(f"{name}-schedule*"))
+        return f"{name}-{self.database}@" in self._names_of_workers()
+
+    def _names_of_workers(self) -> str:
+        """The names of workers are in the titles of their processes once they wait for messages."""
+        waiting = [name for name, process in self.running.items() if name.startswith("worker") and _children(process.pid)]
+        with suppress(Exception), Redis.from_url(self.engines.redis.url, socket_timeout=1) as redis:
+            polls = sum(client["cmd"] == "brpop" for client in redis.client_list())
+            return " ".join(f"{name}-{self.database}@" for name in waiting) if polls >= len(waiting) else ""
+        return ""
+
+    def answers(self, name: str) -> bool:
+        """Whether a program that serves HTTP does."""
+        return _answers(f"http://{LOOPBACK}:{self.port_of(name)}/healthz")
+
+    def dump(self) -> None:
+        """Write the tables that tell what happened beside the logs, for whoever looks into a failure."""
+        with suppress(psycopg2.Error):
+            connection = psycopg2.connect(self.engines.url_of(self.database))
+            with connection, connection.cursor() as cursor:
+                for table in DUMPED:
+                    with (self.folder / f"{table}.csv").open("w") as file:
+                        cursor.copy_expert(f"copy {table} to stdout with (format csv, header)", file)
+            connection.close()
+
+    def kill(self, name: str) -> None:
+        """kill -9 a program with all its children, now."""
+        process = self.running.pop(name)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        assert process.wait(10) == -signal.SIGKILL, f"{name} had ended by itself before: {self.log_end(name)}"
+        self.killed += 1
+        self.note(f"kill -9 {name} {process.pid}")
+
+    def signal(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to a program and its children."""
+        os.killpg(self.running[name].pid, number)
+        self.note(f"{number.name} to {name}")
+
+    def stop(self, name: str, seconds: float = 30.0) -> int:
+        """Ask it to end; its exit code."""
+        process = self.running.pop(name)
+        process.terminate()
+        self.note(f"SIGTERM to {name}")
+        try:
+            return process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise AssertionError(f"{name} did not end within {seconds:.0f} s") from None
+
+    def kill_after(self, name: str, seconds: float) -> None:
+        """Ask it to end and kill it when that takes longer, as an orchestrator does."""
+        with suppress(AssertionError):
+            self.stop(name, seconds)
+
+    def wait_for_end(self, name: str, seconds: float = 30.0) -> int:
+        """Wait until it has ended by itself; its exit code."""
+        code = self.running[name].wait(seconds)
+        process = self.running.pop(name)
+        with suppress(ProcessLookupError):  # what is left of its group
+            os.killpg(process.pid, signal.SIGKILL)
+        self.note(f"{name} ended with {code}")
+        return code
+
+    def children(self, name: str) -> list[int]:
+        """The processes of a worker's pool."""
+        return _children(self.running[name].pid)
+
+    def marker(self, name: str) -> Path:
+        return self.folder / f"marker-{name}"
+
+    def log(self, name: str) -> str:
+        """All that a program has said."""
+        file = self.folder / f"{name}.log"
+        return file.read_text(errors="replace") if file.exists() else ""
+
+    def log_end(self, name: str) -> str:
+        return self.log(name)[-1500:]
+
+    def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Rows from the house's database, past the proxy. Raises psycopg2.OperationalError while it is away."""
+        connection = psycopg2.connect(self.engines.url_of(self.database))
+        try:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(sql, values or None)
+                return list(cursor.fetchall()) if cursor.description else []
+        finally:
+            connection.close()
+
+    def count(self, where: str) -> int:
+        """Inbox events for which this holds; -1 while the database is away."""
+        try:
+            return int(self.query(f"select count(*) from inbox_events where {where}")[0][0])
+        except psycopg2.OperationalError:
+            return -1
+
+    def command(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """One `acuse` command in this house's environment."""
+        argv = [sys.executable, "-m", "cli", *arguments]
+        done = subprocess.run(argv, env=self.environment, cwd=ROOT, capture_output=True, text=True, timeout=240)
+        assert not check or done.returncode == 0, f"{arguments}: {done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+        return done
+
+    def ask_sandbox(self, method: str, path: str, asked: object = None) -> Any:
+        """What the sandbox's control answers, past the proxy."""
+        body = None if asked is None else json.dumps(asked).encode()
+        url = f"http://{LOOPBACK}:{self.sandbox_port}/sandbox/{path}"
+        request = urllib.request.Request(url, body, {"content-type": "application/json"}, method=method)
+        with urllib.request.urlopen(request, timeout=120) as answer:
+            return json.loads(answer.read())
+
+    def close(self) -> None:
+        """End what still runs. Nothing is asked politely: that is tried elsewhere."""
+        for process in self.running.values():
+            for number in (signal.SIGCONT, signal.SIGKILL):
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, number)
+            process.wait()
+        self.running.clear()
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def _children(pid: int) -> list[int]:
+    with suppress(OSError):
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
+@contextmanager
+def open_house(engines: Engines, folder: Path, broken: tuple[str, ...] = (), **settings: str) -> Iterator[House]:
+    """A house with nothing running in it yet; what is started in it ends with it. `settings` are further variables."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in ("metrics", "sandbox"):
+        (folder / part).mkdir(mode=0o700, exist_ok=True)
+    database, port, api_port, sandbox_port = engines.make_database(), free_port(), free_port(), free_port()
+    with Redis.from_url(engines.redis.url, socket_timeout=5) as redis:
+        redis.flushall()
+    with FaultProxy(sandbox_port) as to_psps:
+        through_postgres = engines.url_of(database).replace(f":{engines.postgres.port}/", f":{engines.to_postgres.port}/")
+        through_redis = engines.redis.url.replace(f":{engines.redis.port}/", f":{engines.to_redis.port}/")
+        plan = Plan(folder, port, to_psps.port, ("receiver", "worker", "beat", "sandbox"), True, "json")
+        own = {name: value for name, value in os.environ.items() if not name.startswith("ACUSE_")}
+        environment = build_environment(SETTINGS | CALLS | settings, plan, through_postgres, through_redis)
+        environment |= {"ACUSE_API_URL": f"http://{LOOPBACK}:{api_port}"}
+        house = House(engines, folder, database, port, api_port, sandbox_port, own | environment, to_psps, broken)
+        try:
+            yield house
+        finally:
+            house.close()
+            for proxy in (engines.to_postgres, engines.to_redis):
+                proxy.set("pass")
+            engines.administer(f"drop database if exists {database} with (force)")

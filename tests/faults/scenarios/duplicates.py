@@ -1,0 +1,93 @@
+"""Deliveries that come many times at once, in any order, late, or with another content under the same key; and workers that
+come back from the dead beside those that took over from them."""
+
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.faults.flood import Flood, post, start_flood, write_stripe_event
+from tests.faults.house import House, wait_until
+from tests.faults.oracle import Verdict, judge
+from tests.faults.scene import Scene, scenario
+
+COPIES, TRIES = 50, 5
+POINTS = ("worker.claimed",)
+CONFLICTS = "select count(*) from inbox_events where status = 'conflict'"
+UNIQUE = "drop index {}"
+INDEXES = "select indexname from pg_indexes where tablename = 'transitions' and indexdef like 'CREATE UNIQUE%(event_id%'"
+
+
+def post_at_once(house: House, bodies: list[bytes]) -> list[int | None]:
+    """All of them, as nearly at the same moment as threads can."""
+    together = threading.Barrier(len(bodies))
+
+    def send(body: bytes) -> int | None:
+        together.wait()
+        tries = (post(house, "stripe", body) for _ in range(TRIES))
+        return next((status for status in tries if status == 200), None)
+
+    with ThreadPoolExecutor(len(bodies)) as threads:
+        return list(threads.map(send, bodies))
+
+
+@scenario(9, "each delivery 50 times at once, shuffled, late, and another content under a known key", broken="no_dedupe")
+def repeat_deliveries(scene: Scene) -> Verdict:
+    """One of many copies counts; another content is set aside as a conflict and never applied."""
+    with scene.house("receiver", "worker", "beat") as house:
+        late = ("--duplicates", "0.9", "--shuffle", "--delay", "2")
+        flood = start_flood(house, "flood", scene.events(700), scene.seed, *late, psps="stripe,conekta,stp")
+        rounds = 6 if scene.is_whole else 2
+        answers = []
+        for number in range(rounds):
+            body = write_stripe_event(f"evt_copies_{scene.seed}_{number}", f"pi_copies_{number}")
+            answers += post_at_once(house, [body] * COPIES)
+        flood.finish()
+        known = write_stripe_event(f"evt_copies_{scene.seed}_0", "pi_copies_0", amount=99_900_000)
+        answers.append(post(house, "stripe", known))
+        verdict = judge(house, flood, faults=f"{rounds} x {COPIES} copies at once, {count_repeats(flood)} repeats", within=scene.patience)
+        verdict.blame("answers", [status for status in answers if status != 200])
+        stolen = house.query("select psp_payment_id from payments where psp_payment_id like 'pi_copies%%' and received_minor <> 15000")
+        verdict.blame("I3 conflict applied", [row[0] for row in stolen])
+        if not scene.broken and house.query(CONFLICTS) != [(1,)]:
+            verdict.violations.append("the other content under a known key is no conflict")
+        verdict.sent += rounds
+        return verdict
+
+
+def count_repeats(flood: Flood) -> int:
+    return sum(attempt["kind"] == "duplicate" for attempt in flood.attempts)
+
+
+@scenario(7, "a worker stands still past its lease and the visibility timeout, and comes back", broken="no_guard")
+def wake_the_dead(scene: Scene) -> Verdict:
+    """What it held is done by another meanwhile. Awake again it finds its lease gone and stores nothing."""
+    with scene.house("receiver", "beat") as house:
+        if scene.broken:
+            for (index,) in house.query(INDEXES):
+                house.query(UNIQUE.format(index))
+        options = ("--at", "worker.claimed", "--do", "stop", "--marker", str(house.marker("stop")), "--visibility", "8")
+        house.start_with("worker", *options)
+        flood = start_flood(house, "flood", scene.events(300), scene.seed, "--shuffle", connections=8)
+        wait_until(lambda: house.marker("stop").exists(), "the worker stands still", 60)
+        wait_until(lambda: is_stopped(house.running["worker"].pid), "its processes are stopped", 10)
+        house.note("the worker stands still")
+        house.start_with("worker2", "--visibility", "8", ready=False)
+        flood.finish()
+        held = house.count("lease_token is not null")
+        wait_until(lambda: house.count("processed_at is null") == 0, "the other one took over", 60)
+        time.sleep(1)
+        house.signal("worker", signal.SIGCONT)
+        lost = wait_until(lambda: scene.broken or "lease_lost" in house.log("worker"), "it finds its lease lost", 20)
+        time.sleep(4)
+        return judge(
+            house, flood, within=scene.patience,
+            faults=f"it slept with {held} leases, woke beside the other and saw it after {lost:.1f} s",
+        )  # fmt: skip
+
+
+def is_stopped(pid: int) -> bool:
+    with open(f"/proc/{pid}/stat") as stat:
+        return stat.read().rpartition(")")[2].split()[0] == "T"
+
+

@@ -1,0 +1,134 @@
+"""The receiver: killed at each crash point, starved of connections, restarted without anybody noticing."""
+
+import signal
+import threading
+import time
+from collections import Counter
+
+from embedded import LOOPBACK
+from tests.faults.flood import start_flood
+from tests.faults.house import House, wait_until
+from tests.faults.oracle import Verdict, count_connections, judge, slowest_ms
+from tests.faults.proxy import FaultProxy
+from tests.faults.scene import Scene, scenario
+
+POINTS = (
+    "receiver.verified",
+    "writer.before_statement",
+    "writer.inserted",
+    "writer.stored",
+    "writer.rung",
+    "receiver.before_answer",
+)
+MOST_CONNECTIONS = 40  # of one house: pools of the receiver, of three worker processes, of beat
+
+
+@scenario(3, "the receiver is killed at each crash point between the last byte and the answer", broken="answer_before_commit")
+def kill_receiver(scene: Scene) -> Verdict:
+    """Its sender goes on: what had no answer is sent again and must not be there twice."""
+    with scene.house("worker", "beat") as house:
+        points = POINTS if scene.is_whole else POINTS[1:4:2]
+        house.start("receiver")
+        flood = start_flood(house, "flood", scene.events(900), scene.seed, "--duplicates", "0.2", "--shuffle")
+        flood.wait_for(40)
+        died = []
+        for point in points:
+            house.kill("receiver")
+            options = ("--at", point, "--do", "kill group", "--nth", "3", "--marker", str(house.marker(point)))
+            house.start_with("receiver", *options, ready=False)
+            wait_until(lambda point=point: house.marker(point).exists() or not flood.is_running, f"it dies at {point}", 30)
+            if house.marker(point).exists():
+                assert house.wait_for_end("receiver") == -signal.SIGKILL
+                died.append(point)
+                house.start("receiver", ready=False)
+                time.sleep(1.2)
+        flood.finish()
+        verdict = judge(house, flood, faults=f"died at {len(died)} of {len(points)} points", within=scene.patience)
+        if len(died) < len(points):
+            verdict.faults = ""
+            verdict.violations.append(f"the flood was over before {points[len(died)]}")
+        return verdict
+
+
+@scenario(14, "the database is slow, then silent, while more senders come than there are connections", broken="answer_before_commit")
+def exhaust_connections(scene: Scene) -> Verdict:
+    """Latency, then a black hole before Postgres: 503 in time and never a false 200; soon after it all is as before."""
+    with scene.house("receiver", "worker", "beat") as house:
+        flood = start_flood(house, "flood", scene.events(1500), scene.seed, "--shuffle", connections=64)
+        flood.wait_for(60)
+        most = [0]
+        watched = threading.Event()
+
+        def watch() -> None:
+            while not watched.wait(0.2):
+                most[0] = max(most[0], count_connections(house))
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        proxy = scene.engines.to_postgres
+        proxy.set("latency", seconds=0.1)
+        time.sleep(3)
+        proxy.set("black hole")
+        house.note("black hole")
+        time.sleep(6 if scene.is_whole else 3.5)
+        silent = flood.count()
+        proxy.set("pass")
+        house.note("pass")
+        recovery = wait_until(lambda: flood.count() > silent + 20 or not flood.is_running, "answers come again", 30)
+        flood.finish()
+        watched.set()
+        watcher.join()
+        counts = proxy.counts
+        verdict = judge(
+            house, flood, within=scene.patience,
+            faults=f"{counts['latency']} chunks delayed, {counts['black hole']} held back, {unavailable(flood.attempts)} x 503",
+        )  # fmt: skip
+        verdict.blame("I9", [f"{most[0]} connections"] if most[0] > MOST_CONNECTIONS else [])
+        verdict.blame("I9", [f"answers came after {recovery:.1f} s"] if recovery > 10 else [])
+        slow = slowest_ms([a for a in flood.attempts if a["status"] == 503])
+        verdict.blame("I9", [f"503 after {slow:.0f} ms"] if slow > 4000 else [])
+        verdict.blame("no 503", [] if unavailable(flood.attempts) or scene.broken else ["none was refused"])
+        return verdict
+
+
+def unavailable(attempts: list[dict[str, object]]) -> int:
+    return sum(a["status"] == 503 for a in attempts)
+
+
+@scenario(17, "every process is restarted 20 times under load, receivers behind a balancer that drains them", broken="no_early_letting_go")
+def restart_all(scene: Scene) -> Verdict:
+    """Told to stop, a receiver answers what it has begun; workers finish or give back. No sender sees an answer but 200."""
+    rounds = 10 if scene.is_whole else 2
+    with scene.house("receiver", "receiver2", "worker", "beat") as house, FaultProxy(house.port_of("receiver")) as balancer:
+        target = f"http://{LOOPBACK}:{balancer.port}"
+        flood = start_flood(house, "flood", scene.events(4000), scene.seed, "--shuffle", connections=8, target=target)
+        flood.wait_for(40)
+        restarts = 0
+        for number in range(rounds):
+            for leaving, staying in (("receiver", "receiver2"), ("receiver2", "receiver")):
+                balancer.upstream = house.port_of(staying)
+                time.sleep(0.1)
+                restart_together(house, leaving, ("worker", "beat"), seconds=60.0 if number % 2 else 1.0)
+                restarts += 1
+        was_running = flood.is_running
+        flood.finish()
+        verdict = judge(
+            house, flood, within=scene.patience,
+            faults=f"{restarts} receivers, {restarts} workers and {restarts} beats ended and came back",
+        )  # fmt: skip
+        answers = Counter("no answer" if a["status"] is None else a["status"] for a in flood.attempts)
+        verdict.blame("answers", [f"{count} x {status}" for status, count in answers.items() if status != 200])
+        if not was_running and not scene.broken:
+            verdict.violations.append("the flood was over before the restarts were")
+        return verdict
+
+
+def restart_together(house: House, receiver: str, others: tuple[str, ...], seconds: float) -> None:
+    """All are asked to end; the others are killed where that takes longer than `seconds`, as an orchestrator does."""
+    for name in others:
+        house.running[name].terminate()
+    house.stop(receiver)
+    house.start(receiver)
+    for name in others:
+        house.kill_after(name, seconds)
+    house.start(*others, ready=False)

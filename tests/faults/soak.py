@@ -1,0 +1,208 @@
+"""Half an hour under load with a fault every ten seconds: python -m tests.faults.soak [--minutes 30] [--seed N] [--rate 40]
+
+At the end the judge looks at everything, and a table says how memory, descriptors, connections and dead rows went, and how
+long each kind of fault took until all was finished again.
+"""
+
+import json
+import os
+import random
+import secrets
+import signal
+import statistics
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+import psycopg2
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from tests.faults.engines import open_engines
+from tests.faults.flood import Flood, start_flood
+from tests.faults.house import House, open_house
+from tests.faults.measures import Sample, slope, take_sample
+from tests.faults.oracle import Verdict, judge, slowest_ms
+from tests.faults.scenarios.broker import empty_redis, kill_redis
+from tests.faults.scenarios.database import kill_postgres, stop_a_lock_holder, terminate_backends
+
+EVERY_SECONDS = 10.0
+PROGRAMS = ("receiver", "worker", "worker_psp", "beat", "sandbox")
+FLOOD_EVENTS = 600
+MOST_GROWTH = 0.10  # of memory, from the second third to the last
+
+
+def kill_one(name: str) -> Callable[[House, random.Random], str]:
+    def strike(house: House, chance: random.Random) -> str:
+        house.kill(name)
+        house.start(name, ready=False)
+        return f"kill -9 {name}"
+
+    return strike
+
+
+def freeze_one(name: str) -> Callable[[House, random.Random], str]:
+    def strike(house: House, chance: random.Random) -> str:
+        house.signal(name, signal.SIGSTOP)
+        time.sleep(chance.uniform(2, 7))
+        house.signal(name, signal.SIGCONT)
+        return f"SIGSTOP {name}"
+
+    return strike
+
+
+def misbehave(proxy: str, mode: str, **how: float) -> Callable[[House, random.Random], str]:
+    def strike(house: House, chance: random.Random) -> str:
+        found = {"postgres": house.engines.to_postgres, "redis": house.engines.to_redis, "psps": house.to_psps}[proxy]
+        found.set(mode, **how)
+        time.sleep(chance.uniform(1, 4))
+        found.set("pass")
+        return f"{mode} before {proxy}"
+
+    return strike
+
+
+FAULTS: dict[str, Callable[[House, random.Random], str]] = {
+    "kill -9 worker": kill_one("worker"),
+    "kill -9 receiver": kill_one("receiver"),
+    "kill -9 beat": kill_one("beat"),
+    "kill -9 worker_psp": kill_one("worker_psp"),
+    "SIGSTOP worker": freeze_one("worker"),
+    "SIGSTOP receiver": freeze_one("receiver"),
+    "kill -9 Redis": lambda house, chance: kill_redis(house, False),
+    "FLUSHALL": lambda house, chance: empty_redis(house, False),
+    "kill -9 Postgres": kill_postgres,
+    "backends terminated": terminate_backends,
+    "a stopped lock holder": stop_a_lock_holder,
+    "latency before Postgres": misbehave("postgres", "latency", seconds=0.05),
+    "black hole before Postgres": misbehave("postgres", "black hole"),
+    "reset before Postgres": misbehave("postgres", "reset"),
+    "black hole before Redis": misbehave("redis", "black hole"),
+    "reset before Redis": misbehave("redis", "reset"),
+    "reset before the PSPs": misbehave("psps", "reset"),
+    "drip before the PSPs": misbehave("psps", "drip"),
+}
+
+
+@dataclass
+class Soaked:
+    """What was seen on the way."""
+
+    recoveries: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    samples: list[Sample] = field(default_factory=list)
+    floods: list[Flood] = field(default_factory=list)
+    verdict: Verdict = field(default_factory=Verdict)
+
+
+def soak(house: House, minutes: float, seed: int, tick: Callable[[float], None]) -> Soaked:
+    """Faults in turns and at random while floods follow each other."""
+    soaked, chance = Soaked(), random.Random(seed)
+    began, ends = time.monotonic(), time.monotonic() + minutes * 60
+    waiting: list[str] = []
+    flood = _next_flood(house, soaked, seed)
+    while time.monotonic() < ends:
+        due = time.monotonic() + EVERY_SECONDS
+        if not waiting:
+            waiting = chance.sample(list(FAULTS), len(FAULTS))
+        name = waiting.pop()
+        house.note(f"fault: {name}")
+        FAULTS[name](house, chance)
+        soaked.recoveries[name].append(_wait_for_recovery(house, due + EVERY_SECONDS))
+        with suppress(psycopg2.OperationalError):
+            soaked.samples.append(take_sample(house, time.monotonic() - began))
+        if not flood.is_running:
+            flood = _next_flood(house, soaked, seed)
+        tick(time.monotonic() - began)
+        time.sleep(max(0.0, due - time.monotonic()))
+    soaked.floods = [flood.finish(400) for flood in soaked.floods]
+    total = sum(len(times) for times in soaked.recoveries.values())
+    soaked.verdict = judge(house, *soaked.floods, faults=f"{total} faults of {len(soaked.recoveries)} kinds", within=120)
+    _judge_growth(soaked)
+    return soaked
+
+
+def _next_flood(house: House, soaked: Soaked, seed: int) -> Flood:
+    number = len(soaked.floods)
+    more = ("--duplicates", "0.1", "--shuffle", "--delay", "20")
+    psps = "stripe,conekta,stp,mercadopago"
+    flood = start_flood(house, f"flood{number}", FLOOD_EVENTS, seed + number, *more, psps=psps, connections=8)
+    soaked.floods.append(flood)
+    return flood
+
+
+def _wait_for_recovery(house: House, until: float) -> float:
+    """Seconds until what had come before is finished and the receiver answers; the time spent where it did not."""
+    began = time.monotonic()
+    while time.monotonic() < until:
+        with suppress(psycopg2.OperationalError, OSError):
+            old = "received_at < now() - interval '2 seconds' and status = 'received' and reason is null"
+            if house.count(old) == 0 and house.answers("receiver"):
+                break
+        time.sleep(0.1)
+    return time.monotonic() - began
+
+
+def _judge_growth(soaked: Soaked) -> None:
+    for what in soaked.samples[-1].memory if soaked.samples else ():
+        middle, last = slope([sample.memory.get(what, 0.0) for sample in soaked.samples])
+        if middle and last > middle * (1 + MOST_GROWTH) + 10:
+            soaked.verdict.violations.append(f"I9: memory of {what} grew from {middle:.0f} to {last:.0f} MiB")
+
+
+def show(soaked: Soaked, console: Console) -> None:
+    table = Table("fault", "times", "recovery p50", "longest", box=None)
+    for name, times in sorted(soaked.recoveries.items()):
+        table.add_row(name, str(len(times)), f"{statistics.median(times):.1f} s", f"{max(times):.1f} s")
+    console.print(table)
+    table = Table("measure", "second third", "last third", box=None)
+    rows: dict[str, list[float]] = {}
+    for sample in soaked.samples:
+        for name, value in sample.flat().items():
+            rows.setdefault(name, []).append(value)
+    for name, values in rows.items():
+        middle, last = slope(values)
+        table.add_row(name, f"{middle:.0f}", f"{last:.0f}")
+    console.print(table)
+    verdict = soaked.verdict
+    attempts = [attempt for flood in soaked.floods for attempt in flood.attempts]
+    console.print(
+        f"{verdict.faults}: {verdict.sent} events in {len(attempts)} attempts, lost {verdict.lost}, doubled {verdict.doubled}, "
+        f"p99 of answers {slowest_ms(attempts):.0f} ms, all finished {verdict.recovery:.1f} s after the last"
+    )
+    for what in verdict.violations:
+        console.print(what, markup=False)
+
+
+@click.command()
+@click.option("--minutes", default=30.0, show_default=True)
+@click.option("--seed", type=int, help="Random without it.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write what was seen there.")
+def main(minutes: float, seed: int | None, json_file: Path | None) -> None:
+    """Soak a whole stack. Exit 1 unless every invariant held."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    seed = secrets.randbelow(10**6) if seed is None else seed
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    columns = (TextColumn("soaking"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with tempfile.TemporaryDirectory(prefix="acuse-soak-") as folder, open_engines(Path(folder)) as engines:
+        with open_house(engines, Path(folder) / "house", ACUSE_METRICS_DIR="") as house:
+            house.start(*PROGRAMS)
+            with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+                task = progress.add_task("", total=minutes * 60)
+                soaked = soak(house, minutes, seed, lambda seconds: progress.update(task, completed=seconds))
+    show(soaked, console)
+    console.print(f"seed {seed}, {minutes:.0f} minutes on {os.cpu_count()} cores")
+    if json_file:
+        told = {"seed": seed, "recoveries": soaked.recoveries, "samples": [s.flat() for s in soaked.samples]}
+        json_file.write_text(json.dumps(told | {"violations": soaked.verdict.violations}))
+    sys.exit(0 if soaked.verdict.holds else 1)
+
+
+if __name__ == "__main__":
+    main()

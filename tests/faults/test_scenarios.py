@@ -1,0 +1,28 @@
+"""The scenarios of faults in their short form. `make faults` plays all of them whole, and on builds that are broken on purpose."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults import scenarios
+from tests.faults.__main__ import play
+from tests.faults.engines import Engines, open_engines
+from tests.faults.scene import SCENARIOS
+
+SCALE, SEED = 0.3, 20_261_126
+assert scenarios
+
+
+@pytest.fixture(scope="module")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
+    with open_engines(tmp_path_factory.mktemp("faults")) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("number", sorted(SCENARIOS))
+def test_nothing_is_lost_and_nothing_applied_twice(engines: Engines, tmp_path: Path, number: int) -> None:
+    played = play(SCENARIOS[number], engines, tmp_path / str(number), SEED, SCALE, with_broken=False)
+    if played.skipped:
+        pytest.skip(played.skipped)
+    assert played.holds, (played.error, played.verdict)
