@@ -51,6 +51,9 @@ def _timed(scheme: bytes) -> Proof:
             "further signatures": Leeway(
                 "both keys of a rotation sign, one must fit", lambda text: text + b"," + scheme + b"=00"
             ),
+            "pairs of other names, as of a header that another server joined": Leeway(
+                "a blank makes another name of it, as in Stripe's SDK", lambda text: text + b", " + text
+            ),
             "the time behind the signature": Leeway(
                 "the order is free", lambda text: b",".join(text.split(b",")[::-1])
             ),
