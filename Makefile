@@ -9,7 +9,7 @@ PYTHON ?= $(shell for name in python3.12 python3.11 python3 python; do \
 	"$$name" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null && echo "$$name" && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test lint faults soak bench bench-quick bench-growth proof docs format lock moved
+.PHONY: help setup run demo test lint security faults soak bench bench-quick bench-growth proof docs format lock moved
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -31,11 +31,7 @@ lint: $(READY) ## Check style, types and the import rules
 	$(VENV_PYTHON) -m mypy .
 	$(VENV_PYTHON) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
 
-faults: $(READY) ## Play every scenario of faults, also on builds broken on purpose (ARGS="--only 1,4 --seed 7"); takes a quarter of an hour
-	@exec $(VENV_PYTHON) -m tests.faults $(ARGS)
-
-soak: $(READY) ## Half an hour under load with a fault every ten seconds (ARGS="--minutes 5")
-	@exec $(VENV_PYTHON) -m tests.faults.soak $(ARGS)
+.PHONY: help setup run demo test lint security faults soak bench bench-quick bench-growth proof docs format lock moved
 
 bench: $(READY) ## Measure Acuse and its peers in turns on this machine, about 20 minutes (ARGS="--rounds 1 --json")
 	@exec $(VENV_PYTHON) -m bench $(ARGS)

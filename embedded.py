@@ -40,7 +40,7 @@ __all__ = [
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 60.0
 PORT_TRIES = 3
-SHORT_BASE = "/tmp"  # noqa: S108 - only to make a private folder in it
+SHORT_BASE = "/tmp"  # nosec B108 # noqa: S108 - only to make a private folder in it
 SOCKET_PREFIX = "acuse-socket-"
 REDIS_SETTINGS = f'bind {LOOPBACK}\nsave ""\nappendonly no\nmaxmemory 256mb\nmaxmemory-policy noeviction\n'
 

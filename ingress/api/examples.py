@@ -17,11 +17,11 @@ MEMBERS: dict[str, Any] = {
     "email": "ana@example.com",
     "endpoint_id": ID,
     "event_types": ["payment.completed", "payment.refunded"],
-    "new_password": "three other long words",
-    "password": "some four long words",
+    "new_password": "three other long words",  # nosec B105 # an example in the documentation
+    "password": "some four long words",  # nosec B105 # likewise
     "payer": {"name": "Ana Ruiz", "email": "ana@example.com", "reference": "customer 7"},
     "scopes": ["read", "write"],
-    "token": "rt_...",
+    "token": "rt_...",  # nosec B105 # likewise
 }
 QUERY = {"state": "completed", "status": "failed", "limit": "20", "first_day": "2026-11-01", "last_day": "2026-11-30"}
 PROBLEM_CODES = {400: "malformed-json", 409: "not-possible", 503: "unavailable"}

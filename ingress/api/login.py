@@ -37,7 +37,7 @@ def log_in_user(said: dict[str, Any]) -> dict[str, Any]:
         opened = log_in(deps(), said["email"], said["password"], said.get("totp"), find_address())
     return {
         "access_token": opened.token,
-        "token_type": "Bearer",
+        "token_type": "Bearer",  # nosec B105 # the word that stands before it
         "expires_in": int(SESSION_LASTS.total_seconds()),
         "expires_at": opened.expires_at,
     }

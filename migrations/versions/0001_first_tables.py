@@ -29,7 +29,7 @@ def upgrade() -> None:
     _index_transitions()
     op.execute("create table inbox_payloads_default partition of inbox_payloads default")
     add_partitions(op.get_bind(), months_from(datetime.now(UTC), count=3))
-    op.execute(f"insert into merchants (id, name) values ('{DEFAULT_MERCHANT_ID}', 'default')")  # noqa: S608 - a constant
+    op.execute(f"insert into merchants (id, name) values ('{DEFAULT_MERCHANT_ID}', 'default')")  # nosec B608 # noqa: S608 - a constant
 
 
 def _create_inbox_events() -> None:

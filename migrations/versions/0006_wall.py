@@ -111,7 +111,7 @@ def _create_role() -> None:
         when insufficient_privilege then
             raise 'a role is missing: have an administrator run "create role {API_ROLE} nologin; grant {API_ROLE} to %"',
                 current_user;
-        end $$"""
+        end $$"""  # nosec B608 # a constant
     )
     op.execute(
         f"""do $$ begin

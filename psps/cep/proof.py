@@ -17,7 +17,7 @@ from psps.identity import is_storable_key
 from psps.payload import MEXICO_CITY, pesos_to_minor
 
 if TYPE_CHECKING:
-    from xml.etree.ElementTree import Element
+    from xml.etree.ElementTree import Element  # nosec B405 # the type alone; defusedxml reads
 
 MOST_BYTES = 65_536  # a proof has some 1,700
 _TYPE, _OPERATING, _CREDITED = 2, 3, 4  # places in cadenaCDA
