@@ -1,7 +1,10 @@
 """One call to a PSP as plain data: what is asked, what came back, and what a bad answer means. No network here."""
 
+import base64
+import binascii
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -25,6 +28,11 @@ _PRIVATE = re.compile(
     r"[0-9][0-9 -]{8,}[0-9]|[^\s'\"<>]+@[^\s'\"<>]+"
     r"|\b(?:(?:sk|rk|pk|whsec)_[\w*]+|key_[A-Za-z0-9]{12,}|(?:APP_USR|TEST)-[\w*-]+|eyJ[\w-]{6,}(?:\.[\w-]*)*)"
 )
+
+
+# In which headers of our requests our credentials stand.
+_CREDENTIALS = ("authorization", "api-secret", "access-token")
+_LEAST_CREDENTIAL = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,3 +161,26 @@ def clean_words(text: object) -> str:
         return ""
     plain = _UNPRINTABLE.sub(" ", str(text)[: 4 * LONGEST_WORDS])
     return _PRIVATE.sub("***", plain)[:LONGEST_WORDS].strip()
+
+
+def take_out_credentials(body: bytes, sent: Mapping[str, str]) -> bytes:
+    """The body of an answer, with *** where it says the credentials of its own request back, as some errors do.
+
+    `sent` are the request's headers. What is kept of an answer is read by people and stored for years.
+    """
+    values = {part for name in _CREDENTIALS for part in _list_parts(sent.get(name, ""))}
+    for value in sorted(values, key=len, reverse=True):
+        body = body.replace(value.encode(), b"***")
+    return body
+
+
+def _list_parts(value: str) -> Iterator[str]:
+    """The header's value without its scheme, what is between colons in it, and the same of a Basic login."""
+    scheme, _, token = value.rpartition(" ")
+    tokens = [token]
+    if scheme.lower() == "basic":
+        with suppress(binascii.Error, UnicodeDecodeError):
+            tokens.append(base64.b64decode(token).decode())
+    for one in (part for token in tokens for part in (token, *token.split(":"))):
+        if len(one) >= _LEAST_CREDENTIAL and not one.isdigit():  # digits alone are a nonce, and may be an amount
+            yield from (one, one.replace("/", "\\/"))

@@ -27,6 +27,7 @@ from psps.calls import (
     find_kind,
     lost,
     read_retry_after,
+    take_out_credentials,
 )
 from psps.dialing import dial, list_timeouts
 from psps.gate import Gate
@@ -165,6 +166,7 @@ class PspHttp:
                 body = await _read_up_to(response, limits.most_bytes)
             finally:
                 await response.aclose()
+        body = take_out_credentials(body, request.headers)
         return response.status_code, {name.lower(): value for name, value in response.headers.items()}, body
 
     def _explain(self, answer: HttpAnswer) -> PspError:

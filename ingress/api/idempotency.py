@@ -16,6 +16,7 @@ from ingress.api.problems import Problem
 from models.idempotency import KnownRequest
 from models.merchant_work import MerchantWork
 from models.unit_of_work import Contention, DatabaseUnavailable
+from psps.card_data import redact
 
 log = structlog.get_logger(__name__)
 
@@ -89,6 +90,10 @@ def _read_key() -> str | None:
         return None
     if not 1 <= len(key) <= LONGEST_KEY or not key.isascii() or not key.isprintable():
         raise Problem(422, "invalid", f"{HEADER} must be 1 to {LONGEST_KEY} printable ASCII characters", errors=[])
+    if redact(key.encode())[1]:
+        raise Problem(
+            422, "invalid", f"{HEADER} looks like the number of a card, which must not be sent here", errors=[]
+        )
     return key
 
 

@@ -234,7 +234,7 @@ def test_a_key_belongs_to_one_request_of_one_merchant(market: Market, shop: Shop
     assert code_of(elsewhere) == (409, "idempotency-key-reused")
     stranger = market.open_shop().client.post("/v1/payments", json=VOUCHER, headers=headers)
     assert stranger.json()["id"] != first.json()["id"] and "idempotent-replayed" not in stranger.headers
-    for key in ("", "x" * 256, "caf\xe9"):
+    for key in ("", "x" * 256, "caf\xe9", "4242424242424242", "order 4242-4242-4242-4242"):
         answer = shop.client.post("/v1/payments", json=VOUCHER, headers={"Idempotency-Key": key.encode("latin-1")})
         assert code_of(answer) == (422, "invalid")
 

@@ -1,5 +1,6 @@
 """Calls to a PSP that misbehaves: what is repeated, what is not, and what each failure is called."""
 
+import base64
 import gzip
 import json
 import signal
@@ -628,6 +629,40 @@ def test_which_answers_speak_against_the_psp(ask, status: int, kind, state: str)
     caller, _ = ask(reply(status), breaker=Breaker(threshold=1), read_fault=lambda status, body: fault)
     caller.fail(CHANGE)
     assert caller.gate.breaker.state == state
+
+
+BASIC = base64.b64encode(b"sk_9f8e7d6c5b4a39281706:").decode()
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 500])
+@pytest.mark.parametrize(
+    ("headers", "secrets"),
+    [
+        ({"authorization": "Bearer TEST-99-112233-abcdef"}, ["TEST-99-112233-abcdef"]),
+        ({"authorization": f"Basic {BASIC}"}, [BASIC, "sk_9f8e7d6c5b4a39281706"]),
+        (
+            {"authorization": "Bitso bx_canary1234:1795400000123:0f1e2d3c4b5a6978"},
+            ["bx_canary1234", "0f1e2d3c4b5a6978"],
+        ),
+        ({"api-secret": "two/of/three-words"}, ["two/of/three-words", "two\\/of\\/three-words"]),
+        ({"access-token": "eyCanary.token.of-it"}, ["eyCanary.token.of-it"]),
+    ],
+)
+def test_credentials_that_the_psp_says_back_are_taken_out_of_its_answer(ask, status, headers, secrets) -> None:
+    said: list[bytes] = []
+
+    def read_all(status: int, body: bytes) -> Fault:
+        said.append(body)
+        return Fault("code", body.decode())
+
+    echoed = b'{"id":1795400000123,"message":"no such key: %s"}' % " or ".join(secrets).encode()
+    caller, server = ask(reply(status, echoed), authorize=lambda *about: headers, read_fault=read_all)
+    told = caller.call().body if status == 200 else str(caller.fail()).encode() + said[0]
+    assert all(secret.encode() not in told for secret in secrets)
+    assert b"no such key: ***" in told
+    assert b"1795400000123" in told or status != 200, "a number is no credential"
+    sent = next(iter(headers.values())).encode()
+    assert sent in server.requests[0], "the PSP itself is told"
 
 
 class TimeIsUp(Exception):
