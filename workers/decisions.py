@@ -47,7 +47,13 @@ def _find_fault(standing: Standing, fact: Fact) -> str | None:
         return None
     if fact.amount is not None and standing.amount is not None and fact.amount != standing.amount:
         return "amount_mismatch"
-    return None
+    is_another_sum = fact.received is not None and standing.received not in (0, fact.received)
+    return "received_mismatch" if is_another_sum and _tells_again(standing, fact) else None
+
+
+def _tells_again(standing: Standing, fact: Fact) -> bool:
+    """Whether it is a completion of a payment that has its money: not of one that was called off, or sent back."""
+    return fact.kind is K.COMPLETED and is_legal(standing.state, fact.kind, standing.state)
 
 
 def _find_payment_fault(amount: int | None, received: int) -> str | None:
@@ -135,9 +141,7 @@ def _take_money(standing: Standing, fact: Fact) -> Step:
             return Step(completion.standing, reason=_name_completion(standing.state, implied))
         if fact.kind is K.PARTIALLY_FUNDED and fact.received is not None:
             return Step(replace(standing, received=fact.received))
-    elif fact.kind is K.COMPLETED and fact.received not in (None, standing.received):
-        if standing.received:
-            return Step(standing, is_forbidden=True, reason="received_mismatch")
+    elif _tells_again(standing, fact) and fact.received not in (None, standing.received):
         # A completion that was only implied did not tell how much had come.
         return _complete(standing, fact, standing.state)
     return Step(standing)

@@ -183,6 +183,22 @@ def test_what_came_is_kept_also_when_it_is_not_what_was_asked_for(fault: str, re
     assert end.received == received
 
 
+@pytest.mark.parametrize("received", [900, 1000, 1100])
+def test_money_for_a_payment_that_was_called_off_is_refused_whatever_the_sum(received: int) -> None:
+    paid = fact(K.COMPLETED, 2, received=received, currency="MXN")
+    end, [_, refused] = arrive([fact(K.CANCELED, 1, amount=1000), paid])
+    assert (refused.outcome, refused.reason) == (Outcome.FORBIDDEN, "illegal_move")
+    assert (end.state, end.received) == (S.CANCELED, 0)
+
+
+def test_a_completion_that_tells_of_another_sum_teaches_nothing_about_what_was_asked_for() -> None:
+    implied = fact(K.DISPUTE_WON, 1, received=1000)
+    other, refund = fact(K.COMPLETED, 2, amount=400, received=400), fact(K.REFUNDED, 3, amount=1000, refunded=1000)
+    end, [_, refused, applied] = arrive([implied, other, refund])
+    assert (refused.outcome, refused.reason) == (Outcome.FORBIDDEN, "received_mismatch")
+    assert (applied.outcome, end.state) == (Outcome.APPLIED, S.REFUNDED)
+
+
 amounts = st.sampled_from([None, 0, 400, 1000, 1001])
 any_fact = st.builds(
     fact,
