@@ -11,6 +11,7 @@ from config_checks import (
     REDIS_SCHEMES,
     find_api_url_flaw,
     find_broker_flaw,
+    find_broker_login_flaw,
     find_database_flaw,
     find_redis_flaw,
     find_secret_key_flaw,
@@ -72,6 +73,8 @@ def load_config(environ: Mapping[str, str] | None = None) -> Config:
     broker_url = read.checked("ACUSE_BROKER_URL", find_broker_flaw)
     metrics_dir = read.optional("ACUSE_METRICS_DIR")
     accounts = read_accounts(read)
+    if any(account.livemode for account in accounts.values()):
+        check("ACUSE_BROKER_URL", broker_url, find_broker_login_flaw)
     return Config(
         database_url=_database_url(read),
         broker_url=broker_url,

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import re
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from psps.credentials import LEAST_KEY_BITS, load_der_key, load_private_key, load_rsa_key
 
@@ -46,6 +46,7 @@ COMMON_PASSWORDS = (
 )
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 REDIS_SCHEMES = ("redis", "rediss")
+GUEST = "guest"  # RabbitMQ's first user, and who logs in where no user is given
 BROKER_SCHEMES = (*REDIS_SCHEMES, "amqp", "amqps")
 DATABASE_SCHEMES = ("postgres", "postgresql", "postgresql+psycopg2")
 # As SQLAlchemy reads it: a password may hold slashes and more that other readers of addresses stop at.
@@ -161,6 +162,18 @@ def find_broker_flaw(url: str) -> str | None:
     """The address of a broker, or of several with semicolons between."""
     flaws = (_find_url_flaw(one, BROKER_SCHEMES) for one in url.split(";"))
     return next((flaw for flaw in flaws if flaw), None)
+
+
+def find_broker_login_flaw(url: str) -> str | None:
+    """The user and the password for each RabbitMQ of an address without other flaws. A Redis has none of its own as a rule."""
+    for parts in map(urlsplit, url.split(";")):
+        if parts.scheme in REDIS_SCHEMES:
+            continue
+        if unquote(parts.username or GUEST) == GUEST:
+            return "logs in as guest, whom everybody knows: live mode needs a user of its own"
+        if flaw := find_password_flaw(unquote(parts.password or "")):
+            return flaw
+    return None
 
 
 def find_redis_flaw(url: str) -> str | None:

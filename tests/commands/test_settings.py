@@ -149,6 +149,30 @@ def test_what_works_is_accepted(good: dict[str, str], name: str, value: str) -> 
     assert isinstance(load_config(good | {name: value}), Config)
 
 
+WEAK_LOGINS = [
+    "amqp://rabbit",
+    "amqp://guest:Tr0ub4dor-and-3@rabbit:5672//",
+    "amqp://%67uest:Tr0ub4dor-and-3@rabbit",
+    "amqps://acuse@rabbit",
+    "amqps://acuse:Tr0ub@rabbit",
+    "amqps://acuse:Password1@rabbit",
+    "amqps://acuse:Tr0ub4dor-and-3@a;amqps://a-guest:12345678@b",
+]
+
+
+@pytest.mark.parametrize("url", WEAK_LOGINS)
+def test_where_money_is_real_rabbitmq_needs_a_login_that_nobody_guesses(good: dict[str, str], url: str) -> None:
+    assert load_config(good | {"ACUSE_BROKER_URL": url})
+    said = complaint(good | {"ACUSE_BROKER_URL": url, "ACUSE_STRIPE_LIVEMODE": "true"})
+    assert said.startswith("ACUSE_BROKER_URL ")
+    assert "Tr0ub" not in said and "12345678" not in said
+
+
+@pytest.mark.parametrize("url", ["amqps://acuse:Tr0ub4dor-and-3@rabbit:5671/acuse", "redis://127.0.0.1:6379/0"])
+def test_another_login_is_accepted_where_money_is_real(good: dict[str, str], url: str) -> None:
+    assert load_config(good | {"ACUSE_BROKER_URL": url, "ACUSE_STRIPE_LIVEMODE": "true"}).broker_url == url
+
+
 def test_redis_is_the_broker_unless_that_is_no_redis(good: dict[str, str]) -> None:
     assert load_config(good).redis_url == good["ACUSE_BROKER_URL"]
     rabbit = good | {"ACUSE_BROKER_URL": "amqp://rabbit"}
