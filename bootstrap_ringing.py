@@ -13,7 +13,7 @@ from workers.tasks import NOTIFY, PROCESS_EVENTS, SERVE_ACCOUNT
 
 
 def build_publish(config: Config) -> Callable[[Sequence[int]], None]:
-    """A function that rings `process_events` for some ids, in about a second at most, or raises."""
+    """A function that rings `process_events` for some ids, in a few seconds at most, or raises."""
     return partial(publish, create_producer(config.broker_url))
 
 

@@ -4,8 +4,10 @@ from kombu import Exchange, Queue
 
 QUEUES = ("events", "psp_calls", "notifications", "reconcile", "maintenance")
 
-# Each with an exchange and a key of its own: without them all would share the default one and get every message.
-task_queues = [Queue(name, Exchange(name, type="direct"), routing_key=name) for name in QUEUES]
+# Each with an exchange and a key of its own: without them all would share the default one and get every message. RabbitMQ
+# keeps a quorum queue where it loses a node, and has no other durable kind that is replicated; Redis does not look.
+QUORUM = {"x-queue-type": "quorum"}
+task_queues = [Queue(name, Exchange(name, type="direct"), routing_key=name, queue_arguments=QUORUM) for name in QUEUES]
 task_default_queue = "maintenance"
 task_routes = {
     "workers.process_events": {"queue": "events"},
@@ -41,10 +43,11 @@ worker_max_memory_per_child = 400_000  # KiB; a child that has just started hold
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
 broker_channel_error_retry = True
+broker_heartbeat = 20  # RabbitMQ alone: a connection that is silent for twice as long is given up
 # Longer than the hard time limit, or a running task would be started again beside itself. A run of reconciliation may
 # take longer: its second message finds the account held and ends at once.
 visibility_timeout = 300
-broker_transport_options = {
+REDIS_OPTIONS = {
     "visibility_timeout": visibility_timeout,
     "unacked_restore_interval": 10,
     "unacked_restore_throttle": 1,
@@ -54,6 +57,8 @@ broker_transport_options = {
     "health_check_interval": 10,
     "global_keyprefix": "acuse:",
 }
+# Without a confirmation a message may vanish on its way, and without the others a RabbitMQ that hangs is waited for forever.
+AMQP_OPTIONS = {"confirm_publish": True, "read_timeout": 5, "write_timeout": 5}
 
 timezone = "UTC"
 enable_utc = True
