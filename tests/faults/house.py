@@ -69,6 +69,7 @@ class House:
     broken: tuple[str, ...] = ()
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     options: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    commands: dict[str, tuple[str, ...]] = field(default_factory=dict)
     timeline: list[str] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
     killed: int = 0
@@ -97,6 +98,11 @@ class House:
         self.start(name, ready=ready)
         self.options.pop(name)
 
+    def start_command(self, name: str, *arguments: str) -> None:
+        """Start an `acuse` command beside others, as a program of this name."""
+        self.commands[name] = arguments
+        self._launch(name)
+
     def _launch(self, name: str) -> None:
         broken = [part for build in self.broken for part in ("--break", build)]
         argv = [sys.executable, "-m", "tests.faults.child", *broken, *self.options.get(name, ()), "--"]
@@ -107,6 +113,8 @@ class House:
         self.note(f"start {name} {' '.join(self.options.get(name, ()))} as {self.running[name].pid}")
 
     def _program(self, name: str) -> Sequence[str]:
+        if name in self.commands:
+            return ("cli", *self.commands[name])
         kind = name.rstrip("0123456789")
         if kind in QUEUES:
             queues, processes = QUEUES[kind]
