@@ -31,7 +31,16 @@ lint: $(READY) ## Check style, types and the import rules
 	$(VENV_PYTHON) -m mypy .
 	$(VENV_PYTHON) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
 
-.PHONY: help setup run demo test lint security faults soak bench bench-quick bench-growth proof docs format lock moved
+security: $(READY) ## Look for insecure code, and ask the advisories about the locked packages (says so where it cannot)
+	@echo 'bandit: looking for insecure code'  # its log says of every reasoned exception that its other lines need none
+	@$(VENV_PYTHON) -m bandit -q -ii -r . -c pyproject.toml 2>.venv/bandit.log || { cat .venv/bandit.log >&2; exit 1; }
+	@$(VENV_PYTHON) .ci/advisories.py requirements.lock requirements-image.lock
+
+faults: $(READY) ## Play every scenario of faults, also on builds broken on purpose (ARGS="--only 1,4 --seed 7"); takes a quarter of an hour
+	@exec $(VENV_PYTHON) -m tests.faults $(ARGS)
+
+soak: $(READY) ## Half an hour under load with a fault every ten seconds (ARGS="--minutes 5")
+	@exec $(VENV_PYTHON) -m tests.faults.soak $(ARGS)
 
 bench: $(READY) ## Measure Acuse and its peers in turns on this machine, about 20 minutes (ARGS="--rounds 1 --json")
 	@exec $(VENV_PYTHON) -m bench $(ARGS)

@@ -117,17 +117,24 @@ def no_second_try() -> None:
 
 
 def blind_resend() -> None:
-    """A call whose outcome is not known is made again, under a new key, instead of being asked about."""
+    """A call whose outcome is not known is made again at once, under a new key and reference."""
+    from psps.outbound import PspError
     from workers import submitting
 
-    def doubt(self: Any, unknown: Any) -> Any:
-        attempt = replace(self.attempt, idempotency_key=uuid4().hex[:24])
-        answer = submitting.guard(
-            self.deps, lambda: submitting.SEND[attempt.operation](self.client, attempt), submitting.OutcomeUnknown
-        )
+    ask_about = submitting._Submission._doubt
+
+    def send_again(self: Any, unknown: Any) -> Any:
+        again = self.attempt.request | dict.fromkeys(("idempotency_key", "reference"), uuid4().hex[:24])
+        attempt = replace(self.attempt, request=again)
+        try:
+            answer = submitting.guard(
+                self.deps, lambda: submitting.SEND[attempt.operation](self.client, attempt), submitting.OutcomeUnknown
+            )
+        except PspError:
+            return ask_about(self, unknown)
         return self._settle(answer)
 
-    submitting._Submission._doubt = doubt
+    submitting._Submission._doubt = send_again
 
 
 def no_hold() -> None:
@@ -144,6 +151,13 @@ def no_hold() -> None:
         return reconcile(replace(deps, hold_account=hold), *rest)
 
     service._reconcile = reconcile_unheld
+
+
+def every_beat_sweeps() -> None:
+    """Whoever is told to do periodic work does it, whether or not it was done already."""
+    from models import windows
+
+    windows.WindowRepository.take = lambda self, job, window_start: True
 
 
 def drops_every_month() -> None:
@@ -198,6 +212,7 @@ BUILDS: dict[str, Callable[[], None]] = {
         no_second_try,
         blind_resend,
         no_hold,
+        every_beat_sweeps,
         drops_every_month,
         impatient_start,
         anyones_payment,
