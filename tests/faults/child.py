@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import crash_points
-from tests.faults import broken
+from tests.faults import broken, conditions
 
 ACTIONS = ("kill", "kill group", "stop", "raise", "sleep")
 
@@ -101,6 +101,7 @@ def main() -> None:
     parser.add_argument("--shift", type=float, default=0.0)
     parser.add_argument("--visibility", type=int, default=0)
     parser.add_argument("--poison", default="")
+    parser.add_argument("--with", dest="conditions", action="append", default=[], metavar="NAME=TEXT")
     parser.add_argument("module")
     parser.add_argument("arguments", nargs=argparse.REMAINDER)
     options = parser.parse_args()
@@ -112,6 +113,8 @@ def main() -> None:
         set_visibility(options.visibility)
     if options.poison:
         poison(options.poison)
+    for condition in options.conditions:
+        conditions.apply(condition)
     for name in options.broken:
         broken.BUILDS[name]()
     sys.argv = [options.module, *options.arguments]

@@ -1,0 +1,56 @@
+"""Genuine deliveries of any body: signed with the house's own keys at the moment of sending, one at a time."""
+
+import time
+from dataclasses import dataclass, field
+from hashlib import sha256
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from sandbox.flows import SIMULATORS, play_flow
+from sandbox.identity import Identity
+from sandbox.keys import FILE_NAME, load_keys
+from sandbox.payment import Played
+from tests.faults.house import House
+
+STORED = """
+select e.status, coalesce(e.reason, '') from inbox_payloads p join inbox_events e on e.id = p.event_id
+where e.psp = %s and p.body_sha256 = %s
+"""
+
+
+@dataclass
+class Post:
+    """Sends what it is given, whatever that is, and remembers how it was answered: (name, status) of each."""
+
+    house: House
+    answers: list[tuple[str, int]] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        self._keys = load_keys(self.house.folder / "sandbox" / FILE_NAME)
+        self._client = httpx.Client(base_url=self.house.url, timeout=15, trust_env=False)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.close()
+
+    def send(self, psp: str, body: bytes, name: str = "") -> int:
+        """The status of the answer."""
+        headers = SIMULATORS[psp].sign(body, self._keys[psp], int(time.time()))
+        status = self._client.post(f"/webhooks/{psp}", content=body, headers=headers).status_code
+        self.answers.append((name, status))
+        return status
+
+
+def find_stored(house: House, psp: str, body: bytes) -> list[tuple[str, str]]:
+    """(status, reason) of the inbox events of this PSP that brought this body."""
+    return [(status, reason) for status, reason in house.query(STORED, psp, sha256(body).digest())]
+
+
+def play(psp: str, flow: str, seed: int) -> Played:
+    """A life cycle of a fresh payment that ended just now."""
+    now = int(time.time())
+    return play_flow(flow, Identity(seed, now), now, psp)
