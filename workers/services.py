@@ -107,6 +107,7 @@ def _process_batch(deps: WorkerDeps, events: Sequence[ClaimedEvent], token: UUID
 
 
 def _try_batch(deps: WorkerDeps, events: Sequence[ClaimedEvent], token: UUID) -> None:
+    crash_points.reach("worker.loaded")
     read = [read_event(deps, event) for event in events]
     finished = [result for result in read if isinstance(result, Finished)]
     items = [item for result in read if isinstance(result, list) for item in result]

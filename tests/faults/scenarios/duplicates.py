@@ -12,7 +12,7 @@ from tests.faults.oracle import Verdict, judge
 from tests.faults.scene import Scene, scenario
 
 COPIES, TRIES = 50, 5
-POINTS = ("worker.claimed",)
+POINTS = ("worker.loaded",)
 CONFLICTS = "select count(*) from inbox_events where status = 'conflict'"
 UNIQUE = "drop index {}"
 INDEXES = "select indexname from pg_indexes where tablename = 'transitions' and indexdef like 'CREATE UNIQUE%(event_id%'"
@@ -66,7 +66,7 @@ def wake_the_dead(scene: Scene) -> Verdict:
         if scene.broken:
             for (index,) in house.query(INDEXES):
                 house.query(UNIQUE.format(index))
-        options = ("--at", "worker.claimed", "--do", "stop", "--marker", str(house.marker("stop")), "--visibility", "8")
+        options = ("--at", "worker.loaded", "--do", "stop", "--marker", str(house.marker("stop")), "--visibility", "8")
         house.start_with("worker", *options)
         flood = start_flood(house, "flood", scene.events(300), scene.seed, "--shuffle", connections=8)
         wait_until(lambda: house.marker("stop").exists(), "the worker stands still", 60)
