@@ -13,6 +13,7 @@ from config_checks import (
     find_broker_flaw,
     find_broker_login_flaw,
     find_database_flaw,
+    find_login_flaw,
     find_redis_flaw,
     find_secret_key_flaw,
     is_loopback,
@@ -73,8 +74,7 @@ def load_config(environ: Mapping[str, str] | None = None) -> Config:
     broker_url = read.checked("ACUSE_BROKER_URL", find_broker_flaw)
     metrics_dir = read.optional("ACUSE_METRICS_DIR")
     accounts = read_accounts(read)
-    if any(account.livemode for account in accounts.values()):
-        check("ACUSE_BROKER_URL", broker_url, find_broker_login_flaw)
+    _refuse_default_logins(read, accounts)
     return Config(
         database_url=_database_url(read),
         broker_url=broker_url,
@@ -104,6 +104,13 @@ def load_config(environ: Mapping[str, str] | None = None) -> Config:
 def _database_url(read: Reader) -> str:
     url = read.checked("ACUSE_DATABASE_URL", find_database_flaw)
     return f"postgresql+psycopg2://{url.partition('://')[2]}"
+
+
+def _refuse_default_logins(read: Reader, accounts: dict[tuple[str, str], PspAccount]) -> None:
+    if any(account.livemode for account in accounts.values()):
+        for name in ("ACUSE_DATABASE_URL", "ACUSE_BROKER_URL", "ACUSE_REDIS_URL"):
+            check(name, read.optional(name) or "", find_login_flaw)
+        check("ACUSE_BROKER_URL", read.checked("ACUSE_BROKER_URL", find_broker_flaw), find_broker_login_flaw)
 
 
 def _sandbox_pace(read: Reader, accounts: dict[tuple[str, str], PspAccount]) -> int:

@@ -3,14 +3,17 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Literal
 
 from config_checks import (
+    find_api_key_flaw,
     find_api_url_flaw,
     find_hmac_flaw,
     find_key_flaw,
+    find_live_url_flaw,
     find_named_key_flaw,
     find_passphrase_flaw,
     find_password_flaw,
@@ -83,10 +86,20 @@ def _find_configured(read: Reader) -> list[str]:
 def _refuse_shared_secrets(live: PspAccount, accounts: Iterable[PspAccount]) -> None:
     """A secret of a test account must not vouch for live money."""
     for test in accounts:
-        if live.livemode and not test.livemode and test.psp == live.psp and set(live.secrets) & set(test.secrets):
-            variable = SECRET_VARIABLES[PSPS[live.psp].credential]
+        if not live.livemode or test.livemode or test.psp != live.psp:
+            continue
+        for variable in _find_shared(live, test):
             names = " and ".join(_prefix(one.psp, one.account) + variable for one in (live, test))
             raise ConfigError(f"{names} share a secret, but one account is live and the other test")
+
+
+def _find_shared(live: PspAccount, test: PspAccount) -> list[str]:
+    """The variables that hold the same secret for both."""
+    psp = PSPS[live.psp]
+    kinds: dict[str, OptionKind] = {**psp.needs, **psp.takes}
+    own = [name for name, kind in kinds.items() if kind in ("secret", "private_key") and name in live.options]
+    shared = [name for name in own if live.options[name] == test.options.get(name)]
+    return [SECRET_VARIABLES[psp.credential], *shared] if set(live.secrets) & set(test.secrets) else shared
 
 
 def _account_names(read: Reader, psp: str) -> list[str]:
@@ -97,18 +110,20 @@ def _account_names(read: Reader, psp: str) -> list[str]:
 
 def _read_account(read: Reader, psp: Psp, account: str) -> PspAccount:
     prefix = _prefix(psp.name, account)
+    livemode = read.flag(prefix + "LIVEMODE")
+    api_url = check(prefix + "API_URL", read.text(prefix + "API_URL", psp.api_url), find_api_url_flaw)
     return PspAccount(
         psp=psp.name,
         account=account,
         secrets=_read_secrets(read, psp, prefix),
-        livemode=read.flag(prefix + "LIVEMODE"),
+        livemode=livemode,
         unmatched=read.choice(prefix + "UNMATCHED", "adopt", ("adopt", "park")),  # type: ignore[arg-type]
         unknown_clabe=read.choice(prefix + "UNKNOWN_CLABE", "accept", ("accept", "return")),  # type: ignore[arg-type]
         past_seconds=_read_seconds(read, prefix + "PAST_SECONDS", psp.past_seconds),
         future_seconds=_read_seconds(read, prefix + "FUTURE_SECONDS", psp.future_seconds),
         sources=tuple(_network(prefix + "SOURCES", part) for part in read.parts(prefix + "SOURCES")),
-        api_url=check(prefix + "API_URL", read.text(prefix + "API_URL", psp.api_url), find_api_url_flaw),
-        options=_read_options(read, psp, prefix),
+        api_url=check(prefix + "API_URL", api_url, find_live_url_flaw) if livemode else api_url,
+        options=_read_options(read, psp, prefix, livemode),
         healing=read.choice(prefix + "HEALING", "auto", ("auto", "propose", "report")),  # type: ignore[arg-type]
         heal_most=read.number(prefix + "HEAL_MOST", 500, least=0),
         heal_most_minor=read.number(prefix + "HEAL_MOST_MINOR", 100_000_000, least=0, most=10**15),
@@ -133,11 +148,13 @@ def _network(name: str, part: str) -> IPv4Network | IPv6Network:
         raise ConfigError(f"{name} must be a comma list of addresses or networks such as 203.0.113.0/24") from None
 
 
-def _read_options(read: Reader, psp: Psp, prefix: str) -> dict[str, str]:
+def _read_options(read: Reader, psp: Psp, prefix: str, livemode: bool) -> dict[str, str]:
     """All that the client needs, or nothing: half of it is a mistake. A PSP that only hints cannot do without."""
     kinds: dict[str, OptionKind] = {**psp.needs, **psp.takes}
     values = {
-        name: _option(prefix + name, value, kinds[name]) for name in kinds if (value := read.optional(prefix + name))
+        name: _option(prefix + name, value, kinds[name], livemode)
+        for name in kinds
+        if (value := read.optional(prefix + name))
     }
     missing = [prefix + name for name in psp.needs if name not in values]
     given = [prefix + name for name in psp.needs if name in values]
@@ -159,13 +176,15 @@ def _check_passphrase(name: str, pem: str, passphrase: str | None) -> None:
         raise ConfigError(f"{name} {flaw}")
 
 
-def _option(name: str, value: str, kind: OptionKind) -> str:
+def _option(name: str, value: str, kind: OptionKind, livemode: bool) -> str:
     if kind == "url":
-        return check(name, value, find_api_url_flaw)
+        return check(name, check(name, value, find_api_url_flaw), find_live_url_flaw if livemode else lambda url: None)
     if kind == "private_key":
         return check(name, _read_pem(name, value), find_private_key_flaw)
     if not value.isprintable():
         raise ConfigError(f"{name} holds a character that cannot be printed")
+    if kind == "secret" and not name.endswith("_PASSPHRASE"):
+        return check(name, value, partial(find_api_key_flaw, livemode=livemode))
     return value
 
 
@@ -185,7 +204,10 @@ def _read_login(read: Reader, prefix: str) -> str:
     user = read.text(prefix + "USER")
     if ":" in user:
         raise ConfigError(f"{prefix}USER must not contain a colon")
-    return f"{user}:{read.checked(prefix + 'PASSWORD', find_password_flaw)}"
+    password = read.checked(prefix + "PASSWORD", find_password_flaw)
+    if password == user:
+        raise ConfigError(f"{prefix}PASSWORD is the same as {prefix}USER")
+    return f"{user}:{password}"
 
 
 def _read_pem(name: str, value: str) -> str:

@@ -9,7 +9,8 @@ from psps.credentials import LEAST_KEY_BITS, load_der_key, load_private_key, loa
 
 LEAST_HMAC_LENGTH, LEAST_HMAC_VARIETY = 24, 8
 LEAST_PASSWORD_LENGTH, LEAST_PASSWORD_VARIETY = 8, 5
-SECRET_KEY_BYTES = 32
+LEAST_API_KEY_LENGTH = 8
+SECRET_KEY_BYTES, LEAST_SECRET_KEY_VARIETY = 32, 8
 HIGHEST_PORT = 65535
 PLACEHOLDER_WORDS = (
     "changeme",
@@ -21,6 +22,7 @@ PLACEHOLDER_WORDS = (
     "example",
 )
 API_KEY_PREFIXES = ("sk_", "pk_", "rk_")
+TEST_MARKS, LIVE_MARK = ("_test_", "TEST-"), "_live_"  # in keys of Stripe, MoonPay and Mercado Pago
 COMMON_PASSWORDS = (
     "12345678",
     "123456789",
@@ -38,12 +40,18 @@ COMMON_PASSWORDS = (
     "change-me",
     "changeme123",
     "placeholder",
+    "postgres",
+    "rabbitmq",
+    "redisredis",
+    "openpay-webhook",
+    "stp-webhook",
     "abcd1234",
     "admin123",
     "iloveyou",
     "letmein1",
     "welcome1",
 )
+DEFAULT_LOGINS = (*COMMON_PASSWORDS, "guest", "acuse", "admin", "root", "redis", "secret", "123456")
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 REDIS_SCHEMES = ("redis", "rediss")
 GUEST = "guest"  # RabbitMQ's first user, and who logs in where no user is given
@@ -71,7 +79,7 @@ def find_hmac_flaw(secret: str) -> str | None:
 
 def find_password_flaw(password: str) -> str | None:
     """A password that the PSP sends us."""
-    if password.lower() in COMMON_PASSWORDS:
+    if password.lower() in COMMON_PASSWORDS or any(word in password.lower() for word in PLACEHOLDER_WORDS):
         return "holds a password that everybody guesses first"
     if len(password) < LEAST_PASSWORD_LENGTH:
         return f"holds a password shorter than {LEAST_PASSWORD_LENGTH} characters"
@@ -115,6 +123,8 @@ def find_passphrase_flaw(pem: str, passphrase: str | None) -> str | None:
 
 def find_token_flaw(token: str) -> str | None:
     """A token that the PSP issued and signs with."""
+    if any(word in token.lower() for word in PLACEHOLDER_WORDS):
+        return "holds a placeholder, not a token"
     if len(token) < LEAST_HMAC_LENGTH or len(set(token)) < LEAST_HMAC_VARIETY:
         return f"holds a token shorter than {LEAST_HMAC_LENGTH} characters or of too few different ones"
     return None
@@ -123,10 +133,39 @@ def find_token_flaw(token: str) -> str | None:
 def find_secret_key_flaw(key: str) -> str | None:
     """A key that seals our own secrets (a Fernet key)."""
     try:
-        is_whole = len(base64.b64decode(key, altchars=b"-_", validate=True)) == SECRET_KEY_BYTES
+        decoded = base64.b64decode(key, altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
-        is_whole = False
-    return None if is_whole else "must hold Fernet keys: 32 random bytes each in URL-safe base64"
+        decoded = b""
+    if len(decoded) == SECRET_KEY_BYTES and len(set(decoded)) >= LEAST_SECRET_KEY_VARIETY:
+        return None
+    return "must hold Fernet keys: 32 random bytes each in URL-safe base64"
+
+
+def find_api_key_flaw(key: str, livemode: bool) -> str | None:
+    """A key that we call a PSP with, beside the mode of its account. A test account's may be any word."""
+    if not livemode:
+        return "holds a live key, but its account is a test account (LIVEMODE)" if LIVE_MARK in key else None
+    if any(mark in key for mark in TEST_MARKS):
+        return "holds a test key, but its account is live"
+    if len(key) < LEAST_API_KEY_LENGTH or any(word in key.lower() for word in PLACEHOLDER_WORDS):
+        return "holds a placeholder, not a key"
+    return None
+
+
+def find_live_url_flaw(url: str) -> str | None:
+    """The address of a live account's API: TLS, whatever the machine."""
+    return None if url.startswith("https://") else "must start with https:// for a live account"
+
+
+def find_login_flaw(url: str) -> str | None:
+    """The login in the address of an engine that live money depends on. One without a password has other walls: a socket, a
+    certificate."""
+    for place in url.split(";"):
+        login = place.partition("://")[2].rpartition("@")[0]
+        user, _, password = login.partition(":")
+        if password and (unquote(password).lower() in DEFAULT_LOGINS or unquote(password) == unquote(user)):
+            return "holds a password that everybody guesses first, and an account is live"
+    return None
 
 
 def find_api_url_flaw(url: str) -> str | None:
