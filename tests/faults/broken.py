@@ -174,9 +174,7 @@ def anyones_payment() -> None:
     from models import merchant_payments, merchant_work
 
     merchant_payments.GET = merchant_payments.GET.replace("p.merchant_id = :merchant_id and", "")
-    merchant_work.ENTER = merchant_work.text(
-        "select cast(:role as text), set_config('acuse.merchant_id', :merchant_id, true)"
-    )
+    merchant_work.ENTER = text("select cast(:role as text), set_config('acuse.merchant_id', :merchant_id, true)")
 
 
 def any_address() -> None:

@@ -1,5 +1,16 @@
 """All scenarios; importing this package fills tests.faults.scene.SCENARIOS."""
 
-from tests.faults.scenarios import beats, broker, database, duplicates, poison, psps, receiver, walls, workers
+from tests.faults.scenarios import (
+    beats,
+    broker,
+    database,
+    deadlocks,
+    duplicates,
+    poison,
+    psps,
+    receiver,
+    walls,
+    workers,
+)
 
-__all__ = ["beats", "broker", "database", "duplicates", "poison", "psps", "receiver", "walls", "workers"]
+__all__ = ["beats", "broker", "database", "deadlocks", "duplicates", "poison", "psps", "receiver", "walls", "workers"]
