@@ -100,7 +100,8 @@ def _turn(deps: WorkerDeps, sent: Sequence[Sent], room: int, room_of_failing: in
             else:
                 time.sleep(random.uniform(0.05, 0.3))
         else:
-            crash_points.reach("notify.claimed" if claimed else "notify.settled")
+            if sent or claimed:
+                crash_points.reach("notify.settled" if sent else "notify.claimed")
             tell(deps, *settled)
             return claimed
     return []
