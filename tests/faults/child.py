@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,17 +25,22 @@ class Crash(BaseException):
     """Raised at a crash point: not an error that anything catches."""
 
 
-def arm(point: str, action: str, nth: int, marker: Path) -> None:
-    """Have `action` happen when this process comes to `point` for the nth time, in one process only: the one that makes
-    the marker, which is the proof that it happened."""
+def arm(markers: Mapping[str, Path], action: str, nth: int) -> None:
+    """Have `action` happen when this process comes to one of these points for the nth time, once at each, in one process
+    only: the one that makes the point's marker, which is the proof that it happened."""
     seen: Counter[str] = Counter()
 
     def reach(name: str) -> None:
         seen[name] += 1
-        if name == point and seen[name] >= nth and _is_first(marker):
+        if name in markers and seen[name] >= nth and _is_first(markers[name]):
             _act(action)
 
     crash_points.reach = reach
+
+
+def list_markers(points: Sequence[str], marker: Path) -> dict[str, Path]:
+    """`marker` itself for one point; for several it is what the names of their markers begin with."""
+    return {point: marker if len(points) == 1 else Path(f"{marker}-{point}") for point in points}
 
 
 def _is_first(marker: Path) -> bool:
@@ -93,7 +99,7 @@ def poison(event_key: str) -> None:
 def main() -> None:
     """Change what the options say and become the program."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--at", default="")
+    parser.add_argument("--at", action="append", default=[])
     parser.add_argument("--do", default="kill", choices=ACTIONS)
     parser.add_argument("--nth", type=int, default=1)
     parser.add_argument("--marker", type=Path)
@@ -106,7 +112,7 @@ def main() -> None:
     parser.add_argument("arguments", nargs=argparse.REMAINDER)
     options = parser.parse_args()
     if options.at:
-        arm(options.at, options.do, options.nth, options.marker)
+        arm(list_markers(options.at, options.marker), options.do, options.nth)
     if options.shift:
         shift_clock(options.shift)
     if options.visibility:
