@@ -132,6 +132,20 @@ def blind_resend() -> None:
     submitting._Submission._doubt = send_again
 
 
+def unannounced_calls() -> None:
+    """That a call was made is written down with its answer alone, and not before it is made."""
+    from models.attempts import AttemptRepository
+
+    begin, settle = AttemptRepository.begin, AttemptRepository.settle
+
+    def settle_at_once(self: Any, attempt_id: Any, token: Any, now: Any, *rest: Any, **named: Any) -> None:
+        begin(self, attempt_id, token, now, None)
+        settle(self, attempt_id, token, now, *rest, **named)
+
+    AttemptRepository.begin = lambda self, *given: None
+    AttemptRepository.settle = settle_at_once
+
+
 def no_hold() -> None:
     """Nobody holds an account while it is reconciled."""
     from schedules.reconciling import service
@@ -207,6 +221,7 @@ BUILDS: dict[str, Callable[[], None]] = {
         no_split,
         no_second_try,
         blind_resend,
+        unannounced_calls,
         no_hold,
         every_beat_sweeps,
         drops_every_month,

@@ -46,7 +46,7 @@ class Shop:
     def __init__(self, house: House) -> None:
         self.house = house
         self.config = load_config(house.environment)
-        self._engine = bootstrap_starting.build_engine(self.config, "cli")
+        self.engine = bootstrap_starting.build_engine(self.config, "cli")
         self._app = create_producer(self.config.broker_url)
         self._enqueue = bootstrap_ringing.build_publish(self.config)
 
@@ -56,11 +56,11 @@ class Shop:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._engine.dispose()
+        self.engine.dispose()
 
     def change(self, what: Callable[[UnitOfWork, datetime], Any]) -> Any:
         """Do something in one transaction; what it gives."""
-        with UnitOfWork(self._engine) as work:
+        with UnitOfWork(self.engine) as work:
             done = what(work, datetime.now(UTC))
             work.commit()
         return done

@@ -3,6 +3,7 @@
 from tests.faults.scenarios import (
     beats,
     broker,
+    crashes,
     database,
     deadlocks,
     duplicates,
@@ -13,4 +14,16 @@ from tests.faults.scenarios import (
     workers,
 )
 
-__all__ = ["beats", "broker", "database", "deadlocks", "duplicates", "poison", "psps", "receiver", "walls", "workers"]
+__all__ = [
+    "beats",
+    "broker",
+    "crashes",
+    "database",
+    "deadlocks",
+    "duplicates",
+    "poison",
+    "psps",
+    "receiver",
+    "walls",
+    "workers",
+]
