@@ -91,11 +91,24 @@ def _keep(folder: Path, seed: int, played: Played) -> None:
 
 
 def show(all_played: list[Played], console: Console) -> None:
-    table = Table("", "scenario", "the fault landed", "sent", "lost", "doubled", "recovery", "broken build is found", "s", box=None)
+    table = Table(
+        "",
+        "scenario",
+        "the fault landed",
+        "sent",
+        "lost",
+        "doubled",
+        "recovery",
+        "broken build is found",
+        "s",
+        box=None,
+    )
     for one in all_played:
         verdict = one.verdict or Verdict()
         mark = "-" if one.skipped else "[green]ok[/]" if one.holds else "[red]FAILED[/]"
-        noticed = "; ".join(f"{build}: {found[0] if found else '[red]NOT FOUND[/]'}" for build, found in one.noticed.items())
+        noticed = "; ".join(
+            f"{build}: {found[0] if found else '[red]NOT FOUND[/]'}" for build, found in one.noticed.items()
+        )
         told = one.skipped or verdict.faults
         table.add_row(
             f"{one.number} {mark}", one.title, told, str(verdict.sent), str(verdict.lost), str(verdict.doubled),
@@ -130,7 +143,9 @@ def main(only: str | None, seed: int | None, scale: float, with_broken: bool, as
                 done.append(play(SCENARIOS[number], engines, Path(folder) / str(number), seed, scale, with_broken))
                 progress.advance(task)
                 if not console.is_terminal:
-                    console.print(f"{number} {'holds' if done[-1].holds else 'FAILED'} {done[-1].seconds:.0f} s", markup=False)
+                    console.print(
+                        f"{number} {'holds' if done[-1].holds else 'FAILED'} {done[-1].seconds:.0f} s", markup=False
+                    )
     if as_json:
         said: list[dict[str, Any]] = [asdict(one) | {"holds": one.holds} for one in done]
         click.echo(json.dumps({"seed": seed, "scenarios": said}, indent=2))

@@ -49,7 +49,13 @@ class Flood:
 
 
 def start_flood(
-    house: House, name: str, events: int, seed: int, *more: str, psps: str = "stripe,conekta,stp", connections: int = 16,
+    house: House,
+    name: str,
+    events: int,
+    seed: int,
+    *more: str,
+    psps: str = "stripe,conekta,stp",
+    connections: int = 16,
     target: str = "",
 ) -> Flood:
     """Send so many different events; `more` are options of `acuse sandbox flood`."""

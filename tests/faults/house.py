@@ -90,7 +90,9 @@ class House:
             self._launch(name)
         if ready:
             for name in names:
-                wait_until(lambda name=name: self._is_ready(name), f"{name} is ready: {self.log_end(name)}", START_SECONDS)
+                wait_until(
+                    lambda name=name: self._is_ready(name), f"{name} is ready: {self.log_end(name)}", START_SECONDS
+                )
 
     def start_with(self, name: str, *options: str, ready: bool = True) -> None:
         """Start one with options of tests/faults/child.py, this time alone."""
@@ -107,7 +109,10 @@ class House:
         broken = [part for build in self.broken for part in ("--break", build)]
         argv = [sys.executable, "-m", "tests.faults.child", *broken, *self.options.get(name, ()), "--"]
         argv += self._program(name)
-        python = {"PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"}
+        python = {
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges",
+        }
         with (self.folder / f"{name}.log").open("ab") as log:
             self.running[name] = launch(argv, env={**self.environment, **python}, cwd=ROOT, output=log)
         self.note(f"start {name} {' '.join(self.options.get(name, ()))} as {self.running[name].pid}")
@@ -147,7 +152,9 @@ class House:
 
     def _names_of_workers(self) -> str:
         """The names of workers are in the titles of their processes once they wait for messages."""
-        waiting = [name for name, process in self.running.items() if name.startswith("worker") and _children(process.pid)]
+        waiting = [
+            name for name, process in self.running.items() if name.startswith("worker") and _children(process.pid)
+        ]
         with suppress(Exception), Redis.from_url(self.engines.redis.url, socket_timeout=1) as redis:
             polls = sum(client["cmd"] == "brpop" for client in redis.client_list())
             return " ".join(f"{name}-{self.database}@" for name in waiting) if polls >= len(waiting) else ""
@@ -289,7 +296,9 @@ def open_house(engines: Engines, folder: Path, broken: tuple[str, ...] = (), **s
     with Redis.from_url(engines.redis.url, socket_timeout=5) as redis:
         redis.flushall()
     with FaultProxy(sandbox_port) as to_psps:
-        through_postgres = engines.url_of(database).replace(f":{engines.postgres.port}/", f":{engines.to_postgres.port}/")
+        through_postgres = engines.url_of(database).replace(
+            f":{engines.postgres.port}/", f":{engines.to_postgres.port}/"
+        )
         through_redis = engines.redis.url.replace(f":{engines.redis.port}/", f":{engines.to_redis.port}/")
         plan = Plan(folder, port, to_psps.port, ("receiver", "worker", "beat", "sandbox"), True, "json")
         own = {name: value for name, value in os.environ.items() if not name.startswith("ACUSE_")}

@@ -123,7 +123,9 @@ def _check_histories(house: House, verdict: Verdict) -> None:
     verdict.blame("I4 gap", broken)
     verdict.blame("I4 moved without a decision", moved)
     payments = house.query(PAYMENTS)
-    verdict.blame("I4 end", [id for id, *_, state, got, back in payments if ends.get(id, ("pending", 0, 0)) != (state, got, back)])
+    verdict.blame(
+        "I4 end", [id for id, *_, state, got, back in payments if ends.get(id, ("pending", 0, 0)) != (state, got, back)]
+    )
     verdict.blame("I5", [id for id, *_, got, back in payments if back > got])
 
 
@@ -148,6 +150,8 @@ def slowest_ms(attempts: list[dict[str, Any]], share: float = 0.99) -> float:
 def count_connections(house: House) -> int:
     """Client connections of this house to Postgres, its own left out."""
     with suppress(psycopg2.OperationalError):
-        rows = house.query("select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()")
+        rows = house.query(
+            "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+        )
         return int(rows[0][0])
     return 0

@@ -123,7 +123,9 @@ def soak(house: House, minutes: float, seed: int, tick: Callable[[float], None])
         time.sleep(max(0.0, due - time.monotonic()))
     soaked.floods = [flood.finish(400) for flood in soaked.floods]
     total = sum(len(times) for times in soaked.recoveries.values())
-    soaked.verdict = judge(house, *soaked.floods, faults=f"{total} faults of {len(soaked.recoveries)} kinds", within=120)
+    soaked.verdict = judge(
+        house, *soaked.floods, faults=f"{total} faults of {len(soaked.recoveries)} kinds", within=120
+    )
     _judge_growth(soaked)
     return soaked
 
@@ -190,12 +192,15 @@ def main(minutes: float, seed: int | None, json_file: Path | None) -> None:
     seed = secrets.randbelow(10**6) if seed is None else seed
     console = Console(width=None if sys.stdout.isatty() else 160)
     columns = (TextColumn("soaking"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with tempfile.TemporaryDirectory(prefix="acuse-soak-") as folder, open_engines(Path(folder)) as engines:
-        with open_house(engines, Path(folder) / "house", ACUSE_METRICS_DIR="") as house:
-            house.start(*PROGRAMS)
-            with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-                task = progress.add_task("", total=minutes * 60)
-                soaked = soak(house, minutes, seed, lambda seconds: progress.update(task, completed=seconds))
+    with (
+        tempfile.TemporaryDirectory(prefix="acuse-soak-") as folder,
+        open_engines(Path(folder)) as engines,
+        open_house(engines, Path(folder) / "house") as house,
+        Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress,
+    ):
+        house.start(*PROGRAMS)
+        task = progress.add_task("", total=minutes * 60)
+        soaked = soak(house, minutes, seed, lambda seconds: progress.update(task, completed=seconds))
     show(soaked, console)
     console.print(f"seed {seed}, {minutes:.0f} minutes on {os.cpu_count()} cores")
     if json_file:

@@ -102,7 +102,11 @@ FAULTS = {
 }
 
 
-@scenario(5, "Postgres is killed whole, stopped at once, loses its backends, has a stopped lock holder", broken="asynchronous_commit")
+@scenario(
+    5,
+    "Postgres is killed whole, stopped at once, loses its backends, has a stopped lock holder",
+    broken="asynchronous_commit",
+)
 def lose_the_database(scene: Scene) -> Verdict:
     """No 2xx without a row that survives; 503 meanwhile; recovery by itself."""
     with scene.house("receiver", "worker", "beat") as house:
@@ -112,7 +116,12 @@ def lose_the_database(scene: Scene) -> Verdict:
         chosen = {name: FAULTS[name] for name in list(FAULTS)[: 1 if scene.broken else None]}
         for place, (name, fault) in enumerate(chosen.items()):
             flood = start_flood(
-                house, name.replace(" ", ""), scene.events(1200 if scene.broken else 350), scene.seed + place, "--shuffle", connections=16
+                house,
+                name.replace(" ", ""),
+                scene.events(1200 if scene.broken else 350),
+                scene.seed + place,
+                "--shuffle",
+                connections=16,
             )
             flood.wait_for(60)
             house.note(name)
@@ -128,7 +137,9 @@ def cannot_mount() -> str | None:
         return "a small file system takes root"
     folder = Path("/tmp") / f"acuse-mount-{os.getpid()}"
     folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True, text=True)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True, text=True
+    )
     if done.returncode == 0:
         subprocess.run(["umount", str(folder)], check=False)
     folder.rmdir()
@@ -146,7 +157,12 @@ def small_disk(folder: Path) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(folder)], check=False)
 
 
-@scenario(6, "the disk is full: Postgres cannot write its log, Redis cannot write its file", broken="answer_before_commit", needs=cannot_mount)
+@scenario(
+    6,
+    "the disk is full: Postgres cannot write its log, Redis cannot write its file",
+    broken="answer_before_commit",
+    needs=cannot_mount,
+)
 def fill_the_disk(scene: Scene) -> Verdict:
     """Nothing is acknowledged that is not written; when there is room again all goes on."""
     with small_disk(scene.folder / "disk") as disk, open_engines(disk) as engines:

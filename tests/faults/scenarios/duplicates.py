@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from tests.faults.flood import Flood, post, start_flood, write_stripe_event
 from tests.faults.house import House, wait_until
@@ -15,7 +16,9 @@ COPIES, TRIES = 50, 5
 POINTS = ("worker.loaded",)
 CONFLICTS = "select count(*) from inbox_events where status = 'conflict'"
 UNIQUE = "drop index {}"
-INDEXES = "select indexname from pg_indexes where tablename = 'transitions' and indexdef like 'CREATE UNIQUE%(event_id%'"
+INDEXES = (
+    "select indexname from pg_indexes where tablename = 'transitions' and indexdef like 'CREATE UNIQUE%(event_id%'"
+)
 
 
 def post_at_once(house: House, bodies: list[bytes]) -> list[int | None]:
@@ -31,7 +34,9 @@ def post_at_once(house: House, bodies: list[bytes]) -> list[int | None]:
         return list(threads.map(send, bodies))
 
 
-@scenario(9, "each delivery 50 times at once, shuffled, late, and another content under a known key", broken="no_dedupe")
+@scenario(
+    9, "each delivery 50 times at once, shuffled, late, and another content under a known key", broken="no_dedupe"
+)
 def repeat_deliveries(scene: Scene) -> Verdict:
     """One of many copies counts; another content is set aside as a conflict and never applied."""
     with scene.house("receiver", "worker", "beat") as house:
@@ -45,9 +50,16 @@ def repeat_deliveries(scene: Scene) -> Verdict:
         flood.finish()
         known = write_stripe_event(f"evt_copies_{scene.seed}_0", "pi_copies_0", amount=99_900_000)
         answers.append(post(house, "stripe", known))
-        verdict = judge(house, flood, faults=f"{rounds} x {COPIES} copies at once, {count_repeats(flood)} repeats", within=scene.patience)
+        verdict = judge(
+            house,
+            flood,
+            faults=f"{rounds} x {COPIES} copies at once, {count_repeats(flood)} repeats",
+            within=scene.patience,
+        )
         verdict.blame("answers", [status for status in answers if status != 200])
-        stolen = house.query("select psp_payment_id from payments where psp_payment_id like 'pi_copies%%' and received_minor <> 15000")
+        stolen = house.query(
+            "select psp_payment_id from payments where psp_payment_id like 'pi_copies%%' and received_minor <> 15000"
+        )
         verdict.blame("I3 conflict applied", [row[0] for row in stolen])
         if not scene.broken and house.query(CONFLICTS) != [(1,)]:
             verdict.violations.append("the other content under a known key is no conflict")
@@ -87,7 +99,4 @@ def wake_the_dead(scene: Scene) -> Verdict:
 
 
 def is_stopped(pid: int) -> bool:
-    with open(f"/proc/{pid}/stat") as stat:
-        return stat.read().rpartition(")")[2].split()[0] == "T"
-
-
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"

@@ -110,7 +110,13 @@ def poison(scene: Scene) -> Verdict:
     with scene.house("receiver", "beat", ACUSE_MAX_ATTEMPTS="2") as house, Post(house) as post:
         house.start_with("worker", *(f"--with={w}" for w in (f"raises_for={RAISES}", f"loops_for={LOOPS}", "limit=2")))
         flood = start_flood(
-            house, "flood", scene.events(400 if scene.broken else 1200), scene.seed, "--delay", str(6 * scene.scale), "--shuffle"
+            house,
+            "flood",
+            scene.events(400 if scene.broken else 1200),
+            scene.seed,
+            "--delay",
+            str(6 * scene.scale),
+            "--shuffle",
         )
         flood.wait_for(30)
         post.send("stripe", first, "a genuine event")

@@ -23,7 +23,9 @@ POINTS = (
 MOST_CONNECTIONS = 40  # of one house: pools of the receiver, of three worker processes, of beat
 
 
-@scenario(3, "the receiver is killed at each crash point between the last byte and the answer", broken="answer_before_commit")
+@scenario(
+    3, "the receiver is killed at each crash point between the last byte and the answer", broken="answer_before_commit"
+)
 def kill_receiver(scene: Scene) -> Verdict:
     """Its sender goes on: what had no answer is sent again and must not be there twice."""
     with scene.house("worker", "beat") as house:
@@ -36,7 +38,9 @@ def kill_receiver(scene: Scene) -> Verdict:
             house.kill("receiver")
             options = ("--at", point, "--do", "kill group", "--nth", "3", "--marker", str(house.marker(point)))
             house.start_with("receiver", *options, ready=False)
-            wait_until(lambda point=point: house.marker(point).exists() or not flood.is_running, f"it dies at {point}", 30)
+            wait_until(
+                lambda point=point: house.marker(point).exists() or not flood.is_running, f"it dies at {point}", 30
+            )
             if house.marker(point).exists():
                 assert house.wait_for_end("receiver") == -signal.SIGKILL
                 died.append(point)
@@ -50,7 +54,11 @@ def kill_receiver(scene: Scene) -> Verdict:
         return verdict
 
 
-@scenario(14, "the database is slow, then silent, while more senders come than there are connections", broken="answer_before_commit")
+@scenario(
+    14,
+    "the database is slow, then silent, while more senders come than there are connections",
+    broken="answer_before_commit",
+)
 def exhaust_connections(scene: Scene) -> Verdict:
     """Latency, then a black hole before Postgres: 503 in time and never a false 200; soon after it all is as before."""
     with scene.house("receiver", "worker", "beat") as house:
@@ -95,11 +103,18 @@ def unavailable(attempts: list[dict[str, object]]) -> int:
     return sum(a["status"] == 503 for a in attempts)
 
 
-@scenario(17, "every process is restarted 20 times under load, receivers behind a balancer that drains them", broken="no_early_letting_go")
+@scenario(
+    17,
+    "every process is restarted 20 times under load, receivers behind a balancer that drains them",
+    broken="no_early_letting_go",
+)
 def restart_all(scene: Scene) -> Verdict:
     """Told to stop, a receiver answers what it has begun; workers finish or give back. No sender sees an answer but 200."""
     rounds = 10 if scene.is_whole else 2
-    with scene.house("receiver", "receiver2", "worker", "beat") as house, FaultProxy(house.port_of("receiver")) as balancer:
+    with (
+        scene.house("receiver", "receiver2", "worker", "beat") as house,
+        FaultProxy(house.port_of("receiver")) as balancer,
+    ):
         target = f"http://{LOOPBACK}:{balancer.port}"
         flood = start_flood(house, "flood", scene.events(4000), scene.seed, "--shuffle", connections=8, target=target)
         flood.wait_for(40)

@@ -29,7 +29,14 @@ def forged(scene: Scene) -> Verdict:
     """Nothing forged is acknowledged or stored; the genuine delivery of the same event, which follows it, is."""
     with scene.house("receiver", "worker", "beat") as house:
         flood = start_flood(
-            house, "flood", scene.events(300 if scene.broken else 1000), scene.seed, "--tamper", "0.5", "--shuffle", psps=SIGNING
+            house,
+            "flood",
+            scene.events(300 if scene.broken else 1000),
+            scene.seed,
+            "--tamper",
+            "0.5",
+            "--shuffle",
+            psps=SIGNING,
         ).finish()
         forgeries = [attempt for attempt in flood.attempts if attempt["kind"] == "forged"]
         refused = sum(attempt["status"] == 401 for attempt in forgeries)

@@ -41,7 +41,11 @@ def kill_workers(scene: Scene) -> Verdict:
         )
 
 
-@scenario(2, "children of the pool die: kill -9, no memory, an event that ends every process that reads it", broken="uncounted_attempts")
+@scenario(
+    2,
+    "children of the pool die: kill -9, no memory, an event that ends every process that reads it",
+    broken="uncounted_attempts",
+)
 def kill_children(scene: Scene) -> Verdict:
     """The poisonous event is set aside after its attempts; its neighbours are applied."""
     with scene.house("receiver", "beat", ACUSE_MAX_ATTEMPTS="3") as house:
@@ -60,5 +64,11 @@ def kill_children(scene: Scene) -> Verdict:
             time.sleep(1.5)
         flood.finish()
         parked = "select count(*) from inbox_events where status = 'parked' and event_key = %s"
-        wait_until(lambda: scene.broken or house.query(parked, f"evt_poison_{scene.seed}") == [(1,)], "the poison is set aside", 90)
-        return judge(house, flood, faults=f"{killed} children killed, {starved} without memory", within=scene.patience, parked=1)
+        wait_until(
+            lambda: scene.broken or house.query(parked, f"evt_poison_{scene.seed}") == [(1,)],
+            "the poison is set aside",
+            90,
+        )
+        return judge(
+            house, flood, faults=f"{killed} children killed, {starved} without memory", within=scene.patience, parked=1
+        )
