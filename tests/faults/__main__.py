@@ -61,7 +61,7 @@ def play(scenario: Scenario, engines: Engines, folder: Path, seed: int, scale: f
             for build in scenario.broken:
                 scene = Scene(engines, folder / build, seed, scale * BROKEN_SCALE, (build,))
                 played.noticed[build] = _attempt(scenario, scene).violations
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever ends a scenario is its result
         played.error = f"{type(error).__name__}: {error}"[:2000]
     played.seconds = time.monotonic() - began
     if not played.holds:
@@ -135,17 +135,20 @@ def main(only: str | None, seed: int | None, scale: float, with_broken: bool, as
         raise click.BadParameter(f"there is no scenario {min(unknown)}; there are {min(SCENARIOS)} to {max(SCENARIOS)}")
     console, began, done = Console(stderr=as_json, width=None if sys.stdout.isatty() else 200), time.monotonic(), []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with tempfile.TemporaryDirectory(prefix="acuse-faults-") as folder, open_engines(Path(folder)) as engines:
-        with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-            task = progress.add_task("", total=len(numbers))
-            for number in numbers:
-                progress.update(task, description=SCENARIOS[number].title[:60])
-                done.append(play(SCENARIOS[number], engines, Path(folder) / str(number), seed, scale, with_broken))
-                progress.advance(task)
-                if not console.is_terminal:
-                    console.print(
-                        f"{number} {'holds' if done[-1].holds else 'FAILED'} {done[-1].seconds:.0f} s", markup=False
-                    )
+    with (
+        tempfile.TemporaryDirectory(prefix="acuse-faults-") as folder,
+        open_engines(Path(folder)) as engines,
+        Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress,
+    ):
+        task = progress.add_task("", total=len(numbers))
+        for number in numbers:
+            progress.update(task, description=SCENARIOS[number].title[:60])
+            done.append(play(SCENARIOS[number], engines, Path(folder) / str(number), seed, scale, with_broken))
+            progress.advance(task)
+            if not console.is_terminal:
+                console.print(
+                    f"{number} {'holds' if done[-1].holds else 'FAILED'} {done[-1].seconds:.0f} s", markup=False
+                )
     if as_json:
         said: list[dict[str, Any]] = [asdict(one) | {"holds": one.holds} for one in done]
         click.echo(json.dumps({"seed": seed, "scenarios": said}, indent=2))

@@ -12,7 +12,8 @@ from typing import Any
 import httpx
 
 from sandbox.flows import SIMULATORS
-from tests.faults.house import ROOT, House, wait_until
+from tests.faults.house import ROOT, House
+from tests.faults.watching import wait_until
 
 
 @dataclass

@@ -8,8 +8,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,22 +17,13 @@ from typing import Any
 import psycopg2
 from redis import Redis
 
-from commands.stack_parts import Plan, build_environment
 from embedded import LOOPBACK, free_port
 from engines.launch import launch
 from tests.faults.engines import Engines
 from tests.faults.proxy import FaultProxy
+from tests.faults.watching import answers_at, children_of, wait_until
 
 ROOT = Path(__file__).parents[2]
-SETTINGS = {
-    "ACUSE_LEASE_SECONDS": "5",
-    "ACUSE_QUERY_AFTER_SECONDS": "2",
-    "ACUSE_CALL_SECONDS": "2",
-    "ACUSE_SANDBOX_PACE": "100",
-    "ACUSE_UNMATCHED_WAIT_SECONDS": "0",
-    "ACUSE_LOG_FORMAT": "json",
-}
-CALLS = {f"ACUSE_{psp}_CALLS_PER_SECOND": "100" for psp in ("STRIPE", "CONEKTA", "STP", "BITSO", "MERCADOPAGO")}
 CELERY = ("celery", "-q", "-A", "workers.app:celery")
 QUIET = ("--without-gossip", "--without-mingle", "-l", "WARNING")
 QUEUES = {
@@ -42,16 +33,6 @@ QUEUES = {
     "worker_reconcile": ("reconcile", 1),
 }
 START_SECONDS = 60.0
-DUMPED = ("inbox_events", "payments", "transitions", "attempts", "notifications", "reconciliation_runs", "day_closings")
-
-
-def wait_until(holds: Callable[[], object], what: str, seconds: float, every: float = 0.05) -> float:
-    """How long it took. Raises AssertionError where it did not happen in time."""
-    began = time.monotonic()
-    while not holds():
-        assert time.monotonic() - began < seconds, f"not within {seconds:.0f} s: {what}"
-        time.sleep(every)
-    return time.monotonic() - began
 
 
 @dataclass
@@ -143,9 +124,9 @@ class House:
         assert code is None, f"{name} ended with {code}: {self.log_end(name)}"
         kind = name.rstrip("0123456789")
         if kind in ("receiver", "api"):
-            return _answers(f"http://{LOOPBACK}:{self.port_of(name)}/healthz")
+            return answers_at(f"http://{LOOPBACK}:{self.port_of(name)}/healthz")
         if kind == "sandbox":
-            return _answers(f"http://{LOOPBACK}:{self.sandbox_port}/sandbox/effects")
+            return answers_at(f"http://{LOOPBACK}:{self.sandbox_port}/sandbox/effects")
         if kind == "beat":
             return any(self.folder.glob(f"{name}-schedule*"))
         return f"{name}-{self.database}@" in self._names_of_workers()
@@ -153,7 +134,7 @@ class House:
     def _names_of_workers(self) -> str:
         """The names of workers are in the titles of their processes once they wait for messages."""
         waiting = [
-            name for name, process in self.running.items() if name.startswith("worker") and _children(process.pid)
+            name for name, process in self.running.items() if name.startswith("worker") and children_of(process.pid)
         ]
         with suppress(Exception), Redis.from_url(self.engines.redis.url, socket_timeout=1) as redis:
             polls = sum(client["cmd"] == "brpop" for client in redis.client_list())
@@ -162,17 +143,7 @@ class House:
 
     def answers(self, name: str) -> bool:
         """Whether a program that serves HTTP does."""
-        return _answers(f"http://{LOOPBACK}:{self.port_of(name)}/healthz")
-
-    def dump(self) -> None:
-        """Write the tables that tell what happened beside the logs, for whoever looks into a failure."""
-        with suppress(psycopg2.Error):
-            connection = psycopg2.connect(self.engines.url_of(self.database))
-            with connection, connection.cursor() as cursor:
-                for table in DUMPED:
-                    with (self.folder / f"{table}.csv").open("w") as file:
-                        cursor.copy_expert(f"copy {table} to stdout with (format csv, header)", file)
-            connection.close()
+        return answers_at(f"http://{LOOPBACK}:{self.port_of(name)}/healthz")
 
     def kill(self, name: str) -> None:
         """kill -9 a program with all its children, now."""
@@ -216,7 +187,7 @@ class House:
 
     def children(self, name: str) -> list[int]:
         """The processes of a worker's pool."""
-        return _children(self.running[name].pid)
+        return children_of(self.running[name].pid)
 
     def marker(self, name: str) -> Path:
         return self.folder / f"marker-{name}"
@@ -250,7 +221,9 @@ class House:
     def command(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """One `acuse` command in this house's environment."""
         argv = [sys.executable, "-m", "cli", *arguments]
-        done = subprocess.run(argv, env=self.environment, cwd=ROOT, capture_output=True, text=True, timeout=240)
+        done = subprocess.run(
+            argv, check=False, env=self.environment, cwd=ROOT, capture_output=True, text=True, timeout=240
+        )
         assert not check or done.returncode == 0, f"{arguments}: {done.stdout[-2000:]}\n{done.stderr[-2000:]}"
         return done
 
@@ -270,45 +243,3 @@ class House:
                     os.killpg(process.pid, number)
             process.wait()
         self.running.clear()
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
-
-
-def _children(pid: int) -> list[int]:
-    with suppress(OSError):
-        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return []
-
-
-@contextmanager
-def open_house(engines: Engines, folder: Path, broken: tuple[str, ...] = (), **settings: str) -> Iterator[House]:
-    """A house with nothing running in it yet; what is started in it ends with it. `settings` are further variables."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for part in ("metrics", "sandbox"):
-        (folder / part).mkdir(mode=0o700, exist_ok=True)
-    database, port, api_port, sandbox_port = engines.make_database(), free_port(), free_port(), free_port()
-    with Redis.from_url(engines.redis.url, socket_timeout=5) as redis:
-        redis.flushall()
-    with FaultProxy(sandbox_port) as to_psps:
-        through_postgres = engines.url_of(database).replace(
-            f":{engines.postgres.port}/", f":{engines.to_postgres.port}/"
-        )
-        through_redis = engines.redis.url.replace(f":{engines.redis.port}/", f":{engines.to_redis.port}/")
-        plan = Plan(folder, port, to_psps.port, ("receiver", "worker", "beat", "sandbox"), True, "json")
-        own = {name: value for name, value in os.environ.items() if not name.startswith("ACUSE_")}
-        environment = build_environment(SETTINGS | CALLS | settings, plan, through_postgres, through_redis)
-        environment |= {"ACUSE_API_URL": f"http://{LOOPBACK}:{api_port}"}
-        house = House(engines, folder, database, port, api_port, sandbox_port, own | environment, to_psps, broken)
-        try:
-            yield house
-        finally:
-            house.close()
-            for proxy in (engines.to_postgres, engines.to_redis):
-                proxy.set("pass")
-            engines.administer(f"drop database if exists {database} with (force)")

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.faults.engines import Engines
-from tests.faults.house import House, open_house
+from tests.faults.house import House
+from tests.faults.opening import open_house
 from tests.faults.oracle import Verdict
 
 LEAST_EVENTS = 60

@@ -27,8 +27,9 @@ from rich.table import Table
 
 from tests.faults.engines import open_engines
 from tests.faults.flood import Flood, start_flood
-from tests.faults.house import House, open_house
+from tests.faults.house import House
 from tests.faults.measures import Sample, slope, take_sample
+from tests.faults.opening import open_house
 from tests.faults.oracle import Verdict, judge, slowest_ms
 from tests.faults.scenarios.broker import empty_redis, kill_redis
 from tests.faults.scenarios.database import kill_postgres, stop_a_lock_holder, terminate_backends

@@ -18,9 +18,10 @@ from sandbox.sender import Route
 from schedules.beat import SWEEP_SECONDS
 from schedules.reconciling.windows import LOOK_BACK, OVERLAP
 from tests.faults.flood import Flood, start_flood
-from tests.faults.house import House, wait_until
+from tests.faults.house import House
 from tests.faults.oracle import Verdict, judge
 from tests.faults.scene import Scene, scenario
+from tests.faults.watching import wait_until
 from workers.app import create_producer
 
 HOUR = 3600.0

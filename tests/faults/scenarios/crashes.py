@@ -21,10 +21,11 @@ from sandbox.payment import Played
 from schedules.calendar.days import civil_day
 from schedules.closing.service import CloseRequest, close_day
 from schedules.closing.verifying import verify_chain
-from tests.faults.house import House, wait_until
+from tests.faults.house import House
 from tests.faults.oracle import Verdict, judge
 from tests.faults.scene import Scene, scenario
 from tests.faults.shop import CARD, CASH, Shop, blame_effects
+from tests.faults.watching import wait_until
 from workers.app import create_producer
 
 SUBMIT = (

@@ -138,7 +138,7 @@ def cannot_mount() -> str | None:
     folder = Path("/tmp") / f"acuse-mount-{os.getpid()}"
     folder.mkdir()
     done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True, text=True
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], check=False, capture_output=True, text=True
     )
     if done.returncode == 0:
         subprocess.run(["umount", str(folder)], check=False)

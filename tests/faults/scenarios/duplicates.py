@@ -8,9 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.faults.flood import Flood, post, start_flood, write_stripe_event
-from tests.faults.house import House, wait_until
+from tests.faults.house import House
 from tests.faults.oracle import Verdict, judge
 from tests.faults.scene import Scene, scenario
+from tests.faults.watching import wait_until
 
 COPIES, TRIES = 50, 5
 POINTS = ("worker.loaded",)

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tests.faults.flood import start_flood
-from tests.faults.house import House, wait_until
+from tests.faults.house import House
 from tests.faults.oracle import Verdict, judge
 from tests.faults.post import Post, find_stored, play
 from tests.faults.scene import Scene, scenario
+from tests.faults.watching import wait_until
 
 PSPS = ("stripe", "conekta", "stp", "moonpay")
 NOT_JSON, TOO_DEEP, NOT_UTF8 = "the body is not JSON", "the body is nested deeper than 100", "the body is not UTF-8"

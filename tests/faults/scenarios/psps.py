@@ -4,11 +4,12 @@ import time
 from dataclasses import dataclass, field
 
 from tests.faults.flood import Flood, start_flood
-from tests.faults.house import House, wait_until
+from tests.faults.house import House
 from tests.faults.oracle import Verdict, judge
 from tests.faults.proxy import BLACK_HOLE, CUT, DRIP, LATENCY, RESET
 from tests.faults.scene import Scene, scenario
 from tests.faults.shop import CARD, PAYOUT, Shop, blame_effects, blame_money
+from tests.faults.watching import wait_until
 
 WANTED = {"stripe": CARD, "conekta": CARD, "stp": PAYOUT, "bitso": PAYOUT}
 ACCOUNTS = [(psp, "default") for psp in WANTED]

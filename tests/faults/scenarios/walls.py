@@ -11,10 +11,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from models.merchants import DEFAULT_MERCHANT_ID
 from tests.faults.conditions import PUBLIC_ADDRESS
 from tests.faults.flood import start_flood
-from tests.faults.house import House, wait_until
+from tests.faults.house import House
 from tests.faults.oracle import Verdict, judge
 from tests.faults.scene import Scene, scenario
 from tests.faults.suites import join, run_suite
+from tests.faults.watching import wait_until
 from tests.notifications.networks import Canary, TlsLoopback, make_authority
 from tests.psps.loopback import reply
 

@@ -6,9 +6,9 @@ import signal
 import time
 
 from tests.faults.flood import post, start_flood, write_stripe_event
-from tests.faults.house import wait_until
 from tests.faults.oracle import Verdict, judge
 from tests.faults.scene import Scene, scenario
+from tests.faults.watching import wait_until
 
 POINTS = ("worker.before_claim", "worker.claimed", "worker.before_commit", "worker.committed", "sweep.marked")
 
