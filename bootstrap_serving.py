@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from celery import Celery
+from kombu.exceptions import OperationalError
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
@@ -19,7 +20,7 @@ from ingress.metrics import ReceiverMetrics
 from migrations.head import HEAD
 from models.inbox import InboxStore
 from models.merchant_work import MerchantWork
-from models.schema import check_schema
+from models.schema import NotReady, check_schema
 from models.unit_of_work import UnitOfWork
 from workers.app import create_producer
 
@@ -86,8 +87,12 @@ def build_checks(config: Config, engine: Engine) -> dict[str, Callable[[], None]
 
 
 def _check_broker(app: Celery) -> None:
+    """Raises NotReady, which says no address: anybody may ask for it."""
     with app.connection_for_write(connect_timeout=1) as connection:
-        connection.ensure_connection(max_retries=1, timeout=1)
+        try:
+            connection.ensure_connection(max_retries=1, timeout=1)
+        except OperationalError as error:
+            raise NotReady(f"the broker does not answer ({type(error.__cause__ or error).__name__})") from error
 
 
 def _count_inbox(engine: Engine) -> list[tuple[str, str, int, float]]:
