@@ -25,18 +25,23 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from models.unit_of_work import DatabaseUnavailable
 from tests.faults.engines import open_engines
 from tests.faults.flood import Flood, start_flood
 from tests.faults.house import House
 from tests.faults.measures import Sample, slope, take_sample
 from tests.faults.opening import open_house
-from tests.faults.oracle import Verdict, judge, slowest_ms
+from tests.faults.oracle import Verdict, judge, slowest_ms, wait_quietly
 from tests.faults.scenarios.broker import empty_redis, kill_redis
 from tests.faults.scenarios.database import kill_postgres, stop_a_lock_holder, terminate_backends
+from tests.faults.shop import CARD, CASH, PAYOUT, Shop, blame_effects, blame_money
+from tests.faults.watching import wait_until
 
 EVERY_SECONDS = 10.0
 PROGRAMS = ("receiver", "worker", "worker_psp", "beat", "sandbox")
 FLOOD_EVENTS = 600
+SHARE_OF_REFUNDS = 0.3
+PAID_CARDS = "select psp_payment_id from payments where origin = 'api' and method = 'card' and state = 'completed'"
 MOST_GROWTH = 0.10  # of memory, from the second third to the last
 
 
@@ -100,6 +105,7 @@ class Soaked:
     samples: list[Sample] = field(default_factory=list)
     floods: list[Flood] = field(default_factory=list)
     verdict: Verdict = field(default_factory=Verdict)
+    effects: int = 0
 
 
 def soak(house: House, minutes: float, seed: int, tick: Callable[[float], None]) -> Soaked:
@@ -108,6 +114,7 @@ def soak(house: House, minutes: float, seed: int, tick: Callable[[float], None])
     began, ends = time.monotonic(), time.monotonic() + minutes * 60
     waiting: list[str] = []
     flood = _next_flood(house, soaked, seed)
+    shop = Shop(house)
     while time.monotonic() < ends:
         due = time.monotonic() + EVERY_SECONDS
         if not waiting:
@@ -118,24 +125,45 @@ def soak(house: House, minutes: float, seed: int, tick: Callable[[float], None])
         soaked.recoveries[name].append(_wait_for_recovery(house, due + EVERY_SECONDS))
         with suppress(psycopg2.OperationalError):
             soaked.samples.append(take_sample(house, time.monotonic() - began))
+        _ask_for_payments(shop, chance)
         if not flood.is_running:
             flood = _next_flood(house, soaked, seed)
         tick(time.monotonic() - began)
         time.sleep(max(0.0, due - time.monotonic()))
     soaked.floods = [flood.finish(400) for flood in soaked.floods]
     total = sum(len(times) for times in soaked.recoveries.values())
+    _settle(house, shop)
     soaked.verdict = judge(
         house, *soaked.floods, faults=f"{total} faults of {len(soaked.recoveries)} kinds", within=120
     )
+    soaked.effects = blame_effects(house, soaked.verdict)
+    blame_money(house, soaked.verdict)
     _judge_growth(soaked)
     return soaked
+
+
+def _ask_for_payments(shop: Shop, chance: random.Random) -> None:
+    """A card, a voucher and a payout, and now and then a part of a card payment back."""
+    with suppress(DatabaseUnavailable, psycopg2.OperationalError):
+        for psp, wanted in (("stripe", CARD), ("conekta", CASH), ("stp", PAYOUT)):
+            shop.ask(psp, wanted, chance.randint(2_000, 900_000))
+        paid = shop.house.query(PAID_CARDS)
+        if paid and chance.random() < SHARE_OF_REFUNDS:
+            shop.refund(chance.choice(paid)[0], 100)
+
+
+def _settle(house: House, shop: Shop) -> None:
+    """The faults are over: every attempt finds its end, and the banks carry out the payouts."""
+    wait_until(lambda: shop.count_unsettled() == 0, "every attempt is settled", 180, every=0.5)
+    wait_quietly(house, 60)
+    shop.settle_payouts("stp")
+    shop.fetch_all()
 
 
 def _next_flood(house: House, soaked: Soaked, seed: int) -> Flood:
     number = len(soaked.floods)
     more = ("--duplicates", "0.1", "--shuffle", "--delay", "20")
-    psps = "stripe,conekta,stp,mercadopago"
-    flood = start_flood(house, f"flood{number}", FLOOD_EVENTS, seed + number, *more, psps=psps, connections=8)
+    flood = start_flood(house, f"flood{number}", FLOOD_EVENTS, seed + number, *more, connections=8)
     soaked.floods.append(flood)
     return flood
 
@@ -176,7 +204,8 @@ def show(soaked: Soaked, console: Console) -> None:
     verdict = soaked.verdict
     attempts = [attempt for flood in soaked.floods for attempt in flood.attempts]
     console.print(
-        f"{verdict.faults}: {verdict.sent} events in {len(attempts)} attempts, lost {verdict.lost}, doubled {verdict.doubled}, "
+        f"{verdict.faults}: {verdict.sent} events in {len(attempts)} attempts, {soaked.effects} effects at PSPs, "
+        f"lost {verdict.lost}, doubled {verdict.doubled}, "
         f"p99 of answers {slowest_ms(attempts):.0f} ms, all finished {verdict.recovery:.1f} s after the last"
     )
     for what in verdict.violations:
