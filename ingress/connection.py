@@ -10,32 +10,26 @@ from typing import Any, cast
 
 import httptools
 
-from ingress.answers import ROOT, Refusal, Refused, refusal_reply, reply_headers
-from ingress.framing import Limits, Request, declared_length
-from ingress.wire import Budget, Clock, Handler, Patience, encode_answer, split_target
+from ingress.answers import ROOT, Refusal, Refused
+from ingress.crowd import Crowd
+from ingress.framing import HEADER_BYTES, Limits, Request, check_taken, declared_length
+from ingress.wire import Clock, Handler, Patience, encode_answer, encode_refusal, find_reason, split_target
 from ingress.wsgi import Answer
 
-HEADER_BYTES = 64 * 1024
 MOST_HEADERS = 100
 MOST_PIPELINED = 16
+MOST_PARTS = 10_000  # of a body, so that nobody keeps us busy with chunks of a byte
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Connection(asyncio.Protocol):
     """One client. Requests that come while another is being answered wait for their turn."""
 
-    def __init__(
-        self,
-        handler: Handler,
-        limits: Limits,
-        patience: Patience,
-        everyone: set["Connection"],
-        budget: Budget,
-        clock: Clock,
-    ) -> None:
-        self._handler, self._limits, self._patience, self._everyone = handler, limits, patience, everyone
-        self._budget, self._clock = budget, clock
-        self._held = 0  # bytes of ours in the budget
+    def __init__(self, handler: Handler, limits: Limits, patience: Patience, crowd: Crowd, clock: Clock) -> None:
+        self._handler, self._limits, self._patience = handler, limits, patience
+        self._crowd, self._clock = crowd, clock
+        self.held = 0  # bytes of requests that are not whole, or not handed over
+        self._waiting = 0  # bytes of bodies in `_ready`
         self._parser: Any = httptools.HttpRequestParser(self)
         self._ready: deque[tuple[Request, bool]] = deque()
         self._answering = False
@@ -54,14 +48,16 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by class
         peer = transport.get_extra_info("peername")
         self._client = str(peer[0]) if isinstance(peer, tuple) else ""
-        self._everyone.add(self)
         self._due = self._clock() + self._patience.header
+        self._crowd.enter(self)
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._everyone.discard(self)
-        self._deaf, self._due = True, None
+        self._crowd.leave(self)
+        self._deaf, self._reading, self._due, self._waiting = True, False, None, 0
         self._ready.clear()
-        self._hold(-self._held)
+        self._begin()
+        self._parser = None  # it refers to us: what was sent would stay until the garbage collector comes
+        self._account()
 
     def pause_writing(self) -> None:
         self._is_choked = True
@@ -90,16 +86,14 @@ class Connection(asyncio.Protocol):
             self._reading = True
             if not self._answering:
                 self._due = self._clock() + self._patience.header
-        self._head_bytes += len(data)
+        self._taken += len(data)
         try:
-            if not self._whole_head and self._head_bytes > HEADER_BYTES + len(data):
-                raise Refusal(Refused.HEADERS)
+            if self._taken > HEADER_BYTES + len(data):
+                check_taken(self._taken - len(data), self._whole_head, self._limits.max_body_bytes)
             self._parser.feed_data(data)
-        except Refusal as refusal:
-            self._refuse(refusal.why)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            cause = error.__context__  # what one of our own callbacks raised
-            self._refuse(cause.why if isinstance(cause, Refusal) else Refused.MALFORMED)
+            self._account()
+        except (Refusal, httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._refuse(find_reason(error))
 
     def eof_received(self) -> bool:
         """The client sends no more; what it sent whole is still answered."""
@@ -111,13 +105,13 @@ class Connection(asyncio.Protocol):
     # What the parser tells.
 
     def _begin(self) -> None:
-        self._head_bytes = 0
+        self._taken = 0  # bytes of the request so far, as they came
         self._whole_head = False
         self._target = b""
         self._headers: dict[str, str] = {}
         self._head_size = self._count = 0
-        self._parts: list[bytes] = []
-        self._size = 0
+        self._body = bytearray()
+        self._parts = 0
 
     def on_message_begin(self) -> None:
         self._reading = True
@@ -158,22 +152,23 @@ class Connection(asyncio.Protocol):
                 self._due = self._clock() + self._patience.body
 
     def on_body(self, part: bytes) -> None:
-        self._size += len(part)
-        if self._size > self._limits.max_body_bytes:
+        self._body += part
+        self._parts += 1
+        if len(self._body) > self._limits.max_body_bytes or self._parts > MOST_PARTS:
             raise Refusal(Refused.TOO_LARGE)
-        self._parts.append(part)
-        self._hold(len(part))
 
-    def _hold(self, size: int) -> None:
-        self._held += size
-        self._budget.used += size
-        if size > 0 and self._budget.used > self._budget.limit:
-            raise Refusal(Refused.BUSY)
+    def _account(self) -> None:
+        held = self._waiting + (self._taken if self._reading else 0)
+        if held != self.held:
+            change, self.held = held - self.held, held
+            self._crowd.hold(self, change)
 
     def on_message_complete(self) -> None:
-        body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        body = bytes(self._body)
         request = Request(self._headers, body, self._client, self._query, method=self._method, path=self._path)
         self._ready.append((request, self._parser.should_keep_alive()))
+        self._waiting += len(body)
+        self._crowd.touch(self)
         self._reading = False
         self._begin()
         self._next()
@@ -191,6 +186,16 @@ class Connection(asyncio.Protocol):
             self._refuse(Refused.SLOW_BODY)
         else:
             self.close()
+
+    def is_waited_for(self) -> bool:
+        """Whether an answer of ours is due to it."""
+        return self._answering or bool(self._ready)
+
+    def give_way(self) -> None:
+        """Hang up at once and hold nothing, since there is no room for everybody."""
+        self._handler.count_refused(split_target(self._target)[0], Refused.BUSY)
+        self.connection_lost(None)
+        self._transport.abort()
 
     def finish(self) -> None:
         """Answer what is here or on its way, take nothing further, hang up."""
@@ -210,11 +215,12 @@ class Connection(asyncio.Protocol):
         self._handing_over = True
         while self._ready and not (self._answering or self._is_choked or self._transport.is_closing()):
             request, keeps = self._ready.popleft()
-            self._hold(-len(request.body))
+            self._waiting -= len(request.body)
             self._answering = True
             self._due = self._clock() + self._patience.answer
             self._handler.handle(request, partial(self._respond, request, keeps))
         self._handing_over = False
+        self._account()
         self._steer()
 
     def _respond(self, request: Request, keeps: bool, answer: Answer) -> None:
@@ -222,7 +228,7 @@ class Connection(asyncio.Protocol):
         if self._transport.is_closing():
             return
         keeps = keeps and (not self._last or bool(self._ready) or self._reading)
-        self._write(answer, keeps, has_body=request.method != "HEAD")
+        self._transport.write(encode_answer(answer, keeps, has_body=request.method != "HEAD"))
         if not keeps:
             self.close()
             return
@@ -235,11 +241,8 @@ class Connection(asyncio.Protocol):
         self._handler.count_refused(path, why)
         self._deaf = self._last = True
         self._reading = False
+        self._begin()
+        self._account()
         if not self._answering and not self._ready:
-            reply = refusal_reply(why, path)
-            has_body = self._parser.get_method() != b"HEAD"
-            self._write(Answer(reply.status, reply_headers(reply), reply.body), keeps=False, has_body=has_body)
+            self._transport.write(encode_refusal(why, path, has_body=self._parser.get_method() != b"HEAD"))
             self.close()
-
-    def _write(self, answer: Answer, keeps: bool, has_body: bool = True) -> None:
-        self._transport.write(encode_answer(answer, keeps, has_body))

@@ -1,4 +1,4 @@
-"""How long a body claims to be, and whether the claim can be believed. Shared by the edge and by plain WSGI."""
+"""How long a request is or claims to be, and whether the claim can be believed. Shared by the edge and by plain WSGI."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,6 +6,9 @@ from time import perf_counter
 from typing import Any
 
 from ingress.answers import Refusal, Refused
+
+HEADER_BYTES = 64 * 1024
+MOST_FRAMING = 2  # times the largest body: what a request with chunks and trailers takes on the wire beside its head
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,14 @@ def declared_length(headers: Mapping[str, str], limit: int) -> int | None:
     if length is None:
         return None
     return _whole_number(length, limit)
+
+
+def check_taken(taken: int, is_whole_head: bool, limit: int) -> None:
+    """Raises Refusal if a request that is not whole has taken too many bytes as they come over the wire."""
+    if not is_whole_head and taken > HEADER_BYTES:
+        raise Refusal(Refused.HEADERS)
+    if taken > HEADER_BYTES + MOST_FRAMING * limit:
+        raise Refusal(Refused.TOO_LARGE)
 
 
 def _whole_number(length: str, limit: int) -> int:

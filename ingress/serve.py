@@ -17,22 +17,23 @@ from bootstrap_starting import check_start, share_through
 from config import Config, ConfigError, load_config
 from ingress.app import ApiDeps, ReceiverDeps, create_api, create_receiver, open_desk
 from ingress.connection import Connection
+from ingress.crowd import Crowd
 from ingress.edge import Edge
-from ingress.wire import Budget, Patience, Refuser
+from ingress.wire import Patience
 from logs import configure_logging
 from models.engine import Role, most_connections
 from models.schema import NotReady
 
 PARTS: tuple[Role, ...] = ("receiver", "api")
 BACKLOG = 2048
-MOST_CONNECTIONS = 4096
-UNVERIFIED_BYTES = 256 * 1024 * 1024  # of all bodies that are still being read or wait for their turn
+UNVERIFIED_BYTES = 256 * 1024 * 1024  # of all requests that are still being read or wait for their turn
 HEADER_SECONDS = 5
 GRACE_SECONDS = 1  # for bodies that are still coming when it is told to stop
 ANSWER_GRACE_SECONDS = 4
 IDLE_SECONDS = 75
 TICK_SECONDS = 0.2
 FILES = 16_384
+OTHER_FILES = 512  # for database, broker, logs and what the API calls
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +69,6 @@ async def run(config: Config, host: str, port: int, only: str | None) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    allow_many_connections()
     gc.freeze()  # what is loaded by now stays; looking through it again and again would only cost time
     if receiver:
         receiver.doorbell.start()
@@ -96,14 +96,11 @@ def build_edge(receiver: ReceiverDeps | None, api: ApiDeps | None) -> Edge:
 async def serve(edge: Edge, host: str, port: int, stop: asyncio.Event) -> None:
     """Serve until `stop` is set, then answer what is under way. Raises CannotServe if the port is taken."""
     loop = asyncio.get_running_loop()
-    connections: set[Connection] = set()
-    budget = Budget(UNVERIFIED_BYTES)
+    crowd = Crowd(allow_many_connections(), UNVERIFIED_BYTES)
     patience = Patience(HEADER_SECONDS, edge.limits.body_seconds, IDLE_SECONDS)
 
     def connect() -> asyncio.Protocol:
-        if len(connections) >= MOST_CONNECTIONS:
-            return Refuser()
-        return Connection(edge, edge.limits, patience, connections, budget, loop.time)
+        return Connection(edge, edge.limits, patience, crowd, loop.time)
 
     try:
         server = await loop.create_server(connect, host, port, backlog=BACKLOG, reuse_port=False)
@@ -112,35 +109,37 @@ async def serve(edge: Edge, host: str, port: int, stop: asyncio.Event) -> None:
     while not stop.is_set():
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), TICK_SECONDS)
-        _check(connections, loop.time())
+        _check(crowd, loop.time())
     server.close()
-    await _finish(connections, loop)
+    await _finish(crowd, loop)
     edge.close()
 
 
-def _check(connections: set[Connection], now: float) -> None:
-    for connection in tuple(connections):
+def _check(crowd: Crowd, now: float) -> None:
+    for connection in crowd.members():
         connection.check(now)
 
 
-async def _finish(connections: set[Connection], loop: asyncio.AbstractEventLoop) -> None:
+async def _finish(crowd: Crowd, loop: asyncio.AbstractEventLoop) -> None:
     """Bodies may still come for a moment; answers that are due get the time that any answer has."""
-    for connection in tuple(connections):
+    for connection in crowd.members():
         connection.finish()
     bodies_until, answers_until = loop.time() + GRACE_SECONDS, loop.time() + ANSWER_GRACE_SECONDS
-    while connections and loop.time() < answers_until:
+    while len(crowd) and loop.time() < answers_until:
         await asyncio.sleep(TICK_SECONDS / 4)
         if loop.time() > bodies_until:
-            _check(connections, float("inf"))
-    for connection in tuple(connections):
+            _check(crowd, float("inf"))
+    for connection in crowd.members():
         connection.close()
 
 
-def allow_many_connections() -> None:
+def allow_many_connections() -> int:
+    """Raise the limit of open files as far as it helps and may be. How many connections there is room for then."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return max(wanted - OTHER_FILES, wanted // 2)
 
 
 if __name__ == "__main__":

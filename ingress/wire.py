@@ -1,13 +1,12 @@
 """What connections share: how long and how much a client may, and how targets and answers look on the wire."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Protocol
 from urllib.parse import unquote_to_bytes
 
-from ingress.answers import Refused
+from ingress.answers import Refusal, Refused, refusal_reply, reply_headers
 from ingress.framing import Request
 from ingress.wsgi import Answer
 
@@ -24,14 +23,6 @@ class Handler(Protocol):
     def count_refused(self, path: str, why: Refused) -> None: ...
 
 
-@dataclass(slots=True)
-class Budget:
-    """How many bytes of bodies all connections together may hold before anybody has verified them."""
-
-    limit: int
-    used: int = 0
-
-
 @dataclass(frozen=True, slots=True)
 class Patience:
     """How long a client may take, in seconds."""
@@ -42,13 +33,6 @@ class Patience:
     answer: float = 30.0  # how long an answer of ours may take before the line is cut
 
 
-class Refuser(asyncio.Protocol):
-    """Hangs up at once: there are too many connections already."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.close()
-
-
 def encode_answer(answer: Answer, keeps: bool, has_body: bool) -> bytes:
     """The bytes of an answer; without `keeps` it says that the line is hung up after it."""
     lines = [LINES[answer.status]]
@@ -57,6 +41,18 @@ def encode_answer(answer: Answer, keeps: bool, has_body: bool) -> bytes:
     if has_body:
         lines.append(answer.body)
     return b"".join(lines)
+
+
+def encode_refusal(why: Refused, path: str, has_body: bool) -> bytes:
+    """The bytes of the last answer on a line, to a request for `path` that was not read to its end."""
+    reply = refusal_reply(why, path)
+    return encode_answer(Answer(reply.status, reply_headers(reply), reply.body), keeps=False, has_body=has_body)
+
+
+def find_reason(error: BaseException) -> Refused:
+    """Why the parser stopped: what one of our own callbacks raised, or else what it did not like itself."""
+    cause = error if isinstance(error, Refusal) else error.__context__
+    return cause.why if isinstance(cause, Refusal) else Refused.MALFORMED
 
 
 def split_target(target: bytes) -> tuple[str, str, str]:
