@@ -21,7 +21,7 @@ TOO_MANY_REQUESTS, NOT_FOUND = 429, 404
 UNCLEAR_STATUSES = frozenset({408, 409, 423, 425})
 # A Date that differs more from our own clock is not the PSP's time but a mistake on the way.
 MOST_CLOCK_ERROR = timedelta(hours=1)
-_UNPRINTABLE = re.compile(r"[^\x20-\x7e\u00a0-\u024f]+")
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e\u00a1-\u00ac\u00ae-\u024f]+")
 # Account and card numbers, mail addresses, API keys (of Stripe, Conekta, Mercado Pago) and JWTs, which PSPs like to repeat
 # in their messages.
 _PRIVATE = re.compile(

@@ -360,6 +360,8 @@ def test_a_refusal_shows_the_payment_that_was_made_all_the_same(ask) -> None:
         ("plain words", "plain words"),
         ("CLABE 646180157000000004 is wrong", "CLABE *** is wrong"),
         ("card 4242-4242-4242-4242", "card ***"),
+        ("card 4242\u00a04242\u00a04242\u00a04242", "card ***"),
+        ("card 4242\u00ad4242\u00ad4242\u00ad4242", "card ***"),
         ("order 123456789", "order 123456789"),
         ("ñandú\x00\n\x1b[31mred", "ñandú [31mred"),
         ("write to josé.núñez@example.com.mx now", "write to *** now"),
