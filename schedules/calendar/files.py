@@ -14,7 +14,7 @@ def read_file(name: str, text: str) -> dict[str, Any]:
     """The object of such a file. Raises Malformed, for a member that stands twice too."""
     try:
         top = json.loads(text, object_pairs_hook=_refuse_twice)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Malformed(f"{name}: {error}") from None
     if type(top) is not dict:
         raise Malformed(f"{name}: no object")

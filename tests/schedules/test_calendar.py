@@ -426,6 +426,7 @@ BAD_PAUSES = {
     ),
     "a pause that is no object": '{"version": "1", "pauses": ["x"]}',
     "no pauses": '{"version": "1", "pauses": []}',
+    "objects in objects without end": '{"a":' * 20_000,
 }
 
 
