@@ -16,7 +16,10 @@ from models.unit_of_work import DatabaseUnavailable
 LOCK_KEY = 0x4143555345  # "ACUSE"
 MONTHS_AHEAD = 3  # payload partitions to have, in case beat does not run
 RAISED = "P0001"  # a migration of ours said so itself
-LOCK_TIMEOUT = "2s"  # a migration that waits longer for a table would hold up everybody behind it
+TABLE_IN_USE = "55P03"  # the lock of a table was not to be had in time
+# Whoever comes after a migration that waits for a table waits behind it, and a receiver has 1.8 s for its answer: the
+# wait is short, and between two of them those who waited have their turn.
+LOCK_TIMEOUT, PAUSE_SECONDS = "500ms", 1.0
 
 
 class CannotMigrate(Exception):
@@ -24,7 +27,7 @@ class CannotMigrate(Exception):
 
 
 class MigrationsBusy(Exception):
-    """Another migration run has held the lock for too long."""
+    """Another migration run, or somebody who uses a table, has been in the way for too long."""
 
 
 def _config() -> Config:
@@ -38,28 +41,55 @@ def migrate(engine: Engine, say: Callable[[str], None], wait_seconds: float = 60
     """Upgrade to head and return (revision before, revision after).
 
     Runs that come at the same time wait for each other: the lock is polled in autocommit, because a waiter inside a
-    transaction would hold up `create index concurrently`. Raises DatabaseUnavailable, MigrationsBusy, CannotMigrate.
+    transaction would hold up `create index concurrently`. A table that is in use is tried again and again: every migration
+    can be repeated. Raises DatabaseUnavailable, MigrationsBusy, CannotMigrate.
     """
+    deadline = time.monotonic() + wait_seconds
     with _connect(engine).execution_options(isolation_level="AUTOCOMMIT") as guard:
         _take_lock(guard, say, wait_seconds)
         try:
             with engine.connect() as connection:
                 before = find_revision(connection)
-                connection.execute(text(f"set lock_timeout = '{LOCK_TIMEOUT}'"))
-                connection.execute(text("set statement_timeout = 0"))
-                connection.commit()
-                config = _config()
-                config.attributes["connection"] = connection
-                _upgrade(config)
-                connection.execute(text(f"set lock_timeout = '{LOCK_TIMEOUT}'"))  # some lift it for concurrent indexes
-                connection.commit()
-                add_partitions(connection, months_from(datetime.now(UTC), MONTHS_AHEAD))
-                connection.commit()
+            said = False
+            while not _try_all(engine):
+                if not said:
+                    say("a table is in use; trying again until it is free")
+                    said = True
+                if time.monotonic() > deadline:
+                    raise MigrationsBusy(
+                        f"somebody has used a table for {wait_seconds:.0f} s: look for long transactions, then try again"
+                    )
+                time.sleep(PAUSE_SECONDS)
+            with engine.connect() as connection:
                 after = find_revision(connection)
             assert after is not None
             return before, after
         finally:
             guard.execute(text("select pg_advisory_unlock(:key)"), {"key": LOCK_KEY})
+
+
+def _try_all(engine: Engine) -> bool:
+    """Whether every table was free; where one was not, what was done before it stays done."""
+    with engine.connect() as connection:
+        connection.execute(text("set statement_timeout = 0"))
+        try:
+            _limit_waits(connection)
+            config = _config()
+            config.attributes["connection"] = connection
+            _upgrade(config)
+            _limit_waits(connection)  # some lift it for concurrent indexes
+            add_partitions(connection, months_from(datetime.now(UTC), MONTHS_AHEAD))
+            connection.commit()
+        except OperationalError as error:
+            if getattr(error.orig, "pgcode", None) != TABLE_IN_USE:
+                raise
+            return False
+    return True
+
+
+def _limit_waits(connection: Connection) -> None:
+    connection.execute(text(f"set lock_timeout = '{LOCK_TIMEOUT}'"))
+    connection.commit()
 
 
 def _upgrade(config: Config) -> None:

@@ -1,6 +1,7 @@
 """The schema: what the migrations make is what the tables say, times are times, and runs wait for each other."""
 
 import threading
+import time
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -11,12 +12,14 @@ from sqlalchemy import Engine, create_engine, text
 
 from embedded import RunningEngine
 from migrations.head import HEAD
-from migrations.run import LOCK_KEY, CannotMigrate, migrate
+from migrations.run import LOCK_KEY, CannotMigrate, MigrationsBusy, migrate
+from models.inbox import InboxStore
 from models.merchant_work import MerchantWork
 from models.merchants import DEFAULT_MERCHANT_ID
 from models.schema import NotReady, check_durability, check_partitions, check_schema, check_summer, months_from
 from models.table_base import Table
 from tests.conftest import sqlalchemy_url
+from tests.paper import write_delivery
 
 DIFFERENCE_WITH_EVIDENCE = """
 with found as (
@@ -63,19 +66,11 @@ def test_every_constraint_has_a_name_of_ours(engine: Engine) -> None:
 
 
 def test_the_way_down_and_up_again(engine: Engine) -> None:
-    from alembic import command
-
-    from migrations.run import _config
-
-    config = _config()
     with engine.begin() as connection:
         connection.execute(text(DIFFERENCE_WITH_EVIDENCE))
-    with engine.connect() as connection:
-        config.attributes["connection"] = connection
-        command.downgrade(config, "base")
-        connection.commit()
-        with pytest.raises(NotReady, match="acuse migrate"):
-            check_schema(engine, HEAD)
+    step_down(engine, "base")
+    with pytest.raises(NotReady, match="acuse migrate"):
+        check_schema(engine, HEAD)
     assert migrate(engine, print) == (None, HEAD)
     check_schema(engine, HEAD)
 
@@ -92,6 +87,53 @@ def test_migrations_at_the_same_time_wait_for_each_other(engine: Engine) -> None
         other.execute(text("select pg_advisory_unlock(:key)"), {"key": LOCK_KEY})
     run.join(10)
     assert not run.is_alive()
+
+
+@pytest.mark.wall_clock
+def test_a_migration_waits_for_a_reader_and_holds_up_no_delivery_for_long(engine: Engine) -> None:
+    """The receiver gives up an answer after 1.8 s, so a migration must let deliveries pass while it waits for a table."""
+    step_down(engine, "0010")
+    said: list[str] = []
+    stood: list[tuple[str | None, str]] = []
+    waits: list[float] = []
+    with engine.connect() as reader:
+        reader.execute(text("lock table inbox_events in access share mode"))
+        run = threading.Thread(
+            target=lambda: stood.append(migrate(create_engine(engine.url), said.append)), daemon=True
+        )
+        run.start()
+        while run.is_alive() and len(waits) < 20:
+            began = time.monotonic()
+            InboxStore(engine).put([write_delivery(kind="completed")])
+            waits.append(time.monotonic() - began)
+            time.sleep(0.15)
+        assert run.is_alive()
+    run.join(20)
+    assert stood == [("0010", HEAD)]
+    assert said == ["a table is in use; trying again until it is free"]
+    assert max(waits) < 1.5
+    check_schema(engine, HEAD)
+
+
+def test_a_migration_gives_up_on_a_table_that_stays_in_use_and_can_be_repeated(engine: Engine) -> None:
+    step_down(engine, "0010")
+    with engine.connect() as reader:
+        reader.execute(text("lock table inbox_events in access share mode"))
+        with pytest.raises(MigrationsBusy, match="long transactions"):
+            migrate(engine, print, wait_seconds=0)
+    assert migrate(engine, print) == ("0010", HEAD)
+
+
+def step_down(engine: Engine, revision: str) -> None:
+    from alembic import command
+
+    from migrations.run import _config
+
+    config = _config()
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, revision)
+        connection.commit()
 
 
 def test_an_engine_that_could_lose_commits_is_refused(engine: Engine) -> None:
