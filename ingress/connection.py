@@ -198,10 +198,9 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     def finish(self) -> None:
-        """Answer what is here or on its way, take nothing further, hang up."""
+        """Answer what is here or on its way, hang up with the answer. A quiet one is left until the grace is over, since its
+        sender may be writing at this moment."""
         self._last = True
-        if not (self._answering or self._ready or self._reading):
-            self.close()
 
     def close(self) -> None:
         """Hang up once everything is written, or at the next deadline."""

@@ -28,7 +28,7 @@ PARTS: tuple[Role, ...] = ("receiver", "api")
 BACKLOG = 2048
 UNVERIFIED_BYTES = 256 * 1024 * 1024  # of all requests that are still being read or wait for their turn
 HEADER_SECONDS = 5
-GRACE_SECONDS = 1  # for bodies that are still coming when it is told to stop
+GRACE_SECONDS = 1  # for requests that are still coming when it is told to stop
 ANSWER_GRACE_SECONDS = 4
 IDLE_SECONDS = 75
 TICK_SECONDS = 0.2
@@ -121,7 +121,7 @@ def _check(crowd: Crowd, now: float) -> None:
 
 
 async def _finish(crowd: Crowd, loop: asyncio.AbstractEventLoop) -> None:
-    """Bodies may still come for a moment; answers that are due get the time that any answer has."""
+    """Requests may still come for a moment; answers that are due get the time that any answer has."""
     for connection in crowd.members():
         connection.finish()
     bodies_until, answers_until = loop.time() + GRACE_SECONDS, loop.time() + ANSWER_GRACE_SECONDS

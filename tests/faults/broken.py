@@ -208,6 +208,14 @@ def no_early_letting_go() -> None:
     serve.signal = type("Signals", (), {"SIGTERM": signal.SIGUSR1, "SIGINT": signal.SIGUSR2})
 
 
+def no_giving_way() -> None:
+    """There is room for a hundred connections, and whoever has one keeps it."""
+    from ingress import crowd, serve
+
+    serve.allow_many_connections = lambda: 100
+    crowd.Crowd._find_idle = lambda self: next(reversed(self._members))
+
+
 BUILDS: dict[str, Callable[[], None]] = {
     build.__name__: build
     for build in (
@@ -229,5 +237,6 @@ BUILDS: dict[str, Callable[[], None]] = {
         anyones_payment,
         any_address,
         no_early_letting_go,
+        no_giving_way,
     )
 }

@@ -175,6 +175,19 @@ def test_a_stalled_upload_does_not_keep_it_from_ending(settings: dict[str, str])
             assert process.wait(4) == 0
 
 
+def test_a_sender_that_writes_on_while_it_ends_is_still_answered_and_told_to_hang_up(settings: dict[str, str]) -> None:
+    with served(settings) as (process, port), socket.create_connection(("127.0.0.1", port), timeout=5) as kept:
+        for is_ending in (False, True):
+            if is_ending:
+                process.send_signal(signal.SIGTERM)
+                time.sleep(0.4)
+            body = stripe_body()
+            kept.sendall(request("/webhooks/stripe", stripe_headers(body), body))
+            answer = read_answer(kept)
+            assert (answer.status, answer.headers.get("connection")) == (200, "close" if is_ending else None)
+        assert process.wait(4) == 0
+
+
 def count(url: str) -> int:
     with create_engine(url).connect() as connection:
         return connection.scalar(text("select count(*) from inbox_events")) or 0

@@ -1,6 +1,7 @@
 """All scenarios; importing this package fills tests.faults.scene.SCENARIOS."""
 
 from tests.faults.scenarios import (
+    abuse,
     beats,
     broker,
     crashes,
@@ -15,6 +16,7 @@ from tests.faults.scenarios import (
 )
 
 __all__ = [
+    "abuse",
     "beats",
     "broker",
     "crashes",
