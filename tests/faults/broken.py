@@ -199,20 +199,19 @@ def any_address() -> None:
         room.check_address = lambda *given, **named: None
 
 
-def no_early_letting_go() -> None:
-    """Told to stop, the receiver stops, whoever waits for an answer."""
-    import signal
+def no_last_answers() -> None:
+    """Told to stop, the receiver hangs up, whoever waits for an answer."""
+    from ingress import connection
 
-    from ingress import serve
-
-    serve.signal = type("Signals", (), {"SIGTERM": signal.SIGUSR1, "SIGINT": signal.SIGUSR2})
+    connection.Connection.finish = lambda self: self._transport.abort()
 
 
 def no_giving_way() -> None:
     """There is room for a hundred connections, and whoever has one keeps it."""
-    from ingress import crowd, serve
+    from ingress import crowd
 
-    serve.allow_many_connections = lambda: 100
+    start = crowd.Crowd.__init__
+    crowd.Crowd.__init__ = lambda self, most, most_bytes: start(self, 100, most_bytes)
     crowd.Crowd._find_idle = lambda self: next(reversed(self._members))
 
 
@@ -236,7 +235,7 @@ BUILDS: dict[str, Callable[[], None]] = {
         impatient_start,
         anyones_payment,
         any_address,
-        no_early_letting_go,
+        no_last_answers,
         no_giving_way,
     )
 }

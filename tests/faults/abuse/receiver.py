@@ -2,17 +2,19 @@
 
 import os
 import resource
+import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg2
 
-from bench.processes import Processes, wait_for
+from bench.processes import ROOT, STOP_SECONDS, wait_for
 from embedded import free_port
+from engines.launch import launch
 from tests.faults.abuse.wire import HOST
 
 COUNTED = ("inbox_events", "payments", "transitions", "discrepancies", "notifications")
@@ -67,27 +69,36 @@ class Receiver:
 @contextmanager
 def serve_receiver(folder: Path, settings: Mapping[str, str], files: int | None = None) -> Iterator[Receiver]:
     """Start it with these ACUSE_* variables and end it at the end; with `files` it may not open more descriptors."""
-    processes, port = Processes(folder), free_port()
+    port = free_port()
     limit = ["prlimit", f"--nofile={files}:{files}"] if files else []
     argv = [*limit, sys.executable, "-m", "ingress.serve", "--host", HOST, "--port", str(port)]
-    process = processes.start("receiver", argv, {"PATH": "/usr/bin:/bin", **settings})
-    try:
-        wait_for(f"http://{HOST}:{port}/readyz")
+    with _run(argv, folder, port, settings) as process:
         yield Receiver(port, process.pid, lambda: process.poll() is None, settings["ACUSE_DATABASE_URL"])
-    finally:
-        processes.stop()
 
 
 @contextmanager
 def serve_nginx(folder: Path, program: str, receiver: int) -> Iterator[int]:
     """A buffering reverse proxy in front of the receiver's port; gives its own port."""
-    processes, port = Processes(folder), free_port()
+    port = free_port()
     files = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 4096)
     text = NGINX.format(files=files, connections=files // 2, folder=folder, receiver=receiver, port=port)
     (folder / "nginx.conf").write_text(text)
-    processes.start("nginx", [program, "-p", str(folder), "-c", str(folder / "nginx.conf")], {"PATH": "/usr/bin:/bin"})
+    with _run([program, "-p", str(folder), "-c", str(folder / "nginx.conf")], folder, port, {}):
+        yield port
+
+
+@contextmanager
+def _run(
+    argv: Sequence[str], folder: Path, port: int, settings: Mapping[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """From when it is ready to the end of the block; it does not outlive this process either."""
+    with (folder / "output.log").open("ab") as output:
+        process = launch(argv, env={"PATH": "/usr/bin:/bin", **settings}, cwd=ROOT, output=output)
     try:
         wait_for(f"http://{HOST}:{port}/readyz")
-        yield port
+        yield process
+        process.terminate()
+        process.wait(STOP_SECONDS)
     finally:
-        processes.stop()
+        process.kill()
+        process.wait()

@@ -87,7 +87,7 @@ def test_ten_thousand_idle_connections_keep_nobody_out(receiver: Receiver) -> No
         ("stalled", 200, 50),
         ("headers", 100, 50),
         ("stalled_large", 300, 400),  # together more than all requests may hold
-        ("stalled_heads", 1000, 200),
+        ("stalled_heads", 500, 100),
         ("trailers", 4, 50),
         ("crumbs", 10, 50),
     ],
