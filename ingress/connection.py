@@ -236,6 +236,8 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, why: Refused) -> None:
         """Answer what cannot be read to its end and hang up; what came whole before it has its answers first."""
+        if self._deaf:
+            return  # it stands behind the last request, whose answer has hung up
         path = split_target(self._target)[0]
         self._handler.count_refused(path, why)
         self._deaf = self._last = True
