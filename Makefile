@@ -9,7 +9,7 @@ PYTHON ?= $(shell for name in python3.12 python3.11 python3 python; do \
 	"$$name" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null && echo "$$name" && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test lint security faults soak bench bench-quick bench-growth proof docs format lock moved
+.PHONY: help setup run demo test lint security faults soak fuzz bench bench-quick bench-growth proof docs format lock moved
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -24,6 +24,9 @@ demo: $(READY) ## Play the sample payments once on a stack of its own and report
 
 test: $(READY) ## Run the whole suite on Postgres and Redis of its own (ARGS="tests/stack -x")
 	@exec $(VENV_PYTHON) -m pytest $(ARGS)
+
+fuzz: $(READY) ## Try every parser of what comes from outside for a minute each, led by coverage (ARGS="--seconds 600")
+	@exec $(VENV_PYTHON) -m tests.fuzz $(ARGS)
 
 lint: $(READY) ## Check style, types and the import rules
 	$(VENV_PYTHON) -m ruff check .
