@@ -11,6 +11,7 @@ from tests.faults.scenarios import (
     poison,
     psps,
     receiver,
+    schema,
     walls,
     workers,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "poison",
     "psps",
     "receiver",
+    "schema",
     "walls",
     "workers",
 ]
