@@ -1,5 +1,5 @@
-"""Conditions under which a scenario starts a program: an older head, handlers that fail, limits that come soon, a network
-that never leaves this machine. Each takes a text; `--with name=text` of tests.faults.child sets it before the start."""
+"""Conditions under which a scenario starts a program: an older head, handlers that fail, limits that come soon, a
+network that never leaves this machine. Each takes a text; `--with name=text` of tests.faults.child sets it."""
 
 import ssl
 from collections.abc import Callable
@@ -61,8 +61,8 @@ def limit(seconds: str) -> None:
 
 
 def road(where: str) -> None:
-    """Notifications may go to one more port, and the one public address of the world is a server of ours: `where` is its
-    port, the canary's, and the file of the authority that both servers' certificates are from."""
+    """Notifications may go to one more port, and one public address is a server of ours: `where` is its port, the
+    canary's, and the file of the authority that both servers' certificates are from."""
     import bootstrap
     from notifications import address, sending
 

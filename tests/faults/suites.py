@@ -15,8 +15,8 @@ LONGEST_SECONDS = 600.0
 
 
 def run_suite(scene: Scene, name: str, tests: Sequence[str], seconds: float = LONGEST_SECONDS) -> Verdict:
-    """The verdict of these tests: what passed counts as sent, what failed is blamed by its name. Where the scene's build
-    is broken they run on that build, and the first that fails ends them."""
+    """The verdict of these tests: what passed counts as sent, what failed is blamed by its name. Where the scene's
+    build is broken they run on that build, and the first that fails ends them."""
     scene.folder.mkdir(parents=True, exist_ok=True)
     report = scene.folder / f"{name}.xml"
     argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junit-xml={report}"]
@@ -29,7 +29,7 @@ def run_suite(scene: Scene, name: str, tests: Sequence[str], seconds: float = LO
 
 
 def read_report(report: Path, name: str) -> Verdict:
-    """What pytest wrote of a run. A run that ended without a report, or without a test that passed, is to blame itself."""
+    """What pytest wrote of a run. A run without a report, or without a test, is to blame itself."""
     verdict = Verdict()
     if not report.exists():
         verdict.blame(f"suite {name}", ["it did not come to an end"])

@@ -105,7 +105,7 @@ def brew_handlers(seed: int) -> Iterator[Poison]:
     11, "signed bodies that cannot be read, handlers that raise or never end, among healthy events", broken="no_split"
 )
 def poison(scene: Scene) -> Verdict:
-    """Each is answered 200 and set aside with its reason; its neighbours are applied, and none of them waits for long."""
+    """Each is answered 200 and set aside with its reason; its neighbours are applied, and none waits for long."""
     bodies, handlers = list(brew(scene.seed)), list(brew_handlers(scene.seed))
     first, conflict = brew_conflict(scene.seed)
     with scene.house("receiver", "beat", ACUSE_MAX_ATTEMPTS="2") as house, Post(house) as post:

@@ -31,7 +31,8 @@ MOVE = (
 )
 BODIES = "select p.body from inbox_payloads p where p.received_at >= %s and p.received_at < %s order by p.event_id"
 OLD_ONES = """
-select e.id, e.status, e.reason, e.attempts, e.processed_at, (select count(*) from transitions t where t.event_id = e.id)
+select e.id, e.status, e.reason, e.attempts, e.processed_at,
+    (select count(*) from transitions t where t.event_id = e.id)
 from inbox_events e where e.received_at < %s order by e.id
 """
 OLD_PAYMENTS = """

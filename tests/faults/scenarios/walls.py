@@ -80,7 +80,7 @@ LOGINS = "tests/ingress/test_limits.py::test_of_many_log_ins_at_once_five_pass"
 
 @scenario(19, "one merchant asks for everything of another, and for more than may be asked", broken="anyones_payment")
 def merchants(scene: Scene) -> Verdict:
-    """The matrix of every route with every id of the other, what may not be set, patterns, log-ins, rotation of keys."""
+    """The matrix of every route with every id of the other, what may not be set, patterns, log-ins, keys."""
     if scene.broken:
         return run_suite(scene, "merchants", MERCHANTS[:3])
     return run_suite(scene, "merchants", (*MERCHANTS, *((MATRIX, LOGINS) if scene.is_whole else ())))
@@ -98,7 +98,8 @@ insert into endpoints (id, merchant_id, url, event_types, secret_sealed, created
 values (%s, %s, %s, '{}', %s, now(), now())
 """
 TRIES = """
-select count(*), count(distinct endpoint_id) filter (where error = 'refused_address'), count(*) filter (where status = 302)
+select count(*), count(distinct endpoint_id) filter (where error = 'refused_address'),
+    count(*) filter (where status = 302)
 from notification_attempts
 """
 
@@ -138,7 +139,7 @@ def _are_all_tried(house: House) -> bool:
 
 @contextmanager
 def _listen(scene: Scene) -> Iterator[tuple[Canary, TlsLoopback, str]]:
-    """The canary, the server behind the one public address, and the condition by which a worker finds its way to them."""
+    """The canary, the server behind the one public address, and the condition by which a worker finds them."""
     scene.folder.mkdir(parents=True, exist_ok=True)
     authority = make_authority()
     file = scene.folder / "authority.pem"
