@@ -24,6 +24,7 @@ from tests.faults import scenarios
 from tests.faults.engines import Engines, open_engines
 from tests.faults.oracle import Verdict
 from tests.faults.scene import SCENARIOS, Scenario, Scene
+from tests.faults.symptoms import SYMPTOMS
 
 KEPT = Path(".acuse") / "faults"
 BROKEN_SCALE = 0.4
@@ -52,15 +53,16 @@ class Played:
 def play(scenario: Scenario, engines: Engines, folder: Path, seed: int, scale: float, with_broken: bool) -> Played:
     """Play one scenario, keep what a failed one left, and then its broken builds."""
     played, began = Played(scenario.number, scenario.title), time.monotonic()
-    played.skipped = scenario.needs()
-    if played.skipped:
-        return played
     try:
+        played.skipped = scenario.needs()
+        if played.skipped:
+            return played
         played.verdict = _attempt(scenario, Scene(engines, folder / "whole", seed, scale))
         if with_broken and played.verdict.holds:
             for build in scenario.broken:
                 scene = Scene(engines, folder / build, seed, scale * BROKEN_SCALE, (build,))
-                played.noticed[build] = _attempt(scenario, scene).violations
+                found = _attempt(scenario, scene).violations
+                played.noticed[build] = [what for what in found if what.startswith(SYMPTOMS[build])]
     except Exception as error:  # noqa: BLE001 - whatever ends a scenario is its result
         played.error = f"{type(error).__name__}: {error}"[:2000]
     played.seconds = time.monotonic() - began

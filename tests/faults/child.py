@@ -79,7 +79,7 @@ def set_visibility(seconds: int) -> None:
     import celeryconfig
 
     celeryconfig.visibility_timeout = seconds
-    celeryconfig.broker_transport_options |= {"visibility_timeout": seconds, "unacked_restore_interval": 1}
+    celeryconfig.REDIS_OPTIONS |= {"visibility_timeout": seconds, "unacked_restore_interval": 1}
 
 
 def poison(event_key: str) -> None:

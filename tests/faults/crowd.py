@@ -1,4 +1,4 @@
-"""Sends many events of few payments: python -m tests.faults.crowd --target URL --keys FILE --acks FILE --expected FILE.
+"""Sends many events of few payments: python -m tests.faults.crowd --target URL --keys FILE --acks FILE --truth FILE.
 
 Stripe's life cycles, each event many times under a new id and with the same content, as when a PSP tells a thing again.
 Every one is an event of its own and takes the lock of its payment, and none moves where the payment ends.
@@ -7,8 +7,6 @@ Every one is an event of its own and takes the lock of its payment, and none mov
 import argparse
 import json
 import random
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -22,7 +20,7 @@ from sandbox.keys import load_keys
 from sandbox.payment import Played, Webhook
 from sandbox.sender import Route, send
 from tests.faults.flood import Flood
-from tests.faults.house import ROOT, House
+from tests.faults.house import House
 
 FLOW = "card.partially_refunded"
 
@@ -37,20 +35,20 @@ def repeat(webhook: Webhook, copies: int) -> Iterator[Webhook]:
 
 def start_crowd(house: House, name: str, payments: int, copies: int, seed: int) -> Flood:
     """Have so many payments' events sent, each of them so many times, by a process of its own."""
-    acks, expected = house.folder / f"{name}-acks.jsonl", house.folder / f"{name}-expected.jsonl"
-    argv = [sys.executable, "-m", "tests.faults.crowd", "--target", house.url]
-    argv += ["--keys", str(house.folder / "sandbox/keys.json"), "--acks", str(acks), "--expected", str(expected)]
-    argv += ["--payments", str(payments), "--copies", str(copies), "--seed", str(seed)]
-    process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    acks, truth = house.folder / f"{name}-acks.jsonl", house.folder / f"{name}-truth.json"
+    process = house.start_sender(
+        name, "tests.faults.crowd", "--target", house.url, "--keys", str(house.folder / "sandbox/keys.json"),
+        "--acks", str(acks), "--truth", str(truth), "--payments", str(payments), "--copies", str(copies), "--seed", str(seed),
+    )  # fmt: skip
     house.note(f"crowd {name}: {payments} payments, every event {copies} times, seed {seed}")
-    return Flood(process, acks, expected)
+    return Flood(process, acks, truth)
 
 
 def main() -> None:
     """Send them all, the first of each event before the copies."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--target", required=True)
-    for name in ("--keys", "--acks", "--expected"):
+    for name in ("--keys", "--acks", "--truth"):
         parser.add_argument(name, type=Path, required=True)
     for name in ("--payments", "--copies", "--seed"):
         parser.add_argument(name, type=int, required=True)
@@ -61,8 +59,8 @@ def main() -> None:
     with AckLog(options.acks) as ack_log:
         route = Route(options.target, load_keys(options.keys), connections=16, ack_log=ack_log)
         send(_deliveries(played, options.copies, options.seed), route)
-    lines = [json.dumps(asdict(life.expected) | {"dropped": 0}) + "\n" for life in played if life.expected]
-    options.expected.write_text("".join(lines), encoding="utf-8")
+    expected = [asdict(life.expected) | {"dropped": 0} for life in played if life.expected]
+    options.truth.write_text(json.dumps({"expected": expected, "model": []}))
 
 
 def _deliveries(played: list[Played], copies: int, seed: int) -> list[Delivery]:

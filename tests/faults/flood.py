@@ -1,10 +1,9 @@
 """The sender: signed deliveries of life cycles in a process of its own, each attempt on the disk before the next step."""
 
 import json
-import os
 import subprocess
-import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,20 +11,21 @@ from typing import Any
 import httpx
 
 from sandbox.flows import SIMULATORS
-from tests.faults.house import ROOT, House
+from tests.faults.house import House
 from tests.faults.watching import wait_until
 
 
 @dataclass
 class Flood:
-    """A running `acuse sandbox flood`, and afterwards what it wrote."""
+    """A running sender, and afterwards what it wrote: its attempts, and how payments must end by the PSPs' own records and,
+    as (psp, psp_payment_id, state, received, refunded), by the reference model."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[bytes]
     acks: Path
-    expected_file: Path
-    said: str = ""
+    truth: Path
     attempts: list[dict[str, Any]] = field(default_factory=list)
     expected: list[dict[str, Any]] = field(default_factory=list)
+    model: list[tuple[str, str, str, int, int]] = field(default_factory=list)
     ended: float = 0.0
 
     def wait_for(self, attempts: int, seconds: float = 60) -> None:
@@ -41,11 +41,12 @@ class Flood:
 
     def finish(self, seconds: float = 240) -> "Flood":
         """Wait for its end and read what it wrote."""
-        self.said, _ = self.process.communicate(timeout=seconds)
+        self.process.wait(seconds)
         self.ended = time.monotonic()
         self.attempts = [json.loads(line) for line in self.acks.read_text().splitlines()] if self.acks.exists() else []
-        if self.expected_file.exists():
-            self.expected = [json.loads(line) for line in self.expected_file.read_text().splitlines()]
+        if self.truth.exists():
+            told = json.loads(self.truth.read_text())
+            self.expected, self.model = told["expected"], [tuple(row) for row in told["model"]]
         return self
 
 
@@ -59,19 +60,44 @@ def start_flood(
     connections: int = 16,
     target: str = "",
 ) -> Flood:
-    """Send so many different events; `more` are options of `acuse sandbox flood`."""
-    acks, expected = house.folder / f"{name}-acks.jsonl", house.folder / f"{name}-expected.jsonl"
-    argv = [
-        sys.executable, "-m", "cli", "sandbox", "flood", "--target", target or house.url, "--keys", str(house.folder / "sandbox/keys.json"),
-        "--count", str(events), "--psps", psps, "--seed", str(seed), "--connections", str(connections), "--json",
-        "--deadline", "200",
-        "--ack-log", str(acks), "--expected", str(expected), *more,
-    ]  # fmt: skip
-    process = subprocess.Popen(
-        argv, cwd=ROOT, env=dict(os.environ), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    """Send so many different events; `more` are options of tests/faults/sender.py. It ends with the house."""
+    acks, truth = house.folder / f"{name}-acks.jsonl", house.folder / f"{name}-truth.json"
+    process = house.start_sender(
+        name, "tests.faults.sender", "--target", target or house.url, "--keys", str(house.folder / "sandbox/keys.json"),
+        "--acks", str(acks), "--truth", str(truth), "--count", str(events), "--seed", str(seed), "--psps", psps,
+        "--connections", str(connections), *more,
+    )  # fmt: skip
     house.note(f"flood {name}: {events} events, seed {seed} {' '.join(more)}")
-    return Flood(process, acks, expected)
+    return Flood(process, acks, truth)
+
+
+@dataclass
+class Stream:
+    """Floods that follow each other for as long as something has to flow. `options` are those of each."""
+
+    house: House
+    events: int
+    seed: int
+    options: tuple[str, ...]
+    connections: int = 16
+    target: str = ""
+    floods: list[Flood] = field(default_factory=list)
+
+    def flow(self) -> Flood:
+        """The flood that runs now; the next one is started where it has ended."""
+        if not self.floods or not self.floods[-1].is_running:
+            number = len(self.floods)
+            more = {"connections": self.connections, "target": self.target}
+            flood = start_flood(self.house, f"flood{number}", self.events, self.seed + number, *self.options, **more)
+            self.floods.append(flood)
+        return self.floods[-1]
+
+    def wait_until(self, holds: Callable[[], object], what: str, seconds: float) -> float:
+        """As tests.faults.watching.wait_until, while deliveries flow."""
+        return wait_until(lambda: self.flow() and holds(), what, seconds)
+
+    def finish(self) -> list[Flood]:
+        return [flood.finish() for flood in self.floods]
 
 
 def post(house: House, psp: str, body: bytes, timeout: float = 10.0) -> int | None:

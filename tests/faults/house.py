@@ -54,6 +54,7 @@ class House:
     timeline: list[str] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
     killed: int = 0
+    senders: list[subprocess.Popen[bytes]] = field(default_factory=list)
     ports: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -71,9 +72,7 @@ class House:
             self._launch(name)
         if ready:
             for name in names:
-                wait_until(
-                    lambda name=name: self._is_ready(name), f"{name} is ready: {self.log_end(name)}", START_SECONDS
-                )
+                wait_until(lambda name=name: self._is_ready(name), f"{name} is ready", START_SECONDS)
 
     def start_with(self, name: str, *options: str, ready: bool = True) -> None:
         """Start one with options of tests/faults/child.py, this time alone."""
@@ -85,6 +84,13 @@ class House:
         """Start an `acuse` command beside others, as a program of this name."""
         self.commands[name] = arguments
         self._launch(name)
+
+    def start_sender(self, name: str, module: str, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start one of the tests' own programs, which is not part of the stack and ends with the house."""
+        with (self.folder / f"{name}.log").open("ab") as log:
+            process = launch([sys.executable, "-m", module, *arguments], env=os.environ, cwd=ROOT, output=log)
+        self.senders.append(process)
+        return process
 
     def _launch(self, name: str) -> None:
         broken = [part for build in self.broken for part in ("--break", build)]
@@ -237,7 +243,7 @@ class House:
 
     def close(self) -> None:
         """End what still runs. Nothing is asked politely: that is tried elsewhere."""
-        for process in self.running.values():
+        for process in (*self.senders, *self.running.values()):
             for number in (signal.SIGCONT, signal.SIGKILL):
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, number)

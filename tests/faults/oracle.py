@@ -32,14 +32,20 @@ select 'payment ' || psp_payment_id || ' is there twice' from payments where psp
 group by psp, account, psp_payment_id having count(*) > 1
 """
 HISTORY = """
-select payment_id::text, from_state, to_state, received_minor, refunded_minor, outcome from transitions
+select payment_id::text, from_state, to_state, received_minor, refunded_minor, outcome,
+       coalesce(reason, '') from transitions
 where payment_id is not null order by payment_id, id
 """
 PAYMENTS = "select id::text, psp, psp_payment_id, state, received_minor, refunded_minor from payments"
 SET_ASIDE = "select psp || ' ' || event_key || ' ' || status || ': ' || coalesce(reason, '') from inbox_events where status = 'parked'"
-UNVERIFIED = "select psp || ' ' || event_key from inbox_events where source = 'webhook' and coalesce(verified_with, '') in ('', 'unverified')"
+UNVERIFIED = (
+    "select psp || ' ' || event_key from inbox_events where source = 'webhook' and coalesce(verified_with, '') = ''"
+)
 DUMPED = ("inbox_events", "payments", "transitions", "attempts", "notifications", "reconciliation_runs", "day_closings")
 EXAMPLES = 3
+PAID = frozenset({"completed", "partially_refunded", "refunded", "disputed", "returned"})
+REORDERED = "reordered"  # an older event came late, and the whole history was folded again
+STILL_SECONDS = 1.0
 
 
 @dataclass
@@ -67,11 +73,12 @@ class Verdict:
 
 
 def judge(house: House, *floods: Flood, faults: str, within: float = 60.0, parked: int = 0) -> Verdict:
-    """Wait until everything is finished, at most `within` seconds, and check I1 to I8. `parked` events may be set aside."""
+    """Wait until everything is finished, at most `within` seconds, and check I1 to I5, I7 and I8; effects at PSPs (I6) are
+    judged by tests.faults.shop. `parked` events may be set aside."""
     verdict = Verdict(faults=faults)
     began = max((flood.ended for flood in floods), default=time.monotonic())
     quiet = wait_quietly(house, within)
-    verdict.recovery = max(time.monotonic() - began, 0.0)
+    verdict.recovery = max(time.monotonic() - began - quiet * STILL_SECONDS, 0.0)
     house.note(f"quiet: {quiet}")
     attempts = [attempt for flood in floods for attempt in flood.attempts]
     _check_acknowledged(house, verdict, attempts)
@@ -82,6 +89,7 @@ def judge(house: House, *floods: Flood, faults: str, within: float = 60.0, parke
     verdict.doubled = verdict.blame("I3", (row[0] for row in house.query(DECIDED_TWICE)))
     _check_histories(house, verdict)
     _check_ends(house, verdict, [payment for flood in floods for payment in flood.expected])
+    _check_model(house, verdict, [payment for flood in floods for payment in flood.model])
     verdict.blame("I7", (row[0] for row in house.query(UNVERIFIED)))
     if verdict.violations:
         dump_tables(house)
@@ -89,11 +97,13 @@ def judge(house: House, *floods: Flood, faults: str, within: float = 60.0, parke
 
 
 def wait_quietly(house: House, within: float) -> bool:
-    """Until no inbox event is unfinished; whether that was in time."""
+    """Until no inbox event is unfinished, nor a moment later; whether that was in time."""
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:
         if house.count(UNFINISHED) == 0:
-            return True
+            time.sleep(STILL_SECONDS)
+            if house.count(UNFINISHED) == 0:
+                return True
         time.sleep(0.1)
     return False
 
@@ -114,15 +124,18 @@ def _check_acknowledged(house: House, verdict: Verdict, attempts: list[dict[str,
 def _check_histories(house: House, verdict: Verdict) -> None:
     """I4 and I5: every history is a chain without a gap that ends where the payment stands."""
     ends: dict[str, tuple[Any, ...]] = {}
-    broken, moved = [], []
-    for payment, before, after, received, refunded, outcome in house.query(HISTORY):
+    broken, moved, undone = [], [], []
+    for payment, before, after, received, refunded, outcome, reason in house.query(HISTORY):
         if ends.get(payment, ("pending",))[0] != before:
             broken.append(payment)
         if before != after and outcome != "APPLIED":
             moved.append(payment)
+        if before in PAID and after not in PAID and reason != REORDERED:
+            undone.append(f"{payment} from {before} to {after}")
         ends[payment] = (after, received, refunded)
     verdict.blame("I4 gap", broken)
     verdict.blame("I4 moved without a decision", moved)
+    verdict.blame("I4 undone by an event alone", undone)
     payments = house.query(PAYMENTS)
     verdict.blame(
         "I4 end", [id for id, *_, state, got, back in payments if ends.get(id, ("pending", 0, 0)) != (state, got, back)]
@@ -140,6 +153,23 @@ def _check_ends(house: House, verdict: Verdict, expected: list[dict[str, Any]]) 
         if not life.get("dropped") and ours.get(key) != want:
             wrong.append(f"{key[1]} is {ours.get(key)} and not {want}")
     verdict.blame("I8", wrong)
+
+
+def _check_model(house: House, verdict: Verdict, model: list[tuple[str, str, str, int, int]]) -> None:
+    """I8: each payment stands where the reference model puts the set of its events."""
+    ours = {(psp, psp_id): tuple(rest) for _, psp, psp_id, *rest in house.query(PAYMENTS)}
+    wrong = [
+        f"{psp_id} is {ours.get((psp, psp_id))} and not {want}"
+        for psp, psp_id, *want in model
+        if ours.get((psp, psp_id)) != tuple(want)
+    ]
+    verdict.blame("I8 by the model", wrong)
+
+
+def landed(count: float, text: str) -> str:
+    """The proof that a fault landed: a number of it, which must not be zero."""
+    assert count > 0, f"the fault did not land: {text}"
+    return text
 
 
 def slowest_ms(attempts: list[dict[str, Any]], share: float = 0.99) -> float:

@@ -46,8 +46,9 @@ class Scene:
 
     @property
     def patience(self) -> float:
-        """Seconds until everything must be finished. What is broken never will be, and need not be waited for."""
-        return 15.0 if self.broken else 60.0
+        """Seconds until everything must be finished. On a broken build it never will be, so it is given what Acuse needs at
+        the most, and no more."""
+        return 30.0 if self.broken else 60.0
 
 
 @dataclass(frozen=True)

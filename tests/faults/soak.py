@@ -1,4 +1,4 @@
-"""Half an hour under load with a fault every ten seconds: python -m tests.faults.soak [--minutes 30] [--seed N] [--rate 40]
+"""Half an hour under load with a fault every ten seconds: python -m tests.faults.soak [--minutes 30] [--seed N]
 
 At the end the judge looks at everything, and a table says how memory, descriptors, connections and dead rows went, and how
 long each kind of fault took until all was finished again.

@@ -29,19 +29,17 @@ def run_suite(scene: Scene, name: str, tests: Sequence[str], seconds: float = LO
 
 
 def read_report(report: Path, name: str) -> Verdict:
-    """What pytest wrote of a run. A run without a report, or without a test, is to blame itself."""
+    """What pytest wrote of a run. Raises AssertionError for a run that did not come to an end, or to a test."""
     verdict = Verdict()
-    if not report.exists():
-        verdict.blame(f"suite {name}", ["it did not come to an end"])
-        return verdict
+    assert report.exists(), f"the tests of {name} did not come to an end"
     cases = list(parse(report).iter("testcase"))
-    failed = [case for case in cases if case.find("failure") is not None or case.find("error") is not None]
+    errors = [case.get("name") for case in cases if case.find("error") is not None]
+    assert cases and not errors, f"the tests of {name} could not be run: {errors[:3]}"
+    failed = [case for case in cases if case.find("failure") is not None]
     skipped = sum(case.find("skipped") is not None for case in cases)
     verdict.sent = len(cases) - len(failed) - skipped
     verdict.faults = f"{verdict.sent} cases of {name}"
     verdict.blame(f"suite {name}", [f"{case.get('classname')}::{case.get('name')}" for case in failed])
-    if not cases or (not verdict.sent and not failed):
-        verdict.blame(f"suite {name}", ["no test was run"])
     return verdict
 
 

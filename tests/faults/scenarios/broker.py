@@ -7,7 +7,7 @@ from redis import Redis
 
 from tests.faults.flood import start_flood
 from tests.faults.house import House
-from tests.faults.oracle import Verdict, judge, slowest_ms
+from tests.faults.oracle import Verdict, judge, landed, slowest_ms
 from tests.faults.scene import Scene, scenario
 
 LONGEST_ANSWER_MS = 2000
@@ -21,32 +21,37 @@ def kill_redis(house: House, whole: bool) -> str:
     house.engines.redis.kill()
     time.sleep(1.0)
     house.engines.start_redis_again()
-    return "killed and started empty"
+    with redis_of(house) as redis:
+        seconds = redis.info("server")["uptime_in_seconds"]
+    return landed(seconds < 60, "killed and started empty")
 
 
 def empty_redis(house: House, whole: bool) -> str:
     with redis_of(house) as redis:
         keys = redis.dbsize()
         redis.flushall()
-    return f"{keys} keys flushed"
+    return landed(keys, f"{keys} keys flushed")
 
 
 def freeze_redis(house: House, whole: bool) -> str:
     seconds = 30 if whole else 4
     house.engines.redis.process.send_signal(signal.SIGSTOP)
     time.sleep(seconds)
+    silent = not house.engines.redis.answers()
     house.engines.redis.process.send_signal(signal.SIGCONT)
-    return f"stood still for {seconds} s"
+    return landed(silent, f"stood still for {seconds} s")
 
 
 def fill_redis(house: House, whole: bool) -> str:
     with redis_of(house) as redis:
-        before = redis.config_get("maxmemory")["maxmemory"]
-        redis.config_set("maxmemory", 1)
-        time.sleep(3)
-        refused = redis.info("stats").get("total_error_replies", 0)
-        redis.config_set("maxmemory", before)
-    return f"full ({refused} errors)"
+        before, refused = redis.config_get("maxmemory")["maxmemory"], redis.info("stats")["total_error_replies"]
+        try:
+            redis.config_set("maxmemory", 1)
+            time.sleep(3)
+            refused = redis.info("stats")["total_error_replies"] - refused
+        finally:
+            redis.config_set("maxmemory", before)
+    return landed(refused, f"full, {refused} commands refused")
 
 
 FAULTS = {"kill -9": kill_redis, "FLUSHALL": empty_redis, "full": fill_redis, "SIGSTOP": freeze_redis}
@@ -60,7 +65,9 @@ def lose_the_broker(scene: Scene) -> Verdict:
         for place, (name, fault) in enumerate(FAULTS.items()):
             is_long = name == "SIGSTOP"
             events = scene.events(700 if is_long and scene.is_whole else 250)
-            flood = start_flood(house, name.replace(" ", ""), events, scene.seed + place, "--shuffle", connections=8)
+            flood = start_flood(
+                house, name.replace(" ", ""), events, scene.seed + place, "--shuffle", "--delay", "4", connections=8
+            )
             flood.wait_for(30)
             house.note(name)
             told.append(f"{name}: {fault(house, scene.is_whole and not scene.broken)}")

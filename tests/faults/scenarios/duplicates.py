@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.faults.flood import Flood, post, start_flood, write_stripe_event
 from tests.faults.house import House
-from tests.faults.oracle import Verdict, judge
+from tests.faults.oracle import Verdict, judge, landed
 from tests.faults.scene import Scene, scenario
 from tests.faults.watching import wait_until
 
@@ -81,7 +81,7 @@ def wake_the_dead(scene: Scene) -> Verdict:
                 house.query(UNIQUE.format(index))
         options = ("--at", "worker.loaded", "--do", "stop", "--marker", str(house.marker("stop")), "--visibility", "8")
         house.start_with("worker", *options)
-        flood = start_flood(house, "flood", scene.events(300), scene.seed, "--shuffle", connections=8)
+        flood = start_flood(house, "flood", scene.events(300), scene.seed, "--shuffle", "--delay", "3", connections=8)
         wait_until(lambda: house.marker("stop").exists(), "the worker stands still", 60)
         wait_until(lambda: is_stopped(house.running["worker"].pid), "its processes are stopped", 10)
         house.note("the worker stands still")
@@ -93,10 +93,8 @@ def wake_the_dead(scene: Scene) -> Verdict:
         house.signal("worker", signal.SIGCONT)
         lost = wait_until(lambda: scene.broken or "lease_lost" in house.log("worker"), "it finds its lease lost", 20)
         time.sleep(4)
-        return judge(
-            house, flood, within=scene.patience,
-            faults=f"it slept with {held} leases, woke beside the other and saw it after {lost:.1f} s",
-        )  # fmt: skip
+        told = f"it slept with {held} leases, woke beside the other and saw it after {lost:.1f} s"
+        return judge(house, flood, within=scene.patience, faults=landed(held, told))
 
 
 def is_stopped(pid: int) -> bool:

@@ -6,9 +6,9 @@ import time
 from collections import Counter
 
 from embedded import LOOPBACK
-from tests.faults.flood import start_flood
+from tests.faults.flood import Stream, start_flood
 from tests.faults.house import House
-from tests.faults.oracle import Verdict, count_connections, judge, slowest_ms
+from tests.faults.oracle import Verdict, count_connections, judge, landed, slowest_ms
 from tests.faults.proxy import FaultProxy
 from tests.faults.scene import Scene, scenario
 from tests.faults.watching import wait_until
@@ -32,27 +32,17 @@ def kill_receiver(scene: Scene) -> Verdict:
     with scene.house("worker", "beat") as house:
         points = POINTS if scene.is_whole else POINTS[1:4:2]
         house.start("receiver")
-        flood = start_flood(house, "flood", scene.events(900), scene.seed, "--duplicates", "0.2", "--shuffle")
-        flood.wait_for(40)
-        died = []
+        stream = Stream(house, scene.events(500), scene.seed, ("--duplicates", "0.2", "--shuffle", "--delay", "8"))
+        stream.flow().wait_for(40)
         for point in points:
             house.kill("receiver")
             options = ("--at", point, "--do", "kill group", "--nth", "3", "--marker", str(house.marker(point)))
             house.start_with("receiver", *options, ready=False)
-            wait_until(
-                lambda point=point: house.marker(point).exists() or not flood.is_running, f"it dies at {point}", 30
-            )
-            if house.marker(point).exists():
-                assert house.wait_for_end("receiver") == -signal.SIGKILL
-                died.append(point)
-                house.start("receiver", ready=False)
-                time.sleep(1.2)
-        flood.finish()
-        verdict = judge(house, flood, faults=f"died at {len(died)} of {len(points)} points", within=scene.patience)
-        if len(died) < len(points):
-            verdict.faults = ""
-            verdict.violations.append(f"the flood was over before {points[len(died)]}")
-        return verdict
+            stream.wait_until(lambda point=point: house.marker(point).exists(), f"it dies at {point}", 40)
+            assert house.wait_for_end("receiver") == -signal.SIGKILL
+            house.start("receiver", ready=False)
+            time.sleep(1.2)
+        return judge(house, *stream.finish(), faults=f"died at {len(points)} points", within=scene.patience)
 
 
 @scenario(
@@ -63,7 +53,11 @@ def kill_receiver(scene: Scene) -> Verdict:
 def exhaust_connections(scene: Scene) -> Verdict:
     """Latency, then a black hole before Postgres: 503 in time and never a false 200; soon after it all is as before."""
     with scene.house("receiver", "worker", "beat") as house:
-        flood = start_flood(house, "flood", scene.events(1500), scene.seed, "--shuffle", connections=64)
+        proxy = scene.engines.to_postgres
+        proxy.counts.clear()
+        flood = start_flood(
+            house, "flood", scene.events(1000), scene.seed, "--shuffle", "--delay", "10", connections=64
+        )
         flood.wait_for(60)
         most = [0]
         watched = threading.Event()
@@ -74,9 +68,9 @@ def exhaust_connections(scene: Scene) -> Verdict:
 
         watcher = threading.Thread(target=watch)
         watcher.start()
-        proxy = scene.engines.to_postgres
         proxy.set("latency", seconds=0.1)
         time.sleep(3)
+        landed(flood.is_running, "the flood was over before the black hole")
         proxy.set("black hole")
         house.note("black hole")
         time.sleep(6 if scene.is_whole else 3.5)
@@ -88,10 +82,11 @@ def exhaust_connections(scene: Scene) -> Verdict:
         watched.set()
         watcher.join()
         counts = proxy.counts
-        verdict = judge(
-            house, flood, within=scene.patience,
-            faults=f"{counts['latency']} chunks delayed, {counts['black hole']} held back, {unavailable(flood.attempts)} x 503",
-        )  # fmt: skip
+        told = (
+            f"{counts['latency']} chunks delayed, {counts['black hole']} held back, {unavailable(flood.attempts)} x 503"
+        )
+        landed(counts["latency"] * counts["black hole"], told)
+        verdict = judge(house, flood, within=scene.patience, faults=told)
         verdict.blame("I9", [f"{most[0]} connections"] if most[0] > MOST_CONNECTIONS else [])
         verdict.blame("I9", [f"answers came after {recovery:.1f} s"] if recovery > 10 else [])
         slow = slowest_ms([a for a in flood.attempts if a["status"] == 503])
@@ -117,10 +112,9 @@ def restart_all(scene: Scene) -> Verdict:
         FaultProxy(house.port_of("receiver")) as balancer,
     ):
         target = f"http://{LOOPBACK}:{balancer.port}"
-        floods = [
-            start_flood(house, "flood0", scene.events(1000), scene.seed, "--shuffle", connections=4, target=target)
-        ]
-        floods[0].wait_for(40)
+        options = ("--shuffle", "--delay", "10")
+        stream = Stream(house, scene.events(600), scene.seed, options, connections=4, target=target)
+        stream.flow().wait_for(40)
         restarts = 0
         for number in range(rounds):
             for leaving, staying in (("receiver", "receiver2"), ("receiver2", "receiver")):
@@ -128,10 +122,8 @@ def restart_all(scene: Scene) -> Verdict:
                 time.sleep(0.1)
                 restart_together(house, leaving, ("worker", "beat"), seconds=60.0 if number % 2 else 1.0)
                 restarts += 1
-                if not floods[-1].is_running:
-                    name, seed = f"flood{len(floods)}", scene.seed + len(floods)
-                    floods.append(start_flood(house, name, 1000, seed, "--shuffle", connections=4, target=target))
-        floods = [flood.finish() for flood in floods]
+                stream.flow()
+        floods = stream.finish()
         verdict = judge(
             house, *floods, within=scene.patience,
             faults=f"{restarts} receivers, {restarts} workers and {restarts} beats ended and came back",
