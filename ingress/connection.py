@@ -82,7 +82,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._deaf:
             return
-        if not self._reading:
+        if not self._reading and data.strip(b"\r\n"):  # empty lines before a request are nothing yet
             self._reading = True
             if not self._answering:
                 self._due = self._clock() + self._patience.header
@@ -158,7 +158,8 @@ class Connection(asyncio.Protocol):
             raise Refusal(Refused.TOO_LARGE)
 
     def _account(self) -> None:
-        held = self._waiting + (self._taken if self._reading else 0)
+        # What came in one piece with the end of a request before it is not in `taken`.
+        held = self._waiting + (max(self._taken, self._head_size + len(self._body)) if self._reading else 0)
         if held != self.held:
             change, self.held = held - self.held, held
             self._crowd.hold(self, change)

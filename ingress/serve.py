@@ -128,7 +128,9 @@ async def _finish(crowd: Crowd, loop: asyncio.AbstractEventLoop) -> None:
     while len(crowd) and loop.time() < answers_until:
         await asyncio.sleep(TICK_SECONDS / 4)
         if loop.time() > bodies_until:
-            _check(crowd, float("inf"))
+            for connection in crowd.members():
+                if not connection.is_waited_for():
+                    connection.check(float("inf"))
     for connection in crowd.members():
         connection.close()
 

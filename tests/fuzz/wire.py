@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 from ingress.answers import Refused
 from ingress.connection import Connection
+from ingress.crowd import Crowd
 from ingress.framing import Limits, Request
-from ingress.wire import LINES, Budget, Patience
+from ingress.wire import LINES, Patience
 from ingress.wsgi import Answer
 
 LIMITS = Limits(max_body_bytes=50_000, body_seconds=1, answer_seconds=1)
@@ -60,8 +61,8 @@ class Listener:
 
 def feed(data: bytes, size: int) -> Listener:
     """What a connection hears that gets the bytes in pieces of this size."""
-    listener, line, budget, everyone = Listener(), Line(), Budget(10**6), set[Connection]()
-    connection = Connection(listener, LIMITS, PATIENCE, everyone, budget, lambda: 0.0)
+    listener, line, crowd = Listener(), Line(), Crowd(10, 10**6)
+    connection = Connection(listener, LIMITS, PATIENCE, crowd, lambda: 0.0)
     connection.connection_made(line)
     for start in range(0, len(data), size):
         connection.data_received(data[start : start + size])
@@ -69,8 +70,8 @@ def feed(data: bytes, size: int) -> Listener:
         connection.eof_received()
     connection.check(0.5)
     connection.connection_lost(None)
-    assert budget.used == 0, "what was held is given back"
-    assert not everyone
+    assert connection.held == 0, "what was held is given back"
+    assert not len(crowd)
     assert len(listener.refused) <= 1, "one refusal ends a connection"
     assert all(answer.startswith(STATUSES) or answer.startswith(b"HTTP/1.1 100 ") for answer in line.written)
     assert len([answer for answer in line.written if not answer.startswith(b"HTTP/1.1 100")]) >= len(listener.asked)

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import pytest
 
 from ingress.answers import Refusal, Refused
+from ingress.connection import Connection
 from ingress.crowd import LOOKED_AT, Crowd
+from tests.fuzz.wire import LIMITS, PATIENCE, Line, Listener
 
 
 @dataclass(eq=False)
@@ -91,3 +93,14 @@ def test_who_holds_most_and_wants_more_is_refused() -> None:
     large.give_way()
     small.take(90)
     assert not small.is_gone
+
+
+def test_what_comes_in_one_piece_with_the_end_of_another_request_counts_too() -> None:
+    crowd = Crowd(10, 10**6)
+    connection = Connection(Listener(), LIMITS, PATIENCE, crowd, lambda: 0.0)
+    connection.connection_made(Line())
+    head = b"POST /webhooks/stripe HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n"
+    connection.data_received(head % 2 + b"{}" + head % 40_000 + b"x" * 30_000)
+    assert connection.held >= 30_000
+    connection.connection_lost(None)
+    assert connection.held == 0

@@ -188,6 +188,23 @@ def test_a_sender_that_writes_on_while_it_ends_is_still_answered_and_told_to_han
         assert process.wait(4) == 0
 
 
+def test_who_waits_for_a_slow_commit_is_answered_although_it_is_ending(
+    settings: dict[str, str], database_url: str
+) -> None:
+    body, engine = stripe_body(), create_engine(database_url)
+    with served(settings) as (process, port), ThreadPoolExecutor(1) as thread, engine.connect() as other:
+        other.execute(text("lock table inbox_events in share mode"))
+        answer = thread.submit(post, port, "/webhooks/stripe", stripe_headers(body), body)
+        time.sleep(0.2)
+        process.send_signal(signal.SIGTERM)
+        time.sleep(1.3)  # longer than quiet connections are given, and not so long that it would be answered 503
+        other.rollback()
+        assert answer.result(5).status == 200
+        assert process.wait(6) == 0
+    engine.dispose()
+    assert count(database_url) == 1
+
+
 def count(url: str) -> int:
     with create_engine(url).connect() as connection:
         return connection.scalar(text("select count(*) from inbox_events")) or 0
