@@ -65,4 +65,5 @@ def kill_children(scene: Scene) -> Verdict:
             time.sleep(0.5)
         left = starved & set(house.children("worker"))
         told = f"{len(killed)} children killed, {len(starved - left)} without memory ended"
-        return judge(house, flood, faults=landed(len(killed) * len(starved), told), within=scene.patience, parked=1)
+        within = 5.0 if scene.broken else scene.patience  # it was waited for
+        return judge(house, flood, faults=landed(len(killed) * len(starved), told), within=within, parked=1)
