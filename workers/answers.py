@@ -4,7 +4,9 @@ What belongs to the call and not to the body is kept in headers whose names begi
 """
 
 import hashlib
+from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from models.inbox import Delivery
@@ -100,3 +102,11 @@ def find_own_payment(event: ClaimedEvent) -> UUID | None:
     """The payment of ours that an answer is about; None for everything that comes from outside."""
     said = event.headers.get(PAYMENT) if event.source is not Source.WEBHOOK else None
     return UUID(said) if said else None
+
+
+def write_instructions(answer: Answer) -> dict[str, Any] | None:
+    """What can be shown to a payer; a text that cannot be printed is left out."""
+    if answer.instructions is None:
+        return None
+    shown = asdict(answer.instructions)
+    return {name: value for name, value in shown.items() if not isinstance(value, str) or value.isprintable()}

@@ -4,9 +4,8 @@
 it may have left: a query decides, and only its no, given late enough, lets it be sent again.
 """
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID, uuid4
 
 import structlog
@@ -24,7 +23,7 @@ from psps.outbound import (
     PspError,
     Refused,
 )
-from workers.answers import write_answer, write_refusal, write_wish
+from workers.answers import write_answer, write_instructions, write_refusal, write_wish
 from workers.dependencies import WorkerDeps
 from workers.operations import FIND, SEND, guard
 from workers.ringing import ring_quietly
@@ -43,13 +42,14 @@ def submit_next(deps: WorkerDeps, client: Client | None, psp: str, account: str)
     True: there was one. False: none is due. None: the account is held back, there is no use in going on.
     """
     token, now = uuid4(), deps.clock()
+    until = now + find_lease(deps)
     with deps.unit_of_work() as work:
-        attempt = work.attempts.claim_next(psp, account, token, now, now + find_lease(deps), MOST_UNDER_WAY)
+        attempt = work.attempts.claim_next(psp, account, token, now, until, MOST_UNDER_WAY)
         work.commit()
     if attempt is None:
         return False
     crash_points.reach("submit.claimed")
-    one = _Submission(deps, client, attempt, token)
+    one = _Submission(deps, client, attempt, token, until)
     try:
         return one.send() if attempt.status is AttemptStatus.READY else one.query()
     except (LeaseLost, Contention, DatabaseUnavailable) as error:
@@ -64,11 +64,12 @@ def find_lease(deps: WorkerDeps) -> timedelta:
 
 
 class _Submission:
-    """One attempt under our lease."""
+    """One attempt under our lease, which ends at `until`."""
 
-    def __init__(self, deps: WorkerDeps, client: Client | None, attempt: ClaimedAttempt, token: UUID) -> None:
-        self.deps, self.attempt, self.token = deps, attempt, token
-        self.client = client
+    def __init__(
+        self, deps: WorkerDeps, client: Client | None, attempt: ClaimedAttempt, token: UUID, until: datetime
+    ) -> None:
+        self.deps, self.client, self.attempt, self.token, self.until = deps, client, attempt, token, until
 
     def send(self) -> bool | None:
         """Make the call."""
@@ -88,6 +89,9 @@ class _Submission:
             crash_points.reach("submit.before_begin")
             work.commit()
         crash_points.reach("submit.begun")
+        # A process that stood still may not send what another one, which took over, has sent by now.
+        if self.deps.clock() > self.until - self.deps.longest_call:
+            raise LeaseLost("there is no time left to send it under this lease")
         try:
             answer = guard(self.deps, lambda: SEND[attempt.operation](client, self._keyed(baseline)), OutcomeUnknown)
         except NotNow as error:
@@ -112,8 +116,7 @@ class _Submission:
 
     def query(self) -> bool | None:
         """Ask the PSP what became of the call."""
-        client, attempt = self.client, self.attempt
-        sent_at = attempt.last_sent_at or self.deps.clock()
+        client, attempt, sent_at = self.client, self.attempt, self.attempt.last_sent_at or self.deps.clock()
         try:
             if client is None:
                 raise NotNow("calls_not_configured", "set what the client of this PSP needs")
@@ -200,7 +203,7 @@ class _Submission:
         about = {"payment": str(attempt.payment_id), "operation": attempt.operation.value}
         key = f"submission:{attempt.id}"
         delivery = write_answer(attempt.psp, attempt.account, key, Source.SUBMISSION, answer, now, **about)
-        instructions = _write_instructions(answer)
+        instructions = write_instructions(answer)
         with self.deps.unit_of_work() as work:
             event_id = work.put_answers([delivery])[0].event_id
             done = AttemptStatus.DONE
@@ -227,21 +230,20 @@ class _Submission:
         attempt, now = self.attempt, self.deps.clock()
         key = f"submission:{attempt.id}"
         delivery = write_refusal(attempt.psp, attempt.account, key, attempt.payment_id, attempt.operation, refused, now)
-        error = (refused.code, refused.message)
         with self.deps.unit_of_work() as work:
             event_id = work.put_answers([delivery])[0].event_id
             made = refused.answer.psp_payment_id if refused.answer else None
-            work.attempts.settle(attempt.id, self.token, now, AttemptStatus.REFUSED, event_id, made, error=error)
+            work.attempts.settle(
+                attempt.id,
+                self.token,
+                now,
+                AttemptStatus.REFUSED,
+                event_id,
+                made,
+                error=(refused.code, refused.message),
+            )
             self._ask_for(work, refused.answer, now)
             work.commit()
         log.warning("attempt_refused", attempt_id=str(attempt.id), psp=attempt.psp, code=refused.code)
         ring_quietly(self.deps, [event_id])
         return True
-
-
-def _write_instructions(answer: Answer) -> dict[str, Any] | None:
-    """What can be shown to a payer; a text that cannot be printed is left out."""
-    if answer.instructions is None:
-        return None
-    shown = asdict(answer.instructions)
-    return {name: value for name, value in shown.items() if not isinstance(value, str) or value.isprintable()}

@@ -1,11 +1,9 @@
-"""Deliberately broken builds of Acuse. Each takes away one safeguard; the scenario that guards it has to notice.
-
-A build is a function that changes the program in memory before it starts, in a child process of a test alone.
-"""
+"""Deliberately broken builds: functions that take away one safeguard each, in a child process of a test, before it starts."""
 
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -199,6 +197,14 @@ def any_address() -> None:
         room.check_address = lambda *given, **named: None
 
 
+def sends_late() -> None:
+    """Whoever announced a call makes it, however long ago that was."""
+    from workers import submitting
+
+    start = submitting._Submission.__init__
+    submitting._Submission.__init__ = lambda self, *given: start(self, *given[:-1], given[-1] + timedelta(days=1))
+
+
 def no_last_answers() -> None:
     """Told to stop, the receiver hangs up, whoever waits for an answer."""
     from ingress import connection
@@ -236,6 +242,7 @@ BUILDS: dict[str, Callable[[], None]] = {
         anyones_payment,
         any_address,
         no_last_answers,
+        sends_late,
         no_giving_way,
     )
 }

@@ -19,5 +19,6 @@ SYMPTOMS: dict[str, str] = {
     "anyones_payment": "suite",
     "any_address": "I11",
     "no_last_answers": "answers",
+    "sends_late": "I6 effects that nobody asked for",
     "no_giving_way": "good deliveries refused",
 }

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
+import crash_points
 from config import PspAccount
 from ingress.asking import Asked, ask_cancel, ask_payment, ask_refund
 from models.requests import NotPossible
@@ -99,6 +100,25 @@ def test_a_payment_is_made_and_bound_and_its_instructions_are_kept(counter: Coun
     assert counter.payment() == ("pending", "psp_1", 0, 0)
     assert counter.desk.rows("select source, status from inbox_events") == [("submission", "processed")]
     assert counter.desk.rows("select instructions ->> 'voucher_number' from attempts") == [("98000012345678",)]
+
+
+def test_a_process_that_stood_still_before_the_call_leaves_it_to_the_one_that_took_over(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    awake = crash_points.reach
+
+    def stand_still(name: str) -> None:
+        if name == "submit.begun":
+            monkeypatch.setattr(crash_points, "reach", awake)
+            for _ in range(5):
+                counter.serve(minutes=10)
+            assert counter.attempts() == [("create", "done", 2, None)]
+
+    counter.create()
+    monkeypatch.setattr(crash_points, "reach", stand_still)
+    counter.serve()
+    assert list(counter.client.payments) == ["psp_1"]
+    assert counter.attempts() == [("create", "done", 2, None)]
 
 
 def test_the_attempt_is_committed_before_the_call(counter: Counter) -> None:

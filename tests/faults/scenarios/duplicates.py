@@ -11,10 +11,12 @@ from tests.faults.flood import Flood, post, start_flood, write_stripe_event
 from tests.faults.house import House
 from tests.faults.oracle import Verdict, judge, landed
 from tests.faults.scene import Scene, scenario
+from tests.faults.shop import CASH, Shop, blame_effects
 from tests.faults.watching import wait_until
 
 COPIES, TRIES = 50, 5
-POINTS = ("worker.loaded",)
+LONGEST_LEASE = 32.0  # seconds; three calls of ten seconds with all their tries
+POINTS = ("worker.loaded", "submit.begun")
 CONFLICTS = "select count(*) from inbox_events where status = 'conflict'"
 UNIQUE = "drop index {}"
 INDEXES = (
@@ -95,6 +97,32 @@ def wake_the_dead(scene: Scene) -> Verdict:
         time.sleep(4)
         told = f"it slept with {held} leases, woke beside the other and saw it after {lost:.1f} s"
         return judge(house, flood, within=scene.patience, faults=landed(held, told))
+
+
+@scenario(22, "a worker stands still between announcing a call and making it, and comes back", broken="sends_late")
+def wake_a_caller(scene: Scene) -> Verdict:
+    """Another one finds that the PSP knows nothing, and makes the call. Awake again it must not make it too: this PSP has no
+    idempotency keys."""
+    with scene.house("receiver", "sandbox", "worker") as house, Shop(house) as shop:
+        options = ("--at", "submit.begun", "--do", "stop", "--marker", str(house.marker("stop")))
+        house.start_with("worker_psp", *options)
+        shop.ask("conekta", CASH, 15_000)
+        shop.ring(("conekta", "default"))
+        wait_until(lambda: house.marker("stop").exists(), "the worker stands still", 60)
+        wait_until(lambda: is_stopped(house.running["worker_psp"].pid), "its processes are stopped", 10)
+        slept = time.monotonic()
+        house.start_with("worker_psp2", "--shift", "300", ready=False)  # it need not wait until the lease is over
+        wait_until(lambda: shop.ring(("conekta", "default")) or not shop.count_unsettled(), "the call is made", 60, 1.0)
+        time.sleep(0.0 if scene.broken else max(0.0, slept + LONGEST_LEASE - time.monotonic()))
+        house.signal("worker_psp", signal.SIGCONT)
+        awake = "attempt_left" if not scene.broken else "attempt_"
+        waited = wait_until(lambda: awake in house.log("worker_psp"), "it goes on", 30)
+        time.sleep(2)
+        verdict = judge(
+            house, faults=f"it woke beside the other and left the call after {waited:.1f} s", within=scene.patience
+        )
+        verdict.sent = blame_effects(house, verdict)
+        return verdict
 
 
 def is_stopped(pid: int) -> bool:
