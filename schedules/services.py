@@ -16,6 +16,7 @@ SWEEP_LIMIT = 100_000
 RING_SIZE = 200
 RING_AGAIN_AFTER = timedelta(seconds=10)
 MONTHS_AHEAD = 3
+WAITING_SECONDS = 60
 WINDOWS_KEPT = timedelta(days=2)
 NOTIFICATIONS_KEPT = timedelta(days=90)
 FORGET_BATCH, FORGET_FOR = 2000, timedelta(seconds=20)
@@ -48,6 +49,8 @@ def sweep(deps: ScheduleDeps) -> int:
     with deps.unit_of_work() as work:
         if not work.windows.take("sweep", find_window(now, SWEEP_SECONDS / 2)):
             return 0
+        if work.windows.take("waiting", find_window(now, WAITING_SECONDS)):
+            work.inbox.replay(work.waiting.take_known(), now)  # what a race between two workers left parked
         due = work.inbox.list_due(now, SWEEP_LIMIT)
         work.inbox.ring_later(due, now, now + RING_AGAIN_AFTER)
         accounts = sorted({*work.hints.list_due_accounts(now), *work.attempts.list_due_accounts(now)})
@@ -74,7 +77,6 @@ def keep_house(deps: ScheduleDeps) -> None:
             return
         work.add_payload_partitions(now, MONTHS_AHEAD)
         work.windows.forget(now - WINDOWS_KEPT)
-        work.inbox.replay(work.waiting.take_known(), now)
         work.commit()
     with deps.unit_of_work() as work:
         work.access.purge(now)

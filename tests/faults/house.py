@@ -177,11 +177,6 @@ class House:
             process.wait()
             raise AssertionError(f"{name} did not end within {seconds:.0f} s") from None
 
-    def kill_after(self, name: str, seconds: float) -> None:
-        """Ask it to end and kill it when that takes longer, as an orchestrator does."""
-        with suppress(AssertionError):
-            self.stop(name, seconds)
-
     def wait_for_end(self, name: str, seconds: float = 30.0) -> int:
         """Wait until it has ended by itself; its exit code."""
         code = self.running[name].wait(seconds)

@@ -50,7 +50,7 @@ class Scene:
         """Seconds until everything must be finished. On a build that is found by what is never finished, what Acuse needs at the
         most, and no more; on other broken builds it need not be waited for."""
         if not self.broken:
-            return 60.0
+            return 75.0  # what a race left parked is looked for once a minute
         return 30.0 if any(SYMPTOMS[build] == "I2" for build in self.broken) else 8.0
 
 

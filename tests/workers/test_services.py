@@ -19,7 +19,7 @@ from models.merchants import DEFAULT_MERCHANT_ID
 from models.payments import NewPayment
 from models.states import Direction, Method, Origin, PaymentState
 from models.unit_of_work import UnitOfWork
-from schedules.services import ScheduleDeps, keep_house
+from schedules.services import ScheduleDeps, sweep
 from tests.paper import NOON, PaperPsp, write_delivery
 from tests.workers.desk import Desk, Rules
 from workers.services import process_events
@@ -257,7 +257,7 @@ def test_an_event_that_was_parked_is_taken_up_when_its_payment_comes(desk: Desk)
     assert desk.rows("select count(*) from waiting_references") == [(0,)]
 
 
-def test_what_a_race_left_parked_is_found_by_housekeeping(desk: Desk) -> None:
+def test_what_a_race_left_parked_is_found_by_the_sweep(desk: Desk) -> None:
     desk.receive(write_delivery(payment="p1", refs=["ch_1"], at=at(1), **PAID))
     [event_id] = desk.put(write_delivery(refs=["ch_1"], kind="disputed", at=at(9)))
     with desk.engine.begin() as connection:
@@ -265,7 +265,7 @@ def test_what_a_race_left_parked_is_found_by_housekeeping(desk: Desk) -> None:
         connection.execute(text(parked), {"id": event_id})
         waiting = "insert into waiting_references values ('paper', 'default', 'ch_1', :id)"
         connection.execute(text(waiting), {"id": event_id})
-    keep_house(
+    sweep(
         ScheduleDeps(desk.deps.unit_of_work, lambda ids: None, lambda psp, account: None, desk.deps.clock, lambda: None)
     )
     process_events(desk.deps, [event_id])

@@ -110,7 +110,8 @@ FAULTS = {
 )
 def lose_the_database(scene: Scene) -> Verdict:
     """No 2xx without a row that survives; 503 meanwhile; recovery by itself."""
-    with scene.house("receiver", "worker", "beat") as house:
+    others = ("worker", "beat")  # whose commits would write down the receiver's too
+    with scene.house("receiver", *(() if scene.broken else others)) as house:
         told, floods = [], []
         if scene.broken:  # the log that nobody waits for is written late, as on a busy disk
             scene.engines.administer("alter system set wal_writer_delay = '10s'", "select pg_reload_conf()")
@@ -125,6 +126,7 @@ def lose_the_database(scene: Scene) -> Verdict:
                 told.append(fault(house, scene.chance))
                 house.note(told[-1])
                 floods.append(flood.finish())
+            house.start(*(others if scene.broken else ()))
         finally:
             scene.engines.administer("alter system reset wal_writer_delay", "select pg_reload_conf()")
         return judge(house, *floods, faults="; ".join(told), within=scene.patience)

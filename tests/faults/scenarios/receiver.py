@@ -4,6 +4,7 @@ import signal
 import threading
 import time
 from collections import Counter
+from subprocess import TimeoutExpired
 
 from embedded import LOOPBACK
 from tests.faults.flood import Stream, start_flood
@@ -21,6 +22,8 @@ POINTS = (
     "writer.rung",
     "receiver.before_answer",
 )
+IN_TURN = ("api", "worker_psp", "worker_notify", "worker_reconcile")
+SLOW_ROUND = 1  # in which commits take a while
 MOST_CONNECTIONS = 40  # of one house: pools of the receiver, of three worker processes, of beat
 
 
@@ -101,44 +104,50 @@ def unavailable(attempts: list[dict[str, object]]) -> int:
 
 @scenario(
     17,
-    "every process is restarted 20 times under load, receivers behind a balancer that drains them",
+    "all processes are restarted under load, receivers, workers and beat 20 times, behind a balancer that drains receivers",
     broken="no_last_answers",
 )
 def restart_all(scene: Scene) -> Verdict:
     """Told to stop, a receiver answers what it has begun; workers finish or give back. No sender sees an answer but 200."""
-    rounds = 10 if scene.is_whole else 2
+    rounds = 20 if scene.is_whole else 4
     with (
-        scene.house("receiver", "receiver2", "worker", "beat") as house,
+        scene.house("receiver", "receiver2", "worker", "beat", *IN_TURN) as house,
         FaultProxy(house.port_of("receiver")) as balancer,
     ):
-        target = f"http://{LOOPBACK}:{balancer.port}"
-        options = ("--shuffle", "--delay", "10")
+        target, options = f"http://{LOOPBACK}:{balancer.port}", ("--shuffle", "--delay", "10")
         stream = Stream(house, scene.events(600), scene.seed, options, connections=4, target=target)
         stream.flow().wait_for(40)
-        restarts = 0
+        codes: list[int] = []
         for number in range(rounds):
-            for leaving, staying in (("receiver", "receiver2"), ("receiver2", "receiver")):
-                balancer.upstream = house.port_of(staying)
-                time.sleep(0.1)
-                restart_together(house, leaving, ("worker", "beat"), seconds=60.0 if number % 2 else 1.0)
-                restarts += 1
-                stream.flow()
+            leaving, staying = ("receiver", "receiver2") if number % 2 else ("receiver2", "receiver")
+            balancer.upstream = house.port_of(staying)
+            scene.engines.to_postgres.set("latency" if number == SLOW_ROUND else "pass", seconds=0.03)
+            time.sleep(0.1)
+            others = ("worker", "beat", IN_TURN[number % len(IN_TURN)])
+            codes += restart_together(house, leaving, others, seconds=60.0 if number % 4 < 2 else 1.0)
+            stream.flow()
         floods = stream.finish()
-        verdict = judge(
-            house, *floods, within=scene.patience,
-            faults=f"{restarts} receivers, {restarts} workers and {restarts} beats ended and came back",
-        )  # fmt: skip
+        told = f"{rounds} receivers, workers and beats and as many others ended and came back"
+        verdict = judge(house, *floods, within=scene.patience, faults=landed(rounds, told))
+        verdict.blame(
+            "exit codes", [code for code in codes if code not in (0, -signal.SIGTERM)]
+        )  # that one had not begun
         answers = Counter(a["status"] or "no answer" for flood in floods for a in flood.attempts)
         verdict.blame("answers", [f"{count} x {status}" for status, count in answers.items() if status != 200])
         return verdict
 
 
-def restart_together(house: House, receiver: str, others: tuple[str, ...], seconds: float) -> None:
-    """All are asked to end; the others are killed where that takes longer than `seconds`, as an orchestrator does."""
+def restart_together(house: House, receiver: str, others: tuple[str, ...], seconds: float) -> list[int]:
+    """All are asked to end; the others are killed where that takes longer than `seconds`, as an orchestrator does. The exit
+    codes of those that ended by themselves."""
     for name in others:
         house.running[name].terminate()
-    house.stop(receiver)
+    codes = [house.stop(receiver)]
     house.start(receiver)
     for name in others:
-        house.kill_after(name, seconds)
+        try:
+            codes.append(house.wait_for_end(name, seconds))
+        except TimeoutExpired:
+            house.kill(name)
     house.start(*others, ready=False)
+    return codes
