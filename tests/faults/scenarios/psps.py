@@ -46,7 +46,7 @@ and not exists (select from attempts a where a.payment_id = p.id and a.operation
 )
 def psps_misbehave(scene: Scene) -> Verdict:
     """Payments and refunds are asked for until every fault has struck; then the PSPs recover. Webhooks flow meanwhile."""
-    settings = {"ACUSE_CALL_SECONDS": "1", "ACUSE_UNMATCHED_WAIT_SECONDS": "3"}
+    settings = {"ACUSE_CALL_SECONDS": "1"}
     with scene.house("receiver", "sandbox", "worker", "worker_psp", "beat", **settings) as house:
         flood = start_flood(
             house, "flood", scene.events(100 if scene.broken else 800), scene.seed, "--delay", "8", psps="stripe"
