@@ -20,6 +20,7 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
         yield opened
 
 
+@pytest.mark.wall_clock  # some judge how long answers and recoveries took
 @pytest.mark.parametrize("number", sorted(SCENARIOS))
 def test_nothing_is_lost_and_nothing_applied_twice(engines: Engines, tmp_path: Path, number: int) -> None:
     played = play(SCENARIOS[number], engines, tmp_path / str(number), SEED, SCALE, with_broken=False)
