@@ -14,6 +14,7 @@ from sandbox.keys import FILE_NAME, load_keys
 from sandbox.payment import Played
 from tests.faults.house import House
 
+UNAVAILABLE, TRIES = 503, 5
 STORED = """
 select e.status, coalesce(e.reason, '') from inbox_payloads p join inbox_events e on e.id = p.event_id
 where e.psp = %s and p.body_sha256 = %s
@@ -38,9 +39,14 @@ class Post:
         self._client.close()
 
     def send(self, psp: str, body: bytes, name: str = "") -> int:
-        """The status of the answer."""
-        headers = SIMULATORS[psp].sign(body, self._keys[psp], int(time.time()))
-        status = self._client.post(f"/webhooks/{psp}", content=body, headers=headers).status_code
+        """The status of the answer; where it is 503 it is sent again, as PSPs do."""
+        status = UNAVAILABLE
+        for _ in range(TRIES):
+            headers = SIMULATORS[psp].sign(body, self._keys[psp], int(time.time()))
+            status = self._client.post(f"/webhooks/{psp}", content=body, headers=headers).status_code
+            if status != UNAVAILABLE:
+                break
+            time.sleep(0.3)
         self.answers.append((name, status))
         return status
 

@@ -145,7 +145,8 @@ def _tell_again(house: House, post: Post, late: list[bytes], original: bytes) ->
         post.send("stripe", body, "a late duplicate")
     third = original.replace(b'"currency": "mxn"', b'"currency": "eur"')
     post.send("stripe", third, "a late other content")
-    wait_until(lambda: house.count("status = 'conflict'") == 2, "the other content is set apart", 10)
+    told = f"the other content, answered {post.answers[-1]}, is set apart"
+    wait_until(lambda: house.count("status = 'conflict'") == 2, told, 10)
     after = house.query(OLD_ONES, recent), house.query(OLD_PAYMENTS, recent)
     return [
         f"{was} became {now}"
