@@ -36,7 +36,7 @@ def applied_backlog(engine: Engine) -> Engine:
             waiting,
             "analyze inbox_events",
             "update inbox_events set status = 'processed', processed_at = now()",
-            "vacuum (analyze off) inbox_events",
+            "vacuum (analyze off, index_cleanup on) inbox_events",
         ):
             connection.execute(text(statement))
     return engine

@@ -11,7 +11,7 @@ from redis import Redis
 
 from tests.security.canaries import Canary, Written, find, is_allowed, read_database, read_disk, read_logs, read_redis
 from tests.security.planting import CARDS, ECHOING, Planted
-from tests.system.stack import ROOT
+from tests.system.stack import ROOT, wait_until
 
 READERS = (read_logs, read_database, read_redis, read_disk)
 # What may stand where (`log:`, `db:schema.table.column`, `redis:`, `disk:`, `metrics:`, `http:status method path`, `said:` by a
@@ -64,8 +64,9 @@ def test_everything_that_should_happen_has_happened(planted: Planted) -> None:
     assert query("select count(*) > 0 from reconciliation_runs where error like '%***%'") == [(True,)]
     assert query("select count(*) >= 8 from inbox_payloads where redacted") == [(True,)]
     assert query("select count(distinct psp) >= 3 from inbox_events where status = 'parked'") == [(True,)]
-    log = (planted.stack.folder.parent / "up.log").read_text(errors="replace")
-    assert all(word in log for word in ("event_failed", "inbox_writer.unavailable", "not_reconciled", "api.fault"))
+    log, wanted = planted.stack.folder.parent / "up.log", ("event_failed", "inbox_writer.unavailable", "api.fault")
+    assert all(word in log.read_text(errors="replace") for word in wanted)
+    wait_until(lambda: "not_reconciled" in log.read_text(errors="replace"), "the tick of reconciliation came", 120)
 
 
 def test_no_canary_stands_where_it_may_not(planted: Planted, everything: list[Written]) -> None:

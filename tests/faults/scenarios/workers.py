@@ -24,7 +24,7 @@ def kill_workers(scene: Scene) -> Verdict:
             house.start("worker", ready=False)
             time.sleep(scene.chance.uniform(1.0, 2.5))
             stream.flow()
-        kills, points = house.killed, () if scene.broken else POINTS if scene.is_whole else POINTS[1:3]
+        kills, points = house.killed, POINTS if scene.is_whole and not scene.broken else POINTS[1:3]
         for point in points:
             house.kill("worker")
             options = ("--at", point, "--do", "kill group", "--marker", str(house.marker(point)))
