@@ -71,7 +71,7 @@ def soak(house: House, minutes: float, seed: int, tick: Callable[[float], None])
     soaked, chance = Soaked(), random.Random(seed)
     began, ends = time.monotonic(), time.monotonic() + minutes * 60
     waiting: list[str] = []
-    flood = _next_flood(house, soaked, seed)
+    _flow(house, soaked, seed)
     shop = Shop(house)
     while time.monotonic() < ends:
         due = time.monotonic() + EVERY_SECONDS
@@ -80,12 +80,10 @@ def soak(house: House, minutes: float, seed: int, tick: Callable[[float], None])
         name = waiting.pop()
         house.note(f"fault: {name}")
         FAULTS[name](house, chance)
-        soaked.recoveries[name].append(_wait_for_recovery(house, soaked, name))
+        soaked.recoveries[name].append(_wait_for_recovery(house, soaked, name, seed))
         with suppress(psycopg2.OperationalError):
             soaked.samples.append(take_sample(house, time.monotonic() - began))
         _ask_for_payments(shop, chance)
-        if not flood.is_running:
-            flood = _next_flood(house, soaked, seed)
         tick(time.monotonic() - began)
         time.sleep(max(0.0, due - time.monotonic()))
     soaked.floods = [flood.finish(400) for flood in soaked.floods]
@@ -118,19 +116,22 @@ def _settle(house: House, shop: Shop) -> None:
     shop.fetch_all()
 
 
-def _next_flood(house: House, soaked: Soaked, seed: int) -> Flood:
+def _flow(house: House, soaked: Soaked, seed: int) -> None:
+    """Start the next flood where the last one has ended."""
+    if soaked.floods and soaked.floods[-1].is_running:
+        return
     number = len(soaked.floods)
     more = ("--duplicates", "0.1", "--shuffle", "--delay", "20")
     target = f"http://{LOOPBACK}:{house.port_of('receiver2' if number % 2 else 'receiver')}"
     flood = start_flood(house, f"flood{number}", FLOOD_EVENTS, seed + number, *more, connections=8, target=target)
     soaked.floods.append(flood)
-    return flood
 
 
-def _wait_for_recovery(house: House, soaked: Soaked, name: str) -> float:
+def _wait_for_recovery(house: House, soaked: Soaked, name: str, seed: int) -> float:
     """Seconds until the receiver answers, something that came after the fault is applied, and nothing else waits."""
     began, since = time.monotonic(), datetime.now(UTC)
     while time.monotonic() - began < LONGEST_RECOVERY:
+        _flow(house, soaked, seed)
         with suppress(psycopg2.OperationalError, OSError):
             [(applied, waiting)] = house.query(PROGRESS, since)
             if applied and not waiting and house.answers("receiver"):
