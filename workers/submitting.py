@@ -116,7 +116,8 @@ class _Submission:
 
     def query(self) -> bool | None:
         """Ask the PSP what became of the call."""
-        client, attempt, sent_at = self.client, self.attempt, self.attempt.last_sent_at or self.deps.clock()
+        client, attempt = self.client, self.attempt
+        sent_at = attempt.last_sent_at or self.deps.clock()
         try:
             if client is None:
                 raise NotNow("calls_not_configured", "set what the client of this PSP needs")
@@ -230,18 +231,11 @@ class _Submission:
         attempt, now = self.attempt, self.deps.clock()
         key = f"submission:{attempt.id}"
         delivery = write_refusal(attempt.psp, attempt.account, key, attempt.payment_id, attempt.operation, refused, now)
+        error = (refused.code, refused.message)
         with self.deps.unit_of_work() as work:
             event_id = work.put_answers([delivery])[0].event_id
             made = refused.answer.psp_payment_id if refused.answer else None
-            work.attempts.settle(
-                attempt.id,
-                self.token,
-                now,
-                AttemptStatus.REFUSED,
-                event_id,
-                made,
-                error=(refused.code, refused.message),
-            )
+            work.attempts.settle(attempt.id, self.token, now, AttemptStatus.REFUSED, event_id, made, error=error)
             self._ask_for(work, refused.answer, now)
             work.commit()
         log.warning("attempt_refused", attempt_id=str(attempt.id), psp=attempt.psp, code=refused.code)
