@@ -20,15 +20,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from tests.faults import scenarios
 from tests.faults.engines import Engines, open_engines
 from tests.faults.oracle import Verdict
-from tests.faults.scene import SCENARIOS, Scenario, Scene
+from tests.faults.scenarios import SCENARIOS
+from tests.faults.scene import Scenario, Scene
 from tests.faults.symptoms import SYMPTOMS
 
 KEPT = Path(".acuse") / "faults"
 BROKEN_SCALE = 0.4
-assert scenarios
 
 
 @dataclass

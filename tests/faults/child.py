@@ -13,16 +13,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import crash_points
 from tests.faults import broken, conditions
 
-ACTIONS = ("kill", "kill group", "stop", "raise", "sleep")
-
-
-class Crash(BaseException):
-    """Raised at a crash point: not an error that anything catches."""
+ACTIONS = ("kill", "kill group", "stop")
 
 
 def arm(markers: Mapping[str, Path], action: str, nth: int) -> None:
@@ -59,12 +54,8 @@ def _act(action: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     elif action == "kill group":
         os.killpg(0, signal.SIGKILL)
-    elif action == "stop":
-        os.killpg(0, signal.SIGSTOP)
-    elif action == "sleep":
-        time.sleep(20)
     else:
-        raise Crash
+        os.killpg(0, signal.SIGSTOP)
 
 
 def shift_clock(seconds: float) -> None:
@@ -82,20 +73,6 @@ def set_visibility(seconds: int) -> None:
     celeryconfig.REDIS_OPTIONS |= {"visibility_timeout": seconds, "unacked_restore_interval": 1}
 
 
-def poison(event_key: str) -> None:
-    """Let the event with this key end every process that reads it."""
-    from workers import services
-
-    read = services.read_event
-
-    def read_or_die(deps: Any, event: Any) -> Any:
-        if event.event_key == event_key:
-            os._exit(70)
-        return read(deps, event)
-
-    services.read_event = read_or_die
-
-
 def main() -> None:
     """Change what the options say and become the program."""
     parser = argparse.ArgumentParser()
@@ -106,7 +83,6 @@ def main() -> None:
     parser.add_argument("--break", dest="broken", action="append", default=[], choices=list(broken.BUILDS))
     parser.add_argument("--shift", type=float, default=0.0)
     parser.add_argument("--visibility", type=int, default=0)
-    parser.add_argument("--poison", default="")
     parser.add_argument("--with", dest="conditions", action="append", default=[], metavar="NAME=TEXT")
     parser.add_argument("module")
     parser.add_argument("arguments", nargs=argparse.REMAINDER)
@@ -117,8 +93,6 @@ def main() -> None:
         shift_clock(options.shift)
     if options.visibility:
         set_visibility(options.visibility)
-    if options.poison:
-        poison(options.poison)
     for condition in options.conditions:
         conditions.apply(condition)
     for name in options.broken:

@@ -1,6 +1,7 @@
 """Conditions under which a scenario starts a program: an older head, handlers that fail, limits that come soon, a
 network that never leaves this machine. Each takes a text; `--with name=text` of tests.faults.child sets it."""
 
+import os
 import ssl
 from collections.abc import Callable
 from datetime import timedelta
@@ -34,6 +35,11 @@ def loops_for(prefix: str) -> None:
             pass
 
     _meddle(prefix, loop)
+
+
+def ends_for(prefix: str) -> None:
+    """Events whose keys begin so end every process that reads them."""
+    _meddle(prefix, lambda event: os._exit(70))
 
 
 def _meddle(prefix: str, do: Callable[[Any], None]) -> None:
@@ -86,7 +92,7 @@ def _make_road(port: int) -> Any:
 
 
 CONDITIONS: dict[str, Callable[[str], None]] = {
-    condition.__name__: condition for condition in (head, raises_for, loops_for, limit, road)
+    condition.__name__: condition for condition in (head, raises_for, loops_for, ends_for, limit, road)
 }
 
 

@@ -8,9 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
-
-from sandbox.flows import SIMULATORS
 from tests.faults.house import House
 from tests.faults.watching import wait_until
 
@@ -73,49 +70,30 @@ def start_flood(
 
 @dataclass
 class Stream:
-    """Floods that follow each other for as long as something has to flow. `options` are those of each."""
+    """Floods that follow each other for as long as something has to flow, to these addresses in turn, or to the house's
+    receiver. `options` are those of each."""
 
     house: House
     events: int
     seed: int
     options: tuple[str, ...]
     connections: int = 16
-    target: str = ""
+    targets: tuple[str, ...] = ("",)
     floods: list[Flood] = field(default_factory=list)
 
     def flow(self) -> Flood:
         """The flood that runs now; the next one is started where it has ended."""
         if not self.floods or not self.floods[-1].is_running:
             number = len(self.floods)
-            more = {"connections": self.connections, "target": self.target}
-            flood = start_flood(self.house, f"flood{number}", self.events, self.seed + number, *self.options, **more)
-            self.floods.append(flood)
+            target, seed = self.targets[number % len(self.targets)], self.seed + number
+            more = {"connections": self.connections, "target": target}
+            self.floods.append(start_flood(self.house, f"flood{number}", self.events, seed, *self.options, **more))
         return self.floods[-1]
 
     def wait_until(self, holds: Callable[[], object], what: str, seconds: float) -> float:
         """As tests.faults.watching.wait_until, while deliveries flow."""
         return wait_until(lambda: self.flow() and holds(), what, seconds)
 
-    def finish(self) -> list[Flood]:
-        return [flood.finish() for flood in self.floods]
-
-
-def post(house: House, psp: str, body: bytes, timeout: float = 10.0) -> int | None:
-    """Sign one delivery as the PSP does and send it; the status, None where there was no answer."""
-    keys = json.loads((house.folder / "sandbox" / "keys.json").read_text())[psp]
-    headers, url = SIMULATORS[psp].sign(body, keys, int(time.time())), f"{house.url}/webhooks/{psp}"
-    try:
-        return httpx.post(
-            url, content=body, headers=headers, timeout=timeout, verify=False, trust_env=False
-        ).status_code
-    except httpx.TransportError:
-        return None
-
-
-def write_stripe_event(key: str, payment: str, kind: str = "payment_intent.succeeded", amount: int = 15_000) -> bytes:
-    """An event about a payment that nobody knows yet."""
-    intent = {"id": payment, "object": "payment_intent", "amount": amount, "amount_received": amount, "currency": "mxn",
-              "status": "succeeded", "payment_method_types": ["card"], "metadata": {}}  # fmt: skip
-    event = {"id": key, "object": "event", "api_version": "2026-10-28.endive", "created": int(time.time()), "type": kind,
-             "livemode": False, "data": {"object": intent}}  # fmt: skip
-    return json.dumps(event).encode()
+    def finish(self, seconds: float = 240) -> list[Flood]:
+        """All of them, each with what it wrote."""
+        return [flood.finish(seconds) for flood in self.floods]

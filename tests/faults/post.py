@@ -1,5 +1,6 @@
-"""Genuine deliveries of any body: signed with the house's own keys at the moment of sending, one at a time."""
+"""Genuine deliveries of any body, one at a time, signed with the house's own keys at the moment of sending."""
 
+import json
 import time
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -60,3 +61,24 @@ def play(psp: str, flow: str, seed: int) -> Played:
     """A life cycle of a fresh payment that ended just now."""
     now = int(time.time())
     return play_flow(flow, Identity(seed, now), now, psp)
+
+
+def post(house: House, psp: str, body: bytes, timeout: float = 10.0) -> int | None:
+    """Sign one delivery as the PSP does and send it; the status, None where there was no answer."""
+    keys = load_keys(house.folder / "sandbox" / FILE_NAME)[psp]
+    headers, url = SIMULATORS[psp].sign(body, keys, int(time.time())), f"{house.url}/webhooks/{psp}"
+    try:
+        return httpx.post(
+            url, content=body, headers=headers, timeout=timeout, verify=False, trust_env=False
+        ).status_code
+    except httpx.TransportError:
+        return None
+
+
+def write_stripe_event(key: str, payment: str, kind: str = "payment_intent.succeeded", amount: int = 15_000) -> bytes:
+    """An event about a payment that nobody knows yet."""
+    intent = {"id": payment, "object": "payment_intent", "amount": amount, "amount_received": amount, "currency": "mxn",
+              "status": "succeeded", "payment_method_types": ["card"], "metadata": {}}  # fmt: skip
+    event = {"id": key, "object": "event", "api_version": "2026-10-28.endive", "created": int(time.time()), "type": kind,
+             "livemode": False, "data": {"object": intent}}  # fmt: skip
+    return json.dumps(event).encode()

@@ -5,15 +5,12 @@ import socket
 import struct
 import threading
 from collections import Counter
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
 from embedded import LOOPBACK
-
-T = TypeVar("T")
 
 CHUNK = 65_536
 RESET_AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends RST
@@ -61,46 +58,46 @@ class FaultProxy:
     def set(self, mode: str, *, seconds: float = 0.0, rate: int = 100, after: int = 20) -> None:
         """Behave so from now on, towards open connections too. RESET and REFUSE break those that are open."""
         assert mode in MODES
-        self._do(lambda: self._change(Toxic(mode, seconds, rate, after)))
+        change = self._change(Toxic(mode, seconds, rate, after))
+        asyncio.run_coroutine_threadsafe(change, self._loop).result(10)
 
-    def cut_all(self) -> int:
-        """Reset every open connection once and go on as before; how many there were."""
-        return self._do(self._reset_all)
-
-    def _do(self, call: Callable[[], T]) -> T:
-        async def act() -> T:
-            return call()
-
-        return asyncio.run_coroutine_threadsafe(act(), self._loop).result(10)
-
-    def _change(self, toxic: Toxic) -> None:
+    async def _change(self, toxic: Toxic) -> None:
+        if toxic.mode == REFUSE and self._server:
+            self._server.close()
+            self._server = None
+        elif toxic.mode != REFUSE and not self._server:
+            self._server = await self._listen()
+        self.counts[REFUSE] += toxic.mode == REFUSE  # nobody can count who is refused
         self.toxic = toxic
         self._changed.set()
         self._changed = asyncio.Event()
         if toxic.mode in (RESET, REFUSE):
             self._reset_all()
 
-    def _reset_all(self) -> int:
+    def _reset_all(self) -> None:
         writers = list(self._writers)
         for writer in writers:
             _reset(writer)
         self.counts[RESET] += len(writers) // 2
-        return len(writers) // 2
+
+    async def _listen(self) -> asyncio.Server:
+        return await asyncio.start_server(self._meet, LOOPBACK, self.port, backlog=512)
 
     def _serve(self, started: threading.Event) -> None:
         asyncio.set_event_loop(self._loop)
-        server = self._loop.run_until_complete(asyncio.start_server(self._meet, LOOPBACK, self.port, backlog=512))
-        self.port = server.sockets[0].getsockname()[1]
+        self._server: asyncio.Server | None = self._loop.run_until_complete(self._listen())
+        self.port = self._server.sockets[0].getsockname()[1]
         started.set()
         self._loop.run_forever()
-        server.close()
+        if self._server:
+            self._server.close()
         for task in asyncio.all_tasks(self._loop):
             task.cancel()
         self._loop.run_until_complete(asyncio.sleep(0))
 
     async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self.toxic.mode in (RESET, REFUSE):
-            self.counts[self.toxic.mode] += 1
+        if self.toxic.mode == RESET:
+            self.counts[RESET] += 1
             _reset(writer)
             return
         try:

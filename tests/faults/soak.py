@@ -29,7 +29,7 @@ from rich.table import Table
 from embedded import LOOPBACK
 from models.unit_of_work import DatabaseUnavailable
 from tests.faults.engines import open_engines
-from tests.faults.flood import Flood, start_flood
+from tests.faults.flood import Flood, Stream
 from tests.faults.house import House
 from tests.faults.measures import Sample, slope, take_sample
 from tests.faults.opening import open_house
@@ -42,7 +42,7 @@ EVERY_SECONDS = 10.0
 # The numbered ones are never killed: what grows in half an hour is seen in them.
 KEPT = ("receiver2", "worker2", "worker_psp2", "api", "worker_notify", "worker_reconcile", "sandbox")
 PROGRAMS = ("receiver", "worker", "worker_psp", "beat", *KEPT)
-FLOOD_EVENTS = 600
+FLOOD_EVENTS, FLOOD_OPTIONS = 600, ("--duplicates", "0.1", "--shuffle", "--delay", "20")
 SHARE_OF_REFUNDS = 0.3
 PAID_CARDS = "select psp_payment_id from payments where origin = 'api' and method = 'card' and state = 'completed'"
 MOST_GROWTH, MOST_DESCRIPTORS, MOST_CONNECTIONS = 25.0, 40, 80  # MiB and descriptors from the second third to the last
@@ -71,8 +71,9 @@ def soak(house: House, minutes: float, seed: int, tick: Callable[[float], None])
     soaked, chance = Soaked(), random.Random(seed)
     began, ends = time.monotonic(), time.monotonic() + minutes * 60
     waiting: list[str] = []
-    _flow(house, soaked, seed)
-    shop = Shop(house)
+    targets = tuple(f"http://{LOOPBACK}:{house.port_of(name)}" for name in ("receiver", "receiver2"))
+    stream, shop = Stream(house, FLOOD_EVENTS, seed, FLOOD_OPTIONS, 8, targets), Shop(house)
+    stream.flow()
     while time.monotonic() < ends:
         due = time.monotonic() + EVERY_SECONDS
         if not waiting:
@@ -80,13 +81,13 @@ def soak(house: House, minutes: float, seed: int, tick: Callable[[float], None])
         name = waiting.pop()
         house.note(f"fault: {name}")
         FAULTS[name](house, chance)
-        soaked.recoveries[name].append(_wait_for_recovery(house, soaked, name, seed))
+        soaked.recoveries[name].append(_wait_for_recovery(stream, soaked, name))
         with suppress(psycopg2.OperationalError):
             soaked.samples.append(take_sample(house, time.monotonic() - began))
         _ask_for_payments(shop, chance)
         tick(time.monotonic() - began)
         time.sleep(max(0.0, due - time.monotonic()))
-    soaked.floods = [flood.finish(400) for flood in soaked.floods]
+    soaked.floods = stream.finish(400)
     total = sum(len(times) for times in soaked.recoveries.values())
     _settle(house, shop)
     soaked.verdict = judge(
@@ -116,25 +117,14 @@ def _settle(house: House, shop: Shop) -> None:
     shop.fetch_all()
 
 
-def _flow(house: House, soaked: Soaked, seed: int) -> None:
-    """Start the next flood where the last one has ended."""
-    if soaked.floods and soaked.floods[-1].is_running:
-        return
-    number = len(soaked.floods)
-    more = ("--duplicates", "0.1", "--shuffle", "--delay", "20")
-    target = f"http://{LOOPBACK}:{house.port_of('receiver2' if number % 2 else 'receiver')}"
-    flood = start_flood(house, f"flood{number}", FLOOD_EVENTS, seed + number, *more, connections=8, target=target)
-    soaked.floods.append(flood)
-
-
-def _wait_for_recovery(house: House, soaked: Soaked, name: str, seed: int) -> float:
+def _wait_for_recovery(stream: Stream, soaked: Soaked, name: str) -> float:
     """Seconds until the receiver answers, something that came after the fault is applied, and nothing else waits."""
     began, since = time.monotonic(), datetime.now(UTC)
     while time.monotonic() - began < LONGEST_RECOVERY:
-        _flow(house, soaked, seed)
+        stream.flow()
         with suppress(psycopg2.OperationalError, OSError):
-            [(applied, waiting)] = house.query(PROGRESS, since)
-            if applied and not waiting and house.answers("receiver"):
+            [(applied, waiting)] = stream.house.query(PROGRESS, since)
+            if applied and not waiting and stream.house.answers("receiver"):
                 return time.monotonic() - began
         time.sleep(0.1)
     soaked.late.append(name)

@@ -57,8 +57,10 @@ FAULTS: dict[str, Strike] = {
     "latency before Postgres": misbehave("postgres", "latency", seconds=0.05),
     "black hole before Postgres": misbehave("postgres", "black hole"),
     "reset before Postgres": misbehave("postgres", "reset"),
+    "refuse before Postgres": misbehave("postgres", "refuse"),
     "black hole before Redis": misbehave("redis", "black hole"),
     "reset before Redis": misbehave("redis", "reset"),
+    "refuse before Redis": misbehave("redis", "refuse"),
     "reset before the PSPs": misbehave("psps", "reset"),
     "drip before the PSPs": misbehave("psps", "drip"),
 }

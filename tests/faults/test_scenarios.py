@@ -5,13 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import scenarios
 from tests.faults.__main__ import play
 from tests.faults.engines import Engines, open_engines
-from tests.faults.scene import SCENARIOS
+from tests.faults.scenarios import SCENARIOS
 
 SCALE, SEED = 0.3, 20_261_126
-assert scenarios
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""All scenarios; importing this package fills tests.faults.scene.SCENARIOS."""
+"""All scenarios, by their numbers."""
 
 from tests.faults.scenarios import (
     abuse,
@@ -16,20 +16,24 @@ from tests.faults.scenarios import (
     walls,
     workers,
 )
+from tests.faults.scene import SCENARIOS
 
-__all__ = [
-    "abuse",
-    "beats",
-    "broker",
-    "crashes",
-    "database",
-    "deadlocks",
-    "duplicates",
-    "poison",
-    "psps",
-    "receiver",
-    "retention",
-    "schema",
-    "walls",
-    "workers",
-]
+__all__ = ["SCENARIOS"]
+
+# Each adds its own to the list when it is imported.
+MODULES = (
+    abuse,
+    beats,
+    broker,
+    crashes,
+    database,
+    deadlocks,
+    duplicates,
+    poison,
+    psps,
+    receiver,
+    retention,
+    schema,
+    walls,
+    workers,
+)

@@ -9,9 +9,9 @@ from random import Random
 import psycopg2
 from psycopg2.errors import DeadlockDetected
 
-from tests.faults.crowd import start_crowd
 from tests.faults.house import House
 from tests.faults.oracle import Verdict, judge, landed
+from tests.faults.repeating import start_repeating
 from tests.faults.scene import Scene, scenario
 
 DEADLOCKS = "select deadlocks from pg_stat_database where datname = current_database()"
@@ -68,7 +68,7 @@ def deadlocks(scene: Scene) -> Verdict:
         house.start("worker", "worker2", "beat")
         rivals = [Rival(house, Random(f"{scene.seed}/{number}")) for number in range(2)]
         threads = [threading.Thread(target=rival.run) for rival in rivals]
-        crowd = start_crowd(house, "crowd", 12, copies, scene.seed)
+        crowd = start_repeating(house, "crowd", 12, copies, scene.seed)
         crowd.wait_for(20)
         for thread in threads:
             thread.start()

@@ -7,9 +7,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.faults.flood import Flood, post, start_flood, write_stripe_event
+from tests.faults.flood import Flood, start_flood
 from tests.faults.house import House
 from tests.faults.oracle import Verdict, judge, landed
+from tests.faults.post import post, write_stripe_event
 from tests.faults.scene import Scene, scenario
 from tests.faults.shop import CASH, Shop, blame_effects
 from tests.faults.watching import wait_until

@@ -115,7 +115,7 @@ def restart_all(scene: Scene) -> Verdict:
         FaultProxy(house.port_of("receiver")) as balancer,
     ):
         target, options = f"http://{LOOPBACK}:{balancer.port}", ("--shuffle", "--delay", "10")
-        stream = Stream(house, scene.events(600), scene.seed, options, connections=4, target=target)
+        stream = Stream(house, scene.events(600), scene.seed, options, connections=4, targets=(target,))
         stream.flow().wait_for(40)
         codes: list[int] = []
         for number in range(rounds):

@@ -5,8 +5,9 @@ import resource
 import signal
 import time
 
-from tests.faults.flood import Stream, post, start_flood, write_stripe_event
+from tests.faults.flood import Stream, start_flood
 from tests.faults.oracle import Verdict, judge, landed
+from tests.faults.post import post, write_stripe_event
 from tests.faults.scene import Scene, scenario
 
 LITTLE_MEMORY = 64 * 1024 * 1024
@@ -44,7 +45,7 @@ def kill_workers(scene: Scene) -> Verdict:
 def kill_children(scene: Scene) -> Verdict:
     """The poisonous event is set aside after its attempts; its neighbours are applied."""
     with scene.house("receiver", "beat", ACUSE_MAX_ATTEMPTS="3") as house:
-        house.start_with("worker", "--poison", f"evt_poison_{scene.seed}")
+        house.start_with("worker", "--with", f"ends_for=evt_poison_{scene.seed}")
         assert post(house, "stripe", write_stripe_event(f"evt_poison_{scene.seed}", f"pi_poison_{scene.seed}")) == 200
         flood = start_flood(house, "flood", scene.events(500), scene.seed, "--shuffle", "--delay", "6")
         flood.wait_for(40)

@@ -33,8 +33,8 @@ from sandbox.state import SandboxState
 from schedules.reconciling.due import start_due
 from schedules.reconciling.service import reconcile_quietly
 from schedules.services import ScheduleDeps, keep_house, sweep
-from tests.faults.fates import Fate, FatedUnit, UnreliableStore
-from tests.faults.lives import PLAYED
+from tests.faults.histories.fates import Fate, FatedUnit, UnreliableStore
+from tests.faults.histories.lives import PLAYED
 from tests.psps.conftest import SandboxServer
 from workers.app import create_celery
 from workers.calling import serve_account

@@ -14,11 +14,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from psps.registry import PSPS
 from sandbox.flows import SIMULATORS
 from sandbox.payment import Webhook
-from tests.faults.fates import Blow, Died, Fate
-from tests.faults.invariants import Watch
-from tests.faults.lives import FLOWS, PLAYED, Life, begin_life
+from tests.faults.histories.fates import Blow, Died, Fate
+from tests.faults.histories.invariants import Watch
+from tests.faults.histories.lives import FLOWS, PLAYED, Life, begin_life
+from tests.faults.histories.world import MEXICO_IS_BEHIND, NO_BLOW, World
 from tests.faults.model import expected_payments
-from tests.faults.world import MEXICO_IS_BEHIND, NO_BLOW, World
 from workers.state_machine import MOVES
 
 MOST_RUNS = 2  # they take a hundred times as long as anything else

@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from sandbox.keys import Keys, ensure_keys
-from tests.faults.broken_worlds import BROKEN
-from tests.faults.machine import Machine
-from tests.faults.world import Parts, World, run_world
+from tests.faults.histories.broken import BROKEN
+from tests.faults.histories.machine import Machine
+from tests.faults.histories.world import Parts, World, run_world
 from tests.psps.conftest import run_sandbox
 
 PATIENT = settings(deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)

@@ -13,8 +13,8 @@ from kombu.exceptions import OperationalError
 
 from bootstrap_ringing import publish
 from celeryconfig import QUEUES
-from tests.faults.rabbit import OTHER_NAME, Rabbit, find_reason_to_skip, start_rabbit
-from tests.faults.rabbit_stack import EVENTS, Flood, RabbitStack, run_rabbit_stack
+from tests.faults.rabbitmq.engine import OTHER_NAME, Rabbit, find_reason_to_skip, start_rabbit
+from tests.faults.rabbitmq.stack import EVENTS, Flood, RabbitStack, run_rabbit_stack
 from tests.system.stack import wait_until
 from workers.app import create_producer
 from workers.tasks import NOTIFY

@@ -1,4 +1,4 @@
-"""Sends many events of few payments: python -m tests.faults.crowd --target URL --keys FILE --acks FILE --truth FILE.
+"""Sends many events of few payments: python -m tests.faults.repeating --target URL --keys FILE --acks FILE --truth FILE.
 
 Stripe's life cycles, each event many times under a new id and with the same content, as when a PSP tells a thing again.
 Every one is an event of its own and takes the lock of its payment, and none moves where the payment ends.
@@ -33,11 +33,11 @@ def repeat(webhook: Webhook, copies: int) -> Iterator[Webhook]:
         yield replace(webhook, event_key=key, body=webhook.body.replace(webhook.event_key.encode(), key.encode()))
 
 
-def start_crowd(house: House, name: str, payments: int, copies: int, seed: int) -> Flood:
+def start_repeating(house: House, name: str, payments: int, copies: int, seed: int) -> Flood:
     """Have so many payments' events sent, each of them so many times, by a process of its own."""
     acks, truth = house.folder / f"{name}-acks.jsonl", house.folder / f"{name}-truth.json"
     process = house.start_sender(
-        name, "tests.faults.crowd", "--target", house.url, "--keys", str(house.folder / "sandbox/keys.json"),
+        name, "tests.faults.repeating", "--target", house.url, "--keys", str(house.folder / "sandbox/keys.json"),
         "--acks", str(acks), "--truth", str(truth), "--payments", str(payments), "--copies", str(copies), "--seed", str(seed),
     )  # fmt: skip
     house.note(f"crowd {name}: {payments} payments, every event {copies} times, seed {seed}")

@@ -33,7 +33,7 @@ from sandbox.identity import Identity
 from sandbox.keys import ENVIRONMENTS, Keys, ensure_keys
 from sandbox.runs import Finished, run
 from sandbox.sender import Route
-from tests.faults.rabbit import Rabbit
+from tests.faults.rabbitmq.engine import Rabbit
 from tests.system.stack import wait_until
 from workers.state_machine import MOVES
 

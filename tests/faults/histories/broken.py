@@ -9,8 +9,8 @@ from sqlalchemy import Engine, TextClause, text
 
 from models.inbox import Delivery, InboxStore, Stored
 from models.work import WorkRepository
-from tests.faults.fates import FatedUnit
-from tests.faults.world import Parts
+from tests.faults.histories.fates import FatedUnit
+from tests.faults.histories.world import Parts
 
 
 class ForgetfulStore(InboxStore):
