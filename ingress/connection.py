@@ -12,14 +12,11 @@ import httptools
 
 from ingress.answers import ROOT, Refusal, Refused
 from ingress.crowd import Crowd
-from ingress.framing import HEADER_BYTES, Limits, Request, check_taken, declared_length
-from ingress.wire import Clock, Handler, Patience, encode_answer, encode_refusal, find_reason, split_target
+from ingress.framing import HEADER_BYTES, MOST_HEADERS, MOST_PARTS, Limits, Request, check_taken, declared_length
+from ingress.wire import CONTINUE, Clock, Handler, Patience, encode_answer, encode_refusal, find_reason, split_target
 from ingress.wsgi import Answer
 
-MOST_HEADERS = 100
 MOST_PIPELINED = 16
-MOST_PARTS = 10_000  # of a body, so that nobody keeps us busy with chunks of a byte
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Connection(asyncio.Protocol):
@@ -32,15 +29,23 @@ class Connection(asyncio.Protocol):
         self._waiting = 0  # bytes of bodies in `_ready`
         self._parser: Any = httptools.HttpRequestParser(self)
         self._ready: deque[tuple[Request, bool]] = deque()
-        self._answering = False
-        self._handing_over = False
+        self._answering = self._handing_over = False
         self._is_choked = False  # the client does not read its answers
         self._is_paused = False  # we do not read from it
-        self._reading = False  # between the first byte of a request and its last
         self._deaf = False  # takes no further bytes
         self._last = False  # hangs up when what is here is answered
+        self._is_over = False  # has had its last answer
         self._due: float | None = None
         self._begin()
+
+    def _begin(self) -> None:
+        self._reading = False  # between the first byte of a request and its last
+        self._taken = 0  # bytes of the request so far, as they came
+        self._whole_head = False
+        self._target = b""
+        self._headers: dict[str, str] = {}
+        self._head_size = self._count = self._parts = 0
+        self._body = bytearray()
 
     # What the transport tells.
 
@@ -53,7 +58,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._crowd.leave(self)
-        self._deaf, self._reading, self._due, self._waiting = True, False, None, 0
+        self._deaf, self._due, self._waiting = True, None, 0
         self._ready.clear()
         self._begin()
         self._parser = None  # it refers to us: what was sent would stay until the garbage collector comes
@@ -71,7 +76,7 @@ class Connection(asyncio.Protocol):
     def _steer(self) -> None:
         """Read on only from who reads our answers and does not send more than we get answered."""
         is_enough = self._is_choked or len(self._ready) >= MOST_PIPELINED
-        if is_enough == self._is_paused or self._transport.is_closing():
+        if is_enough == self._is_paused or self._is_over or self._transport.is_closing():
             return
         self._is_paused = is_enough
         if is_enough:
@@ -80,13 +85,15 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
+        self._taken += len(data)
         if self._deaf:
+            if self._is_over and self._taken > HEADER_BYTES + self._limits.max_body_bytes:
+                self._transport.abort()
             return
         if not self._reading and data.strip(b"\r\n"):  # empty lines before a request are nothing yet
             self._reading = True
             if not self._answering:
                 self._due = self._clock() + self._patience.header
-        self._taken += len(data)
         try:
             if self._taken > HEADER_BYTES + len(data):
                 check_taken(self._taken - len(data), self._whole_head, self._limits.max_body_bytes)
@@ -103,15 +110,6 @@ class Connection(asyncio.Protocol):
         return self._answering or bool(self._ready)
 
     # What the parser tells.
-
-    def _begin(self) -> None:
-        self._taken = 0  # bytes of the request so far, as they came
-        self._whole_head = False
-        self._target = b""
-        self._headers: dict[str, str] = {}
-        self._head_size = self._count = 0
-        self._body = bytearray()
-        self._parts = 0
 
     def on_message_begin(self) -> None:
         self._reading = True
@@ -170,7 +168,6 @@ class Connection(asyncio.Protocol):
         self._ready.append((request, self._parser.should_keep_alive()))
         self._waiting += len(body)
         self._crowd.touch(self)
-        self._reading = False
         self._begin()
         self._next()
         self._steer()
@@ -181,8 +178,8 @@ class Connection(asyncio.Protocol):
         """Called a few times each second: has the client taken too long?"""
         if self._due is None or now < self._due:
             return
-        if self._transport.is_closing() or self._answering:
-            self._transport.abort()  # it does not read its last answer, or an answer of ours was lost
+        if self._is_over or self._transport.is_closing() or self._answering:
+            self._transport.abort()  # it does not read its last answer or sends on, or an answer of ours was lost
         elif self._reading and self._whole_head:
             self._refuse(Refused.SLOW_BODY)
         else:
@@ -204,16 +201,20 @@ class Connection(asyncio.Protocol):
         self._last = True
 
     def close(self) -> None:
-        """Hang up once everything is written, or at the next deadline."""
-        self._deaf, self._due = True, self._clock() + self._patience.body
-        self._transport.close()
+        """Hang up once everything is written. What still comes is let go for a while, up to the size of a request: a line that is
+        closed with unread bytes is reset, and a proxy may never see the answer."""
+        self._deaf = self._is_over = True
+        self._due = self._clock() + self._patience.body
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+            self._transport.write_eof()
 
     def _next(self) -> None:
         """Hand over what is ready, one after the other; an answer that is there at once does not nest into the next."""
         if self._handing_over:
             return
         self._handing_over = True
-        while self._ready and not (self._answering or self._is_choked or self._transport.is_closing()):
+        while self._ready and not (self._answering or self._is_choked or self._is_over or self._transport.is_closing()):
             request, keeps = self._ready.popleft()
             self._waiting -= len(request.body)
             self._answering = True
@@ -242,7 +243,6 @@ class Connection(asyncio.Protocol):
         path = split_target(self._target)[0]
         self._handler.count_refused(path, why)
         self._deaf = self._last = True
-        self._reading = False
         self._begin()
         self._account()
         if not self._answering and not self._ready:

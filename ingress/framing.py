@@ -8,6 +8,8 @@ from typing import Any
 from ingress.answers import Refusal, Refused
 
 HEADER_BYTES = 64 * 1024
+MOST_HEADERS = 100
+MOST_PARTS = 10_000  # of a body, so that nobody keeps us busy with chunks of a byte
 MOST_FRAMING = 2  # times the largest body: what a request with chunks and trailers takes on the wire beside its head
 
 

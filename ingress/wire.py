@@ -11,7 +11,7 @@ from ingress.framing import Request
 from ingress.wsgi import Answer
 
 LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
-
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 Clock = Callable[[], float]
 

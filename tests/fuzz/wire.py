@@ -32,7 +32,7 @@ class Line(asyncio.Transport):
     def close(self) -> None:
         self.closed = True
 
-    abort = close
+    abort = write_eof = close
 
     def is_closing(self) -> bool:
         return self.closed

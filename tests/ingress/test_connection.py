@@ -196,3 +196,15 @@ def test_who_does_not_read_the_answers_is_not_read_from_for_ever(edge: Served) -
             while time.monotonic() < until:
                 connection.sendall(one * 500)
     assert exchange(edge.port, request("/healthz", {}, method="GET")).status == 200
+
+
+def test_who_is_refused_before_the_end_may_send_the_rest_and_sees_the_answer(edge: Served) -> None:
+    """As proxies do: they send a request to its end before they look at its answer."""
+    head = request(STRIPE, {"content-encoding": "gzip", "content-length": "900000"}, length=False)
+    with socket.create_connection(("127.0.0.1", edge.port), timeout=5) as connection:
+        connection.sendall(head + b"x" * 50_000)
+        for _ in range(8):
+            time.sleep(0.05)
+            connection.sendall(b"x" * 100_000)
+        assert read_answer(connection).status == 415
+        assert connection.recv(1) == b"", "it has hung up"

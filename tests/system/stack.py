@@ -46,7 +46,9 @@ class RunningStack:
         return pid
 
     def kill(self, name: str) -> None:
-        """kill -9 one of the stack's processes with its children, and wait until another one has taken its place."""
+        """kill -9 one of the stack's processes with its children, and wait until another one has taken its place. One that
+        could not start because another was away is waited for first."""
+        wait_until(lambda: self.pid(name) is not None, f"{name} runs", 30)
         victim = self.pid(name)
         assert victim is not None
         os.killpg(victim, signal.SIGKILL)
