@@ -193,7 +193,7 @@ class Transition(Table):
 
 
 class WaitingReference(Table):
-    """A PSP id that would lead a parked event to its payment."""
+    """A PSP id that would lead an event to its payment."""
 
     __tablename__ = "waiting_references"
 

@@ -1,7 +1,8 @@
-"""What parked events wait for: the PSP ids by which they would find a payment that was not known yet."""
+"""What events wait for: the PSP ids by which they would find a payment that was not known yet."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Connection, text
 
@@ -40,8 +41,14 @@ returning w.event_id
 """)
 
 
+HURRY = text("""
+update inbox_events set next_attempt_at = :now
+where id = any(:ids) and status = 'received' and next_attempt_at > :now and lease_until is null
+""")
+
+
 class WaitingRepository:
-    """Events that were parked because nothing led to their payment."""
+    """Events that wait, or were parked, because nothing led to their payment."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -51,12 +58,19 @@ class WaitingRepository:
         if waiting:
             self.connection.execute(ADD, {"rows": to_json(waiting)})
 
-    def take(self, references: Sequence[PspReference]) -> list[int]:
-        """The events that waited for one of these references, which are known now; nobody gets them again."""
+    def take(self, references: Sequence[PspReference], now: datetime) -> list[int]:
+        """The events that waited for one of these references, which are known now; nobody gets them again. Those that were not
+        parked yet are due at once."""
         if not references:
             return []
-        return list(set(self.connection.scalars(TAKE, {"rows": to_json(references)})))
+        return self._hurry(self.connection.scalars(TAKE, {"rows": to_json(references)}), now)
 
-    def take_known(self) -> list[int]:
+    def take_known(self, now: datetime) -> list[int]:
         """The same for every reference that is known by now: for what a race between two workers left behind."""
-        return list(set(self.connection.scalars(TAKE_KNOWN)))
+        return self._hurry(self.connection.scalars(TAKE_KNOWN), now)
+
+    def _hurry(self, found: Iterable[int], now: datetime) -> list[int]:
+        ids = sorted(set(found))
+        if ids:
+            self.connection.execute(HURRY, {"ids": ids, "now": now})
+        return ids

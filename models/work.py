@@ -28,6 +28,7 @@ class ClaimedEvent:
     attempts: int  # this one included
     received_at: datetime
     decision: Decision | None
+    was_put_off: bool  # it was looked at before, and came back by itself
     headers: dict[str, str]
     body: bytes
 
@@ -89,7 +90,8 @@ order by id
 """)
 
 LOAD = text("""
-select e.id, e.psp, e.account, e.event_key, e.source, e.attempts, e.received_at, e.decision, p.headers, p.body
+select e.id, e.psp, e.account, e.event_key, e.source, e.attempts, e.received_at, e.decision,
+    e.reason is not null as was_put_off, p.headers, p.body
 from inbox_events e join inbox_payloads p on p.event_id = e.id and p.received_at = e.received_at
 where e.id = any(:ids) and e.lease_token = :token
 order by e.id
@@ -194,6 +196,7 @@ class WorkRepository:
                 attempts=row.attempts,
                 received_at=row.received_at,
                 decision=Decision(row.decision) if row.decision else None,
+                was_put_off=row.was_put_off,
                 headers=dict(row.headers),
                 body=bytes(row.body),
             )

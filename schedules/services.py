@@ -50,7 +50,7 @@ def sweep(deps: ScheduleDeps) -> int:
         if not work.windows.take("sweep", find_window(now, SWEEP_SECONDS / 2)):
             return 0
         if work.windows.take("waiting", find_window(now, WAITING_SECONDS)):
-            work.inbox.replay(work.waiting.take_known(), now)  # what a race between two workers left parked
+            work.inbox.replay(work.waiting.take_known(now), now)  # what a race between two workers left behind
         due = work.inbox.list_due(now, SWEEP_LIMIT)
         work.inbox.ring_later(due, now, now + RING_AGAIN_AFTER)
         accounts = sorted({*work.hints.list_due_accounts(now), *work.attempts.list_due_accounts(now)})

@@ -83,7 +83,8 @@ class FakeWork:
         return event_id
 
     def list_claimed(self, ids: Sequence[int], token: UUID) -> list[ClaimedEvent]:
-        return [e.claimed for i, e in sorted(self.data.events.items()) if i in ids and self._is_ours(e, token)]
+        ours = [e for i, e in sorted(self.data.events.items()) if i in ids and self._is_ours(e, token)]
+        return [replace(e.claimed, was_put_off=e.reason is not None) for e in ours]
 
     def finish(self, finished: Sequence[Finished], token: UUID, now: datetime) -> None:
         for one in finished:
@@ -259,10 +260,12 @@ class FakeWaiting:
     def add(self, waiting: Sequence[WaitingReference]) -> None:
         self.data.waiting |= set(waiting)
 
-    def take(self, references: Sequence[PspReference]) -> list[int]:
+    def take(self, references: Sequence[PspReference], now: datetime) -> list[int]:
         known = {(r.psp, r.account, r.psp_ref) for r in references}
         taken = {w for w in self.data.waiting if (w.psp, w.account, w.psp_ref) in known}
         self.data.waiting -= taken
+        for event in (self.data.events[w.event_id] for w in taken):
+            event.next_attempt_at = min(event.next_attempt_at, now)
         return sorted({w.event_id for w in taken})
 
 
@@ -322,6 +325,7 @@ def put_delivery(data: Data, delivery: Delivery) -> int:
         0,
         delivery.received_at,
         None,
+        False,
         dict(delivery.headers),
         delivery.body,
     )

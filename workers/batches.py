@@ -50,9 +50,9 @@ def store_batch(
         referred = work.payments.add_references(references)
         work.search.enqueue(applied.made | applied.renamed | referred)
         notified = work.outbox.add(applied.changes)
-        work.inbox.replay(work.waiting.take(references), now)  # events that came before their payment
+        work.inbox.replay(work.waiting.take(references, now), now)  # events that came before their payment
         work.transitions.add([_record_unmatched(item, now) for item in unmatched])
-        work.waiting.add([w for item in unmatched for w in _wait_for(item)])
+        work.waiting.add([w for item in lost for w in _wait_for(item)])
         crash_points.reach("worker.before_commit")
         work.commit()
         crash_points.reach("worker.committed")
@@ -66,10 +66,13 @@ def _finish(pairs: Sequence[tuple[Item, UUID]], unmatched: Sequence[Item]) -> li
 
 
 def _find_pause(deps: WorkerDeps, item: Item, now: datetime) -> Postponed | None:
-    """An event about a payment that we do not know yet may have overtaken the one that tells of it: wait a while."""
+    """An event about a payment that we do not know yet may have overtaken the one that tells of it: wait a while. After an outage
+    both may be old before anyone looks at them, so the first look is never the last."""
     age = now - item.event.received_at
     if age >= deps.unmatched_wait:
-        return None
+        if item.event.was_put_off or not deps.unmatched_wait:
+            return None
+        age = UNMATCHED_PAUSE[0]
     pause = min(max(age, UNMATCHED_PAUSE[0]), UNMATCHED_PAUSE[1])
     return Postponed(item.event.id, now + pause, item.event.attempts - 1, "waiting for its payment")
 

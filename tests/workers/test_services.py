@@ -91,7 +91,7 @@ def test_the_five_outcomes_are_recorded(desk: Desk) -> None:
     desk.receive(write_delivery(payment="p1", at=at(1), kind="pending", amount_minor=1000))
     desk.receive(write_delivery(payment="p1", at=at(7), kind="expired"))
     desk.now = NOON + timedelta(minutes=11)
-    desk.receive(write_delivery(refs=["ch_unknown"], kind="disputed"))
+    _look_again(desk, desk.receive(write_delivery(refs=["ch_unknown"], kind="disputed")))
     assert [(outcome, reason) for _, _, outcome, reason in desk.decisions()] == [
         ("APPLIED", "adopted"),
         ("DUPLICATE", None),
@@ -123,7 +123,7 @@ def test_an_event_finds_its_payment_by_a_reference_in_the_same_batch(desk: Desk)
 
 def test_a_strict_account_parks_what_it_does_not_know(desk: Desk) -> None:
     desk.now = NOON + timedelta(minutes=11)
-    desk.receive(write_delivery(account="strict", payment="p1", **PAID))
+    _look_again(desk, desk.receive(write_delivery(account="strict", payment="p1", **PAID)))
     assert desk.statuses() == [("parked", "unmatched")]
     assert desk.rows("select count(*) from payments") == [(0,)]
 
@@ -249,9 +249,33 @@ def test_an_event_that_was_parked_is_taken_up_when_its_payment_comes(desk: Desk)
     early = desk.put(write_delivery(refs=["ch_1"], kind="disputed", at=at(9)))
     desk.now += timedelta(minutes=11)
     process_events(desk.deps, early)
+    _look_again(desk, early)
     assert desk.statuses() == [("parked", "unmatched")]
     desk.receive(write_delivery(payment="p1", refs=["ch_1"], at=at(1), **PAID))
     assert desk.statuses()[0][0] == "received"
+    process_events(desk.deps, early)
+    assert desk.payment()[0] == "disputed"
+    assert desk.rows("select count(*) from waiting_references") == [(0,)]
+
+
+def _look_again(desk: Desk, ids: list[int]) -> None:
+    """A moment after the first look, which is never the last for an event without a payment, however old it is."""
+    assert ("received", "waiting for its payment") in desk.statuses()
+    desk.now += timedelta(seconds=3)
+    process_events(desk.deps, ids)
+
+
+def test_an_event_that_waits_for_its_payment_is_due_at_once_when_it_comes(desk: Desk) -> None:
+    early = desk.put(write_delivery(refs=["ch_1"], kind="disputed", at=at(9)))
+    for _ in range(3):
+        desk.now += timedelta(seconds=70)
+        process_events(desk.deps, early)
+    assert desk.statuses() == [("received", "waiting for its payment")]
+    assert desk.rows("select count(*) from inbox_events where next_attempt_at > :now", now=desk.now) == [(1,)]
+    desk.receive(write_delivery(payment="p1", refs=["ch_1"], at=at(1), **PAID))
+    assert desk.rows(
+        "select count(*) from inbox_events where next_attempt_at > :now and status = 'received'", now=desk.now
+    ) == [(0,)]
     process_events(desk.deps, early)
     assert desk.payment()[0] == "disputed"
     assert desk.rows("select count(*) from waiting_references") == [(0,)]
