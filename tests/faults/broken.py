@@ -53,8 +53,12 @@ def no_dedupe() -> None:
     """Every delivery gets a key of its own, as without the unique index."""
     from models import inbox
 
-    as_row = inbox._as_row
-    inbox._as_row = lambda delivery: as_row(replace(delivery, event_key=f"{delivery.event_key}~{uuid4().hex[:8]}"))
+    put_all = inbox.put_all
+
+    def put_all_as_new(connection: Any, deliveries: Any) -> Any:
+        return put_all(connection, [replace(d, event_key=f"{d.event_key}~{uuid4().hex[:8]}") for d in deliveries])
+
+    inbox.put_all = put_all_as_new
 
 
 def no_verification() -> None:

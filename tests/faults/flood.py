@@ -62,7 +62,7 @@ def start_flood(
     process = house.start_sender(
         name, "tests.faults.sender", "--target", target or house.url, "--keys", str(house.folder / "sandbox/keys.json"),
         "--acks", str(acks), "--truth", str(truth), "--count", str(events), "--seed", str(seed), "--psps", psps,
-        "--connections", str(connections), *more,
+        "--connections", str(connections), "--deadline", "30" if house.broken else "200", *more,
     )  # fmt: skip
     house.note(f"flood {name}: {events} events, seed {seed} {' '.join(more)}")
     return Flood(process, acks, truth)

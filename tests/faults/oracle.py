@@ -46,6 +46,7 @@ EXAMPLES = 3
 PAID = frozenset({"completed", "partially_refunded", "refunded", "disputed", "returned"})
 REORDERED = "reordered"  # an older event came late, and the whole history was folded again
 STILL_SECONDS = 1.0
+STALLED_SECONDS = 15.0  # a lease, a sweep, and the start of a worker
 
 
 @dataclass
@@ -97,13 +98,19 @@ def judge(house: House, *floods: Flood, faults: str, within: float = 60.0, parke
 
 
 def wait_quietly(house: House, within: float) -> bool:
-    """Until no inbox event is unfinished, nor a moment later; whether that was in time."""
-    deadline = time.monotonic() + within
+    """Until no inbox event is unfinished, nor a moment later; whether that was in time. A broken build need not be waited for
+    once it has stood still for longer than Acuse ever does."""
+    deadline, left, since = time.monotonic() + within, -1, time.monotonic()
     while time.monotonic() < deadline:
-        if house.count(UNFINISHED) == 0:
+        unfinished = house.count(UNFINISHED)
+        if unfinished != left:
+            left, since = unfinished, time.monotonic()
+        if not unfinished:
             time.sleep(STILL_SECONDS)
             if house.count(UNFINISHED) == 0:
                 return True
+        if house.broken and time.monotonic() - since > STALLED_SECONDS:
+            return False
         time.sleep(0.1)
     return False
 

@@ -1,6 +1,6 @@
 """Eight PSPs with every fault of their APIs switched on: what happened there is what we believe, payment by payment.
 
-The whole stack, three hundred payments for each PSP, refunds and cancelations among them; then the PSPs recover.
+The whole stack, a hundred and twenty payments for each PSP, refunds and cancelations among them; then the PSPs recover.
 """
 
 import os
@@ -31,7 +31,7 @@ from psps.registry import PSPS
 from tests.system.stack import RunningStack, run_stack, wait_until
 from workers.answers import write_wish
 
-PAYMENTS = 300
+PAYMENTS = 120
 PAYERS_AT_ONCE = 8
 SEED = 20_261_124
 RATES = {

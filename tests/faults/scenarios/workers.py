@@ -18,7 +18,7 @@ POINTS = ("worker.before_claim", "worker.claimed", "worker.before_commit", "work
 def kill_workers(scene: Scene) -> Verdict:
     """One kill every second or two while events flow; then once at each crash point of a worker."""
     with scene.house("receiver", "worker", "beat") as house:
-        stream = Stream(house, scene.events(500), scene.seed, ("--duplicates", "0.2", "--shuffle", "--delay", "10"))
+        stream = Stream(house, scene.events(250), scene.seed, ("--duplicates", "0.2", "--shuffle", "--delay", "5"))
         stream.flow().wait_for(40)
         for _ in range(5 if scene.is_whole else 2):
             house.kill("worker")
@@ -61,7 +61,7 @@ def kill_children(scene: Scene) -> Verdict:
             time.sleep(1.5)
         flood.finish()
         is_parked = f"status = 'parked' and event_key = 'evt_poison_{scene.seed}'"
-        patience = time.monotonic() + (45 if scene.broken else 90)
+        patience = time.monotonic() + (30 if scene.broken else 90)
         while house.count(is_parked) != 1 and time.monotonic() < patience:
             time.sleep(0.5)
         left = starved & set(house.children("worker"))
