@@ -17,6 +17,7 @@ from ingress.wire import CONTINUE, Clock, Handler, Patience, encode_answer, enco
 from ingress.wsgi import Answer
 
 MOST_PIPELINED = 16
+MOST_LET_GO = 8  # times the largest body
 
 
 class Connection(asyncio.Protocol):
@@ -79,15 +80,12 @@ class Connection(asyncio.Protocol):
         if is_enough == self._is_paused or self._is_over or self._transport.is_closing():
             return
         self._is_paused = is_enough
-        if is_enough:
-            self._transport.pause_reading()
-        else:
-            self._transport.resume_reading()
+        (self._transport.pause_reading if is_enough else self._transport.resume_reading)()
 
     def data_received(self, data: bytes) -> None:
         self._taken += len(data)
         if self._deaf:
-            if self._is_over and self._taken > HEADER_BYTES + self._limits.max_body_bytes:
+            if self._is_over and self._taken > MOST_LET_GO * self._limits.max_body_bytes:
                 self._transport.abort()
             return
         if not self._reading and data.strip(b"\r\n"):  # empty lines before a request are nothing yet
@@ -107,7 +105,7 @@ class Connection(asyncio.Protocol):
         if self._reading and not self._deaf:
             self._refuse(Refused.SHORT_BODY if self._whole_head else Refused.MALFORMED)
         self._deaf = self._last = True
-        return self._answering or bool(self._ready)
+        return self.is_waited_for()
 
     # What the parser tells.
 
@@ -187,7 +185,7 @@ class Connection(asyncio.Protocol):
 
     def is_waited_for(self) -> bool:
         """Whether an answer of ours is due to it."""
-        return self._answering or bool(self._ready)
+        return self._answering or (bool(self._ready) and not self._is_over)
 
     def give_way(self) -> None:
         """Hang up at once and hold nothing, since there is no room for everybody."""
@@ -200,12 +198,14 @@ class Connection(asyncio.Protocol):
         sender may be writing at this moment."""
         self._last = True
 
-    def close(self) -> None:
-        """Hang up once everything is written. What still comes is let go for a while, up to the size of a request: a line that is
-        closed with unread bytes is reset, and a proxy may never see the answer."""
-        self._deaf = self._is_over = True
-        self._due = self._clock() + self._patience.body
-        if not self._transport.is_closing():
+    def close(self, has_answered: bool = False) -> None:
+        """Hang up once everything is written. After an answer what still comes is let go for a while: a line that is closed with
+        unread bytes is reset, and a proxy may never see the answer."""
+        self._deaf, self._due = True, self._clock() + self._patience.body
+        if not has_answered:
+            self._transport.close()
+        elif not self._transport.is_closing():
+            self._is_over = True
             self._transport.resume_reading()
             self._transport.write_eof()
 
@@ -226,25 +226,24 @@ class Connection(asyncio.Protocol):
 
     def _respond(self, request: Request, keeps: bool, answer: Answer) -> None:
         self._answering = False
-        if self._transport.is_closing():
+        if self._is_over or self._transport.is_closing():
             return
         keeps = keeps and (not self._last or bool(self._ready) or self._reading)
         self._transport.write(encode_answer(answer, keeps, has_body=request.method != "HEAD"))
-        if not keeps:
-            self.close()
-            return
-        self._due = self._clock() + (self._patience.body if self._reading else self._patience.idle)
-        self._next()
+        if keeps:
+            self._due = self._clock() + (self._patience.body if self._reading else self._patience.idle)
+            self._next()
+        else:
+            self.close(has_answered=True)
 
     def _refuse(self, why: Refused) -> None:
         """Answer what cannot be read to its end and hang up; what came whole before it has its answers first."""
         if self._deaf:
             return  # it stands behind the last request, whose answer has hung up
-        path = split_target(self._target)[0]
-        self._handler.count_refused(path, why)
+        self._handler.count_refused(path := split_target(self._target)[0], why)
         self._deaf = self._last = True
         self._begin()
         self._account()
         if not self._answering and not self._ready:
             self._transport.write(encode_refusal(why, path, has_body=self._parser.get_method() != b"HEAD"))
-            self.close()
+            self.close(has_answered=True)

@@ -9,6 +9,8 @@ from sqlalchemy import Connection, text
 from models.payments import PspReference
 from models.rows import to_json
 
+WAITING = "waiting for its payment"  # the reason of an event that is put off until then
+
 
 @dataclass(frozen=True, slots=True)
 class WaitingReference:
@@ -24,7 +26,8 @@ ADD = text("""
 insert into waiting_references (psp, account, psp_ref, event_id)
 select psp, account, psp_ref, event_id from json_to_recordset(cast(:rows as json)) as t (
     psp text, account text, psp_ref text, event_id bigint)
-on conflict do nothing
+order by psp, account, psp_ref, event_id
+on conflict (psp, account, psp_ref, event_id) do update set event_id = excluded.event_id -- locked, so that who takes it waits for us
 """)
 
 TAKE = text("""
@@ -43,7 +46,7 @@ returning w.event_id
 
 HURRY = text("""
 update inbox_events set next_attempt_at = :now
-where id = any(:ids) and status = 'received' and next_attempt_at > :now and lease_until is null
+where id = any(:ids) and processed_at is null and status <> 'hint' and next_attempt_at > :now and lease_until is null
 """)
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, TextClause, text
 from models.record import record
 from models.rows import to_json
 from models.states import Decision, InboxStatus, Source
+from models.waiting import WAITING
 
 
 class LeaseLost(Exception):
@@ -28,7 +29,7 @@ class ClaimedEvent:
     attempts: int  # this one included
     received_at: datetime
     decision: Decision | None
-    was_put_off: bool  # it was looked at before, and came back by itself
+    has_waited: bool  # it was looked at before, and its payment was not there
     headers: dict[str, str]
     body: bytes
 
@@ -91,7 +92,7 @@ order by id
 
 LOAD = text("""
 select e.id, e.psp, e.account, e.event_key, e.source, e.attempts, e.received_at, e.decision,
-    e.reason is not null as was_put_off, p.headers, p.body
+    e.reason is not distinct from :waiting as has_waited, p.headers, p.body
 from inbox_events e join inbox_payloads p on p.event_id = e.id and p.received_at = e.received_at
 where e.id = any(:ids) and e.lease_token = :token
 order by e.id
@@ -112,8 +113,7 @@ where e.id = f.id and e.lease_token = :token
 """)
 
 TURN_INTO_HINTS = text("""
-update inbox_events set status = 'hint', attempts = 0, next_attempt_at = :now, reason = null,
-    lease_until = null, lease_token = null
+update inbox_events set status = 'hint', attempts = 0, next_attempt_at = :now, reason = null, lease_until = null, lease_token = null
 where id = any(:ids) and lease_token = :token
 """)
 
@@ -130,7 +130,7 @@ where id = any(:ids) and processed_at is null and status <> 'hint' and attempts 
     and (lease_until is null or lease_until < :now)
 """)
 
-# Against a retention that has counted what is unfinished and drops the month (models.retention).
+# Or it drops the month meanwhile (models.retention).
 WITH_RETENTION = text("select pg_advisory_xact_lock_shared(hashtext('acuse.retention'))")
 
 REPLAY = text("""
@@ -154,9 +154,9 @@ select psp, status, count(*), extract(epoch from :now - min(received_at))::float
 from inbox_events where status = 'hint' group by psp, status
 """)
 
-SET_ASIDE = text("""
-select psp, status, count(*) as events from inbox_events where status in ('parked', 'conflict') group by psp, status
-""")
+SET_ASIDE = text(
+    "select psp, status, count(*) as events from inbox_events where status in ('parked', 'conflict') group by psp, status"
+)
 
 
 class WorkRepository:
@@ -196,11 +196,11 @@ class WorkRepository:
                 attempts=row.attempts,
                 received_at=row.received_at,
                 decision=Decision(row.decision) if row.decision else None,
-                was_put_off=row.was_put_off,
+                has_waited=row.has_waited,
                 headers=dict(row.headers),
                 body=bytes(row.body),
             )
-            for row in self.connection.execute(LOAD, {"ids": list(ids), "token": token}).all()
+            for row in self.connection.execute(LOAD, {"ids": list(ids), "token": token, "waiting": WAITING})
         ]
 
     def finish(self, finished: Sequence[Finished], token: UUID, now: datetime) -> None:

@@ -18,7 +18,7 @@ from models.notification_bodies import PaymentChange
 from models.payments import LockedPayment, LostRace, MovedPayment, NewPayment, OwnPayment, PspKey, PspReference, expect
 from models.states import InboxStatus, Outcome, Source
 from models.transitions import NewTransition
-from models.waiting import WaitingReference
+from models.waiting import WAITING, WaitingReference
 from models.work import ClaimedEvent, Finished, LeaseLost, Postponed
 
 
@@ -84,7 +84,7 @@ class FakeWork:
 
     def list_claimed(self, ids: Sequence[int], token: UUID) -> list[ClaimedEvent]:
         ours = [e for i, e in sorted(self.data.events.items()) if i in ids and self._is_ours(e, token)]
-        return [replace(e.claimed, was_put_off=e.reason is not None) for e in ours]
+        return [replace(e.claimed, has_waited=e.reason == WAITING) for e in ours]
 
     def finish(self, finished: Sequence[Finished], token: UUID, now: datetime) -> None:
         for one in finished:

@@ -11,7 +11,7 @@ import structlog
 import crash_points
 from models.states import InboxStatus, Outcome
 from models.transitions import NewTransition
-from models.waiting import WaitingReference
+from models.waiting import WAITING, WaitingReference
 from models.work import ClaimedEvent, Finished, Postponed
 from workers.applying import apply_items
 from workers.dependencies import WorkerDeps
@@ -52,7 +52,9 @@ def store_batch(
         notified = work.outbox.add(applied.changes)
         work.inbox.replay(work.waiting.take(references, now), now)  # events that came before their payment
         work.transitions.add([_record_unmatched(item, now) for item in unmatched])
-        work.waiting.add([w for item in lost for w in _wait_for(item)])
+        work.waiting.add(
+            [w for item in lost if not (item.event.id in waiting and item.event.has_waited) for w in _wait_for(item)]
+        )
         crash_points.reach("worker.before_commit")
         work.commit()
         crash_points.reach("worker.committed")
@@ -70,11 +72,11 @@ def _find_pause(deps: WorkerDeps, item: Item, now: datetime) -> Postponed | None
     both may be old before anyone looks at them, so the first look is never the last."""
     age = now - item.event.received_at
     if age >= deps.unmatched_wait:
-        if item.event.was_put_off or not deps.unmatched_wait:
+        if item.event.has_waited or not deps.unmatched_wait:
             return None
         age = UNMATCHED_PAUSE[0]
     pause = min(max(age, UNMATCHED_PAUSE[0]), UNMATCHED_PAUSE[1])
-    return Postponed(item.event.id, now + pause, item.event.attempts - 1, "waiting for its payment")
+    return Postponed(item.event.id, now + pause, item.event.attempts - 1, WAITING)
 
 
 def _wait_for(item: Item) -> list[WaitingReference]:

@@ -98,6 +98,7 @@ def _match_by_reference(work: UnitOfWork, matched: Matched, items: Sequence[Item
         leads = [payment for key in keys if (payment := learned.get(key) or known.get(key))]
         if leads:
             matched.payment_ids[i] = leads[0]
+            learned |= {key: leads[0] for key in keys if key not in learned and key not in known}
     matched.references = [PspReference(*key, payment) for key, payment in learned.items()]
 
 

@@ -23,16 +23,19 @@ class Line(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.written: list[bytes] = []
-        self.closed = False
+        self.closed = self.ended = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        assert not self.closed, "nothing is written to a line that was hung up"
+        assert not (self.closed or self.ended), "nothing is written to a line that was hung up"
         self.written.append(bytes(data))
 
     def close(self) -> None:
         self.closed = True
 
-    abort = write_eof = close
+    abort = close
+
+    def write_eof(self) -> None:
+        self.ended = True
 
     def is_closing(self) -> bool:
         return self.closed

@@ -281,6 +281,36 @@ def test_an_event_that_waits_for_its_payment_is_due_at_once_when_it_comes(desk: 
     assert desk.rows("select count(*) from waiting_references") == [(0,)]
 
 
+def test_an_event_whose_payment_comes_while_it_is_parked_is_taken_up_all_the_same(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    early = desk.receive(write_delivery(refs=["ch_1"], kind="disputed", at=at(9)))
+    desk.now += timedelta(minutes=11)
+    other, awake = Desk(desk.engine, now=desk.now), crash_points.reach
+    rival = threading.Thread(target=other.receive, args=[write_delivery(payment="p1", refs=["ch_1"], at=at(1), **PAID)])
+
+    def meet(name: str) -> None:
+        if name == "worker.before_commit" and threading.current_thread() is not rival:
+            monkeypatch.setattr(crash_points, "reach", awake)
+            rival.start()
+            rival.join(1)
+
+    monkeypatch.setattr(crash_points, "reach", meet)
+    process_events(desk.deps, early)
+    rival.join()
+    assert desk.statuses()[0][0] == "received"
+    process_events(desk.deps, early)
+    assert desk.payment()[0] == "disputed"
+
+
+def test_what_an_event_waited_for_is_forgotten_once_one_of_its_references_leads_it(desk: Desk) -> None:
+    early = desk.receive(write_delivery(refs=["dp_1", "ch_1"], kind="disputed", at=at(9)))
+    desk.receive(write_delivery(payment="p1", refs=["ch_1"], at=at(1), **PAID))
+    process_events(desk.deps, early)
+    assert desk.payment()[0] == "disputed"
+    assert desk.rows("select count(*) from waiting_references") == [(0,)]
+
+
 def test_what_a_race_left_parked_is_found_by_the_sweep(desk: Desk) -> None:
     desk.receive(write_delivery(payment="p1", refs=["ch_1"], at=at(1), **PAID))
     [event_id] = desk.put(write_delivery(refs=["ch_1"], kind="disputed", at=at(9)))

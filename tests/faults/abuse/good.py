@@ -47,8 +47,8 @@ def stripe_sender(port: int, timeout: float = TIMEOUT) -> Callable[[], float]:
 
     def send() -> float:
         kept.count = getattr(kept, "count", 0) + 1
-        if kept.count == 1 or kept.count % FRESH == 0:
-            kept.connection = http.client.HTTPConnection(HOST, port, timeout=timeout)
+        if kept.count % FRESH == 1:
+            kept.connection = _connect(port, timeout)  # the one before is open until then: there must be room for both
         body = stripe_body()
         begun = time.monotonic()
         try:
@@ -75,6 +75,15 @@ def send_alone(send_good: Callable[[], float]) -> GoodTraffic:
 def allowed_p99_ms(alone: GoodTraffic) -> float:
     """How long a good delivery may wait on a machine that is as busy as this one is now."""
     return max(P99_MS, WORSE * alone.p99_ms())
+
+
+def _connect(port: int, timeout: float) -> http.client.HTTPConnection:
+    connection = http.client.HTTPConnection(HOST, port, timeout=timeout)
+    try:
+        connection.connect()
+    except OSError as error:
+        raise WrongAnswer(repr(error)) from error
+    return connection
 
 
 @contextmanager

@@ -35,7 +35,8 @@ def kill_receiver(scene: Scene) -> Verdict:
     with scene.house("worker", "beat") as house:
         points = POINTS if scene.is_whole else POINTS[1:4:2]
         house.start("receiver")
-        lasts = "1" if scene.broken else "4"  # what is lost there is on its way at the moment of a kill
+        scene.engines.to_postgres.set("latency", seconds=0.05)  # so that many are on their way at the moment of a kill
+        lasts = "1" if scene.broken else "4"
         stream = Stream(house, scene.events(250), scene.seed, ("--duplicates", "0.2", "--shuffle", "--delay", lasts))
         stream.flow().wait_for(40)
         for point in points:
@@ -46,6 +47,7 @@ def kill_receiver(scene: Scene) -> Verdict:
             assert house.wait_for_end("receiver") == -signal.SIGKILL
             house.start("receiver", ready=False)
             time.sleep(1.2)
+        scene.engines.to_postgres.set("pass")
         return judge(house, *stream.finish(), faults=f"died at {len(points)} points", within=scene.patience)
 
 
@@ -115,21 +117,24 @@ def restart_all(scene: Scene) -> Verdict:
         scene.house("receiver", "receiver2", "worker", "beat", *IN_TURN) as house,
         FaultProxy(house.port_of("receiver")) as balancer,
     ):
-        target, options = f"http://{LOOPBACK}:{balancer.port}", ("--shuffle", "--delay", "5")
+        target, options = f"http://{LOOPBACK}:{balancer.port}", ("--shuffle", "--delay", "1" if scene.broken else "5")
         stream = Stream(house, scene.events(300), scene.seed, options, connections=4, targets=(target,))
-        stream.flow().wait_for(40)
         codes: list[int] = []
+        loaded = 0
         for number in range(rounds):
             leaving, staying = ("receiver", "receiver2") if number % 2 else ("receiver2", "receiver")
             balancer.upstream = house.port_of(staying)
-            scene.engines.to_postgres.set("latency" if number == SLOW_ROUND else "pass", seconds=0.03)
-            time.sleep(0.1)
+            scene.engines.to_postgres.set(
+                "latency" if scene.broken or number == SLOW_ROUND else "pass", seconds=0.1 if scene.broken else 0.03
+            )
+            flood = stream.flow()
+            flood.wait_for(5)
+            loaded += flood.is_running
             others = ("worker", "beat", IN_TURN[number % len(IN_TURN)])
             codes += restart_together(house, leaving, others, seconds=60.0 if number % 4 < 2 else 1.0)
-            stream.flow()
         floods = stream.finish()
-        told = f"{rounds} receivers, workers and beats and as many others ended and came back"
-        verdict = judge(house, *floods, within=scene.patience, faults=landed(rounds, told))
+        told = f"{rounds} receivers, workers and beats and as many others ended and came back, {loaded} under load"
+        verdict = judge(house, *floods, within=scene.patience, faults=landed(loaded > rounds / 2, told))
         verdict.blame(
             "exit codes", [code for code in codes if code not in (0, -signal.SIGTERM)]
         )  # that one had not begun
