@@ -130,8 +130,7 @@ where id = any(:ids) and processed_at is null and status <> 'hint' and attempts 
     and (lease_until is null or lease_until < :now)
 """)
 
-# Or it drops the month meanwhile (models.retention).
-WITH_RETENTION = text("select pg_advisory_xact_lock_shared(hashtext('acuse.retention'))")
+KEEP_RETENTION_WAITING = text("select pg_advisory_xact_lock_shared(hashtext('acuse.retention'))")
 
 REPLAY = text("""
 update inbox_events e set status = 'received', attempts = 0, reason = null, processed_at = null, next_attempt_at = :now
@@ -235,7 +234,7 @@ class WorkRepository:
         """Make parked and ignored events that still have their payload unfinished again; the ids that were."""
         if not ids:
             return []
-        self.connection.execute(WITH_RETENTION)
+        self.connection.execute(KEEP_RETENTION_WAITING)
         return list(self.connection.scalars(REPLAY, {"ids": list(ids), "now": now}))
 
     def list_forgotten(self, ids: Sequence[int]) -> list[int]:
