@@ -1,10 +1,15 @@
 """The composition root of the doorbells: functions that ring for work which Postgres holds."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
+from typing import Any
 
 from celery import Celery
+from kombu import Connection
+from kombu.exceptions import KombuError, OperationalError
 
+from celeryconfig import QUORUM
 from config import Config
 from schedules.beat import RECONCILE_SECONDS, SWEEP_SECONDS
 from schedules.tasks import RECONCILE_ACCOUNT
@@ -43,3 +48,22 @@ def ring_notify(app: Celery) -> None:
 def ring_reconcile(app: Celery, psp: str, account: str, kind: str, day: str | None) -> None:
     """Ring for a run of an account."""
     app.send_task(RECONCILE_ACCOUNT, args=[psp, account, kind, day], ignore_result=True, expires=RECONCILE_SECONDS)
+
+
+def count_messages(config: Config, queues: Sequence[str]) -> dict[str, int]:
+    """Messages that nobody has taken yet, by queue; none of them where the broker does not answer."""
+    counts: dict[str, int] = {}
+    with (
+        suppress(KombuError, OperationalError, OSError),
+        create_producer(config.broker_url).connection_for_write() as broker,
+    ):
+        broker.ensure_connection(max_retries=1, timeout=2)
+        for queue in queues:
+            counts[queue] = _count_in(broker, queue)
+    return counts
+
+
+def _count_in(broker: Connection, queue: str) -> int:
+    """It is declared as the workers do: kombu cannot look for one on a Redis whose keys have a prefix."""
+    channel: Any = broker.default_channel
+    return int(channel.queue_declare(queue=queue, durable=True, auto_delete=False, arguments=QUORUM).message_count)

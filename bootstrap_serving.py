@@ -15,6 +15,7 @@ from ingress.api.dependencies import MerchantDeps
 from ingress.app import ApiDeps, ReceiverDeps
 from ingress.doorbell import Doorbell
 from ingress.framing import Limits
+from ingress.health import Backlog
 from ingress.inbox_writer import InboxWriter
 from ingress.metrics import ReceiverMetrics
 from migrations.head import HEAD
@@ -48,7 +49,7 @@ def build_api(config: Config) -> ApiDeps:
     engine = build_engine(config, "api")
     return ApiDeps(
         checks=build_checks(config, engine),
-        inbox_depth=partial(_count_inbox, engine),
+        count_backlog=partial(_count_backlog, engine),
         limits=_limits(config),
         registry=CollectorRegistry(),
         metrics_dir=config.metrics_dir,
@@ -95,7 +96,8 @@ def _check_broker(app: Celery) -> None:
             raise NotReady(f"the broker does not answer ({type(error.__cause__ or error).__name__})") from error
 
 
-def _count_inbox(engine: Engine) -> list[tuple[str, str, int, float]]:
+def _count_backlog(engine: Engine) -> Backlog:
+    now = utc_now()
     with UnitOfWork(engine) as work:
-        unfinished = work.inbox.count_unfinished(utc_now())
-        return unfinished + [(psp, status, count, 0.0) for psp, status, count in work.inbox.count_set_aside()]
+        set_aside = [(psp, status, count, 0.0) for psp, status, count in work.inbox.count_set_aside()]
+        return Backlog(work.inbox.count_unfinished(now) + set_aside, work.queues.list_depths(now))

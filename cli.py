@@ -21,6 +21,7 @@ COMMANDS = {
     "merchants": "merchants:merchants",
     "migrate": "release:migrate",
     "payments": "asking:payments",
+    "queues": "queues:queues",
     "reconcile": "reconcile:reconcile",
     "report": "report:report",
     "sandbox": "sandbox:sandbox",

@@ -20,7 +20,7 @@ from ingress.api.dependencies import MerchantDeps
 from ingress.doorbell import Doorbell
 from ingress.faults import describe_fault
 from ingress.framing import Limits
-from ingress.health import Check, InboxDepth, build_health, build_metrics_page
+from ingress.health import Check, CountBacklog, build_health, build_metrics_page
 from ingress.inbox_writer import InboxWriter
 from ingress.metrics import ReceiverMetrics
 from ingress.receiver import Desk, as_response, build_blueprint
@@ -47,7 +47,7 @@ class ApiDeps:
     """What the API needs."""
 
     checks: Mapping[str, Check]
-    inbox_depth: InboxDepth
+    count_backlog: CountBacklog
     limits: Limits
     registry: CollectorRegistry
     metrics_dir: Path | None
@@ -85,7 +85,7 @@ def create_api(deps: ApiDeps) -> Flask:
     app = Flask("acuse", static_folder=None)
     app.url_map.merge_slashes = False  # nobody is sent elsewhere, least of all where the Host header says
     app.register_blueprint(build_health(deps.checks))
-    app.register_blueprint(build_metrics_page(deps.registry, deps.metrics_dir, deps.inbox_depth))
+    app.register_blueprint(build_metrics_page(deps.registry, deps.metrics_dir, deps.count_backlog))
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _fault)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -9,11 +10,21 @@ from flask import Blueprint, Response, jsonify
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from models.queues import QueueDepth
+
 Check = Callable[[], None]
 """Returns if all is well, else raises an error whose text says what is not and what to do, without secrets."""
 
-InboxDepth = Callable[[], list[tuple[str, str, int, float]]]
-"""psp, status, count and the age of the oldest in seconds, for what the inbox holds unfinished."""
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits: `inbox` has (psp, status, count, age of the oldest in seconds) of what it holds unfinished or set aside."""
+
+    inbox: list[tuple[str, str, int, float]]
+    queues: list[QueueDepth]
+
+
+CountBacklog = Callable[[], Backlog]
 
 PROBE_SECONDS = 1.5
 T = TypeVar("T")
@@ -66,10 +77,10 @@ def build_health(checks: Mapping[str, Check]) -> Blueprint:
     return blueprint
 
 
-def build_metrics_page(registry: CollectorRegistry, folder: Path | None, inbox_depth: InboxDepth) -> Blueprint:
-    """GET /metrics: this process, or all that share `folder`, and what the inbox holds unfinished."""
+def build_metrics_page(registry: CollectorRegistry, folder: Path | None, count_backlog: CountBacklog) -> Blueprint:
+    """GET /metrics: this process, or all that share `folder`, and what waits in the database."""
     blueprint = Blueprint("metrics", __name__)
-    depth = Probe(inbox_depth)
+    backlog = Probe(count_backlog)
 
     @blueprint.get("/metrics")
     def show_metrics() -> Response:
@@ -78,21 +89,29 @@ def build_metrics_page(registry: CollectorRegistry, folder: Path | None, inbox_d
             counted = CollectorRegistry()
             MultiProcessCollector(counted, str(folder))  # type: ignore[no-untyped-call]
         return Response(
-            generate_latest(counted) + generate_latest(_depth_gauges(depth)), content_type=CONTENT_TYPE_LATEST
+            generate_latest(counted) + generate_latest(_backlog_gauges(backlog)), content_type=CONTENT_TYPE_LATEST
         )
 
     return blueprint
 
 
-def _depth_gauges(depth: Probe[list[tuple[str, str, int, float]]]) -> CollectorRegistry:
+def _backlog_gauges(backlog: Probe[Backlog]) -> CollectorRegistry:
     registry = CollectorRegistry()
     count = Gauge("acuse_inbox_events", "Inbox events that are not finished", ["psp", "status"], registry=registry)
     oldest = Gauge("acuse_inbox_oldest_seconds", "Age of the oldest of them", ["psp", "status"], registry=registry)
-    known = Gauge("acuse_inbox_depth_known", "1 if the database told the two above", registry=registry)
+    known = Gauge("acuse_inbox_depth_known", "1 if the database told what waits", registry=registry)
+    waiting = Gauge("acuse_queue_waiting", "What a pool of workers has not finished", ["queue"], registry=registry)
+    due = Gauge("acuse_queue_due", "Of that, what could be worked on now", ["queue"], registry=registry)
+    since = Gauge("acuse_queue_oldest_seconds", "For how long the oldest has been due", ["queue"], registry=registry)
     try:
-        for psp, status, events, seconds in depth.ask():
+        told = backlog.ask()
+        for psp, status, events, seconds in told.inbox:
             count.labels(psp, status).set(events)
             oldest.labels(psp, status).set(seconds)
+        for depth in told.queues:
+            waiting.labels(depth.queue).set(depth.waiting)
+            due.labels(depth.queue).set(depth.due)
+            since.labels(depth.queue).set(depth.oldest_seconds)
         known.set(1)
     except Exception:  # noqa: BLE001 - the other numbers matter most when the database does not answer
         known.set(0)

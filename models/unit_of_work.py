@@ -32,6 +32,7 @@ from models.open_payments import OpenPayments
 from models.our_side import OurSide
 from models.outbox import OutboxRepository
 from models.payments import PaymentRepository
+from models.queues import QueueRepository
 from models.reading import Reader
 from models.reconciliations import ReconciliationRepository
 from models.requests import RequestRepository
@@ -115,6 +116,7 @@ class UnitOfWork:
     open_payments: OpenPayments
     difference_reader: DifferenceReader
     reader: Reader
+    queues: QueueRepository
     access: Access
 
     def __init__(self, engine: Engine) -> None:
@@ -152,6 +154,7 @@ class UnitOfWork:
         self.open_payments = OpenPayments(self.connection)
         self.difference_reader = DifferenceReader(self.connection)
         self.reader = Reader(self.connection)
+        self.queues = QueueRepository(self.connection)
         self.access = Access(self.connection)
         _open.units.add(self)
         return self

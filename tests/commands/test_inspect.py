@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from redis import Redis
 from sqlalchemy import Engine, text
 
 import cli
-from embedded import RunningEngine
+from bootstrap_ringing import publish
+from embedded import RunningEngine, free_port
 from tests.paper import write_delivery
 from tests.workers.test_services import PAID, Desk, at
+from workers.app import create_producer
 
 SECRET = "whsec_9fQ2researchVectorKey0123456789"
 STP = {
@@ -195,6 +198,38 @@ def test_the_doctor_tells_when_each_key_was_last_used(acuse: Acuse, desk: Desk) 
     shown = acuse("doctor").output
     assert "never used" in shown
     assert "sha256:0ldk3y00 is not configured any more, last used 2026-11-20" in shown
+
+
+def test_queues_tell_how_much_waits_and_for_how_long(acuse: Acuse, desk: Desk, redis_server: RunningEngine) -> None:
+    with Redis.from_url(redis_server.url) as redis:
+        redis.flushall()  # other tests ring as well, and nobody comes
+    empty = {"waiting": 0, "due": 0, "leased": 0, "oldest_seconds": 0.0, "messages": 0}
+    told = {row.pop("queue"): row for row in read(acuse("queues", "--json"))["queues"]}
+    assert told == dict.fromkeys(("events", "psp_calls", "notifications", "reconcile"), empty)
+    ids = desk.put(*(write_delivery(payment=f"p{number}", **PAID) for number in range(3)))
+    publish(create_producer(redis_server.url), ids)
+    with desk.engine.begin() as connection:
+        connection.execute(
+            text("update inbox_events set lease_until = now() + interval '1 hour' where id = :id"), {"id": ids[0]}
+        )
+        connection.execute(
+            text("update inbox_events set received_at = now() - interval '90 s' where id = :id"), {"id": ids[1]}
+        )
+        connection.execute(
+            text("update inbox_events set attempts = 1, next_attempt_at = now() + interval '1 hour' where id = :id"),
+            {"id": ids[2]},
+        )
+    events = read(acuse("queues", "--json"))["queues"][0]
+    assert 90 <= events.pop("oldest_seconds") < 150
+    assert events == {"queue": "events", "waiting": 3, "due": 1, "leased": 1, "messages": 1}
+    assert "psp_calls" in acuse("queues").output
+
+
+def test_queues_are_told_without_the_broker_too(acuse: Acuse) -> None:
+    shown = acuse("queues", "--json", ACUSE_BROKER_URL=f"redis://127.0.0.1:{free_port()}/0")
+    assert shown.exit_code == 0
+    assert {row["messages"] for row in json.loads(shown.stdout)["queues"]} == {None}
+    assert "the broker did not answer" in shown.stderr
 
 
 @pytest.mark.parametrize(

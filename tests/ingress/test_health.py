@@ -53,3 +53,4 @@ def test_metrics_tell_what_the_inbox_holds_unfinished(edge: Served) -> None:
     lines = get(edge, "/metrics").body.decode().splitlines()
     assert 'acuse_inbox_events{psp="stripe",status="received"} 1.0' in lines
     assert "acuse_inbox_depth_known 1.0" in lines
+    assert {'acuse_queue_waiting{queue="events"} 1.0', 'acuse_queue_due{queue="notifications"} 0.0'} <= set(lines)

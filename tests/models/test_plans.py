@@ -16,6 +16,7 @@ EVENTS = 3000
 FEW_BLOCKS = 100  # the table has more
 QUESTIONS: dict[str, Callable[[UnitOfWork], Any]] = {
     "counts for /metrics": lambda work: work.inbox.count_unfinished(NOON),
+    "queues for /metrics": lambda work: [depth for depth in work.queues.list_depths(NOON) if depth.waiting],
     "counts of what was set aside": lambda work: work.inbox.count_set_aside(),
     "list of what was received": lambda work: work.reader.list_events(None, "received", 50),
     "list of hints": lambda work: work.reader.list_events(None, "hint", 50),

@@ -1,0 +1,51 @@
+"""How much waits in each queue of the workers, told by the tables that are the queues of record."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+
+
+@dataclass(frozen=True, slots=True)
+class QueueDepth:
+    """One queue. `waiting` is all that is unfinished; of that, `due` could be worked on now and `leased` is. `oldest_seconds` is
+    for how long the one that has been due longest has been so; 0.0 where nothing is."""
+
+    queue: str
+    waiting: int
+    due: int
+    leased: int
+    oldest_seconds: float
+
+
+# A fresh event is due from its arrival on: its doorbell rings at once, and `next_attempt_at` is when the sweep would ring.
+LIST = text("""
+with work (queue, due_since, lease_until) as (
+    select 'events', case when attempts = 0 and reason is null then received_at else next_attempt_at end, lease_until
+    from inbox_events where status = 'received'
+    union all select 'psp_calls', next_attempt_at, lease_until from inbox_events where status = 'hint'
+    union all select 'psp_calls', next_attempt_at, lease_until from attempts where settled_at is null
+    union all select 'notifications', next_attempt_at, lease_until from notification_deliveries where status = 'pending'
+    union all select 'reconcile', started_at, null from reconciliation_runs where status = 'running'
+), counted as (
+    select queue, count(*) as waiting, count(*) filter (where lease_until >= :now) as leased,
+        count(*) filter (where due_since <= :now and (lease_until is null or lease_until < :now)) as due,
+        min(due_since) filter (where due_since <= :now and (lease_until is null or lease_until < :now)) as oldest
+    from work group by queue
+)
+select q.queue, coalesce(c.waiting, 0), coalesce(c.due, 0), coalesce(c.leased, 0),
+    coalesce(extract(epoch from :now - c.oldest), 0)::float8
+from unnest(cast(:queues as text[])) with ordinality as q (queue, place) left join counted c using (queue) order by q.place
+""")
+QUEUES = ("events", "psp_calls", "notifications", "reconcile")
+
+
+class QueueRepository:
+    """Reads only."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def list_depths(self, now: datetime) -> list[QueueDepth]:
+        """Every queue that has a table, whether something waits in it or not. Work that waits for its time is not due."""
+        return [QueueDepth(*row) for row in self.connection.execute(LIST, {"now": now, "queues": list(QUEUES)})]
