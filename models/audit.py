@@ -150,11 +150,28 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
 )
 
 
+# Named is the first of each payment; a transition of before the chain has no link and none before it.
+CHAIN = (
+    "I4",
+    "every transition is as it was written and follows from the one before it",
+    """select distinct on (t.payment_id) 'payment ' || t.payment_id || ' from transition ' || t.id || ' on'
+       from (select id, lag(link) over (partition by payment_id order by id) as previous
+             from {stories} s where payment_id is not null) before
+       join transitions t using (id)
+       where case when t.link is null then before.previous is not null else t.link <> transition_link(before.previous, t) end
+       order by t.payment_id, t.id""",
+)
+
+
 def run_audit(
-    connection: Connection, now: datetime, legal_moves: Iterable[tuple[str, str, str]], since: datetime | None = None
+    connection: Connection,
+    now: datetime,
+    legal_moves: Iterable[tuple[str, str, str]],
+    since: datetime | None = None,
+    with_chain: bool = False,
 ) -> list[Finding]:
     """Check every invariant on one snapshot of the database; with `since` on what came and was decided from then on, which
-    takes as long as that is much, and on everything that is not finished."""
+    takes as long as that is much, and on everything that is not finished. `with_chain` computes every link of the histories anew."""
     connection.execute(text("set transaction isolation level repeatable read, read only"))
     from_states, kinds, to_states = (list(column) for column in zip(*legal_moves, strict=True))
     values = {
@@ -166,11 +183,11 @@ def run_audit(
         "kinds": kinds,
         "to_states": to_states,
     }
-    sources = ALL
+    sources, checks = ALL, (*CHECKS, CHAIN) if with_chain else CHECKS
     if since is not None:
         sources, values = RECENT, {**values, **find_firsts(connection, since)}
         look_up_only(connection)
-    return [_check(connection, invariant, says, query.format(**sources), values) for invariant, says, query in CHECKS]
+    return [_check(connection, invariant, says, query.format(**sources), values) for invariant, says, query in checks]
 
 
 def _check(connection: Connection, invariant: str, says: str, query: str, values: dict[str, object]) -> Finding:

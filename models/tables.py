@@ -176,6 +176,7 @@ class Transition(Table):
     facts: Mapped[dict[str, Any]]  # what the event said, as the state machine saw it
     occurred_at: Mapped[datetime | None]
     recorded_at: Mapped[datetime]
+    link: Mapped[bytes | None]  # of the payment's chain, by a trigger; none before revision 0012 and without a payment
 
     __table_args__ = (
         one_of("outcome", Outcome),

@@ -182,10 +182,14 @@ class UnitOfWork:
         add_partitions(self.connection, months_from(now, months))
 
     def audit(
-        self, now: datetime, legal_moves: Iterable[tuple[str, str, str]], since: datetime | None = None
+        self,
+        now: datetime,
+        legal_moves: Iterable[tuple[str, str, str]],
+        since: datetime | None = None,
+        with_chain: bool = False,
     ) -> list[Finding]:
         """Check the invariants on one snapshot. The first thing to be done in a unit of work."""
-        return run_audit(self.connection, now, legal_moves, since)
+        return run_audit(self.connection, now, legal_moves, since, with_chain)
 
     def add_deposit_account(self, psp: str, account: str, clabe: str, now: datetime) -> None:
         """Know a CLABE: deposits to it are kept, for the default merchant."""
