@@ -89,13 +89,13 @@ def build_metrics_page(registry: CollectorRegistry, folder: Path | None, count_b
             counted = CollectorRegistry()
             MultiProcessCollector(counted, str(folder))  # type: ignore[no-untyped-call]
         return Response(
-            generate_latest(counted) + generate_latest(_backlog_gauges(backlog)), content_type=CONTENT_TYPE_LATEST
+            generate_latest(counted) + generate_latest(build_backlog_gauges(backlog)), content_type=CONTENT_TYPE_LATEST
         )
 
     return blueprint
 
 
-def _backlog_gauges(backlog: Probe[Backlog]) -> CollectorRegistry:
+def build_backlog_gauges(backlog: Probe[Backlog]) -> CollectorRegistry:
     registry = CollectorRegistry()
     count = Gauge("acuse_inbox_events", "Inbox events that are not finished", ["psp", "status"], registry=registry)
     oldest = Gauge("acuse_inbox_oldest_seconds", "Age of the oldest of them", ["psp", "status"], registry=registry)

@@ -1,0 +1,80 @@
+"""The alerts and the board ask for what Acuse exports, and for values that its labels can have."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import yaml
+
+import cli
+from ingress.answers import Refused
+from models.queues import QUEUES
+from models.states import InboxStatus, Outcome
+from tests.deploy.names import asked_by, exported
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+RULES: list[dict[str, Any]] = [
+    rule
+    for group in yaml.safe_load((DEPLOY / "prometheus/alerts.yml").read_text())["groups"]
+    for rule in group["rules"]
+]
+BOARD = json.loads((DEPLOY / "grafana/acuse.json").read_text())
+EXPRESSIONS = {rule["alert"]: rule["expr"] for rule in RULES} | {
+    f"panel {panel['title']} {target['refId']}": target["expr"]
+    for panel in BOARD["panels"]
+    for target in panel["targets"]
+}
+VALUES = {
+    "answer": {"stored", "duplicate", "conflict", *(why.name.lower() for why in Refused)},
+    "queue": set(QUEUES),
+    "status": {status.value for status in InboxStatus},
+    "outcome": {outcome.value for outcome in Outcome},
+    "result": {"rung", "failed", "skipped"},
+}
+GROUPED = re.compile(r"\bby \(([^)]*)\)")
+COMMAND = re.compile(r"`acuse ([a-z ]+)")
+
+
+@pytest.mark.parametrize("name", EXPRESSIONS)
+def test_an_expression_asks_for_what_is_exported(name: str) -> None:
+    known, asked = exported(), asked_by(EXPRESSIONS[name])
+    assert asked
+    for one in asked:
+        assert one.series in known
+        for label, value in one.labels:
+            assert label in known[one.series]
+            assert set(value.split("|")) <= VALUES[label]
+    grouped = {label.strip() for labels in GROUPED.findall(EXPRESSIONS[name]) for label in labels.split(",")} - {"le"}
+    assert all(grouped <= known[one.series] for one in asked)
+
+
+def test_an_expression_with_an_unknown_name_or_value_would_be_found() -> None:
+    [asked] = asked_by('sum(rate(acuse_delivery_total{answer="stored"}[5m]))')
+    assert asked.series not in exported()
+    assert asked.labels == (("answer", "stored"),)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=[rule["alert"] for rule in RULES])
+def test_an_alert_says_how_bad_it_is_and_what_to_do(rule: dict[str, Any]) -> None:
+    assert rule["labels"]["severity"] in ("page", "ticket")
+    assert rule["annotations"]["summary"]
+    assert rule["annotations"]["description"]
+    for path in COMMAND.findall(rule["annotations"]["description"]):
+        command: click.Command | None = cli.main
+        for word in path.split():
+            assert isinstance(command, click.Group)
+            command = command.get_command(click.Context(command), word)
+            assert command is not None, path
+    for document in re.findall(r"docs/[a-z]+\.md", rule["annotations"]["description"]):
+        assert (DEPLOY.parent / document).exists()
+
+
+def test_every_series_is_on_the_board_or_in_an_alert() -> None:
+    shown = {one.series for expression in EXPRESSIONS.values() for one in asked_by(expression)}
+    left = {re.sub("_(total|bucket|sum|count)$", "", name) for name in exported()} - {
+        re.sub("_(total|bucket|sum|count)$", "", name) for name in shown
+    }
+    assert left == {"acuse_events_finished", "acuse_inbox_oldest_seconds", "acuse_queue_waiting"}
