@@ -24,6 +24,7 @@ COMMANDS = {
     "queues": "queues:queues",
     "reconcile": "reconcile:reconcile",
     "report": "report:report",
+    "retention": "retention:retention",
     "sandbox": "sandbox:sandbox",
     "settlements": "settlements:settlements",
     "status": "stack_status:status",

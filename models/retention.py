@@ -11,7 +11,7 @@ from models.schema import PARTITION_PREFIX, NotReady, months_from, name_partitio
 LOCK_TIMEOUT = "100ms"
 
 PARTITIONS = text("""
-select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
+select c.relname, pg_total_relation_size(c.oid) as bytes from pg_inherits i join pg_class c on c.oid = i.inhrelid
 where i.inhparent = 'inbox_payloads'::regclass and c.relname ~ :pattern order by c.relname
 """)
 
@@ -27,17 +27,36 @@ ALONE = text("select pg_advisory_xact_lock(hashtext('acuse.retention'))")
 
 
 @dataclass(frozen=True, slots=True)
+class StoredMonth:
+    """A month of payloads and its size on disk. `is_over` where the policy wants it gone, `unfinished` events keep it then."""
+
+    month: datetime
+    bytes: int
+    is_over: bool
+    unfinished: int
+
+    @property
+    def is_to_go(self) -> bool:
+        return self.is_over and not self.unfinished
+
+
+@dataclass(frozen=True, slots=True)
 class PayloadRepository:
     """The monthly partitions of inbox_payloads; a month is known by its first instant (UTC)."""
 
     connection: Connection
 
-    def list_old_months(self, now: datetime, months_kept: int) -> list[datetime]:
-        """Months that are stored and ended before the last `months_kept` and the running one, the oldest first."""
+    def list_months(self, now: datetime, months_kept: int) -> list[StoredMonth]:
+        """All that have a partition, the oldest first; over are those that ended before the last `months_kept` and the running one."""
         oldest_kept = _subtract_months(now, months_kept)
-        names = self.connection.scalars(PARTITIONS, {"pattern": f"^{PARTITION_PREFIX}[0-9]{{4}}_[0-9]{{2}}$"})
-        months = (datetime.strptime(name, f"{PARTITION_PREFIX}%Y_%m").replace(tzinfo=UTC) for name in names)
-        return [month for month in months if month < oldest_kept]
+        rows = self.connection.execute(PARTITIONS, {"pattern": f"^{PARTITION_PREFIX}[0-9]{{4}}_[0-9]{{2}}$"}).all()
+        months = [datetime.strptime(row.relname, f"{PARTITION_PREFIX}%Y_%m").replace(tzinfo=UTC) for row in rows]
+        return [
+            StoredMonth(
+                month, row.bytes, month < oldest_kept, self.count_unfinished(month) if month < oldest_kept else 0
+            )
+            for month, row in zip(months, rows, strict=True)
+        ]
 
     def count_unfinished(self, month: datetime) -> int:
         """How many events of this month may still need their payload: unfinished or parked. A conflict is never applied."""
@@ -62,9 +81,8 @@ class PayloadRepository:
 def check_retention(engine: Engine, now: datetime, months_kept: int) -> None:
     """Raises NotReady where a month that is over is kept for events that are not finished."""
     with engine.connect() as connection:
-        payloads = PayloadRepository(connection)
-        counts = {month: payloads.count_unfinished(month) for month in payloads.list_old_months(now, months_kept)}
-    kept = [f"{month:%Y-%m} ({count})" for month, count in counts.items() if count]
+        months = PayloadRepository(connection).list_months(now, months_kept)
+    kept = [f"{one.month:%Y-%m} ({one.unfinished})" for one in months if one.unfinished]
     if kept:
         raise NotReady(
             f"payloads older than {months_kept} months are kept for events that are not finished, in {', '.join(kept)}:"

@@ -101,8 +101,8 @@ def _forget_notifications(deps: ScheduleDeps, now: datetime) -> None:
 def _drop_payloads(deps: ScheduleDeps, now: datetime) -> None:
     """Each month in a transaction of its own. What is in the way of one, a reader as a rule, is gone in an hour."""
     with deps.unit_of_work() as work:
-        months = work.payloads.list_old_months(now, deps.retention_months)
-    for month in months:
+        months = work.payloads.list_months(now, deps.retention_months)
+    for month in (one.month for one in months if one.is_over):
         try:
             with deps.unit_of_work() as work:
                 unfinished = work.payloads.drop(month)
