@@ -13,6 +13,7 @@ from bootstrap_starting import build_engine, build_sealer, utc_now
 from config import Config
 from ingress.api.dependencies import MerchantDeps
 from ingress.app import ApiDeps, ReceiverDeps
+from ingress.console.dependencies import ConsoleDeps
 from ingress.doorbell import Doorbell
 from ingress.framing import Limits
 from ingress.health import Backlog
@@ -54,6 +55,19 @@ def build_api(config: Config) -> ApiDeps:
         registry=CollectorRegistry(),
         metrics_dir=config.metrics_dir,
         merchants=build_merchants(config, engine),
+        console=build_console(config, engine),
+    )
+
+
+def build_console(config: Config, engine: Engine) -> ConsoleDeps:
+    """The parts of the operators' pages."""
+    return ConsoleDeps(
+        open_front_work=partial(UnitOfWork, engine),
+        accounts=config.accounts,
+        publish=build_publish(config),
+        clock=utc_now,
+        is_secure=not config.allow_loopback_endpoints,  # which is for development alone
+        trusted_proxies=config.trusted_proxies,
     )
 
 

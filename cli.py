@@ -20,6 +20,7 @@ COMMANDS = {
     "keys": "keys:keys",
     "merchants": "merchants:merchants",
     "migrate": "release:migrate",
+    "operators": "operators:operators",
     "payments": "asking:payments",
     "queues": "queues:queues",
     "reconcile": "reconcile:reconcile",

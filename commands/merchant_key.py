@@ -1,11 +1,11 @@
 """The key with which whoever runs a stack on this machine calls its merchant API, kept beside it in the data folder."""
 
-import os
 from contextlib import suppress
 from pathlib import Path
 
 from bootstrap_starting import utc_now
 from commands.database import open_work
+from commands.kept_secret import read_secret, write_secret
 from config import Config
 from ingress.keys import SCOPES, MadeKey, WantedKey, create_key
 from ingress.tokens import digest_token
@@ -21,11 +21,11 @@ def ensure_merchant_key(data_dir: Path, config: Config) -> str:
     """The default merchant's key named local: the one in the folder while it is active, else a new one."""
     file = data_dir / FILE_NAME
     with open_work(config) as work:
-        kept = _read(file)
+        kept = read_secret(file)
         if kept and work.access.api_keys.find(digest_token(kept), utc_now()):
             return kept
         made = _create(work)
-        _write(file, made.text)
+        write_secret(file, made.text)
         work.commit()
     return made.text
 
@@ -39,18 +39,3 @@ def _create(work: UnitOfWork) -> MadeKey:
     active = [key for key in named if key.find_status(now) == "active"]
     access.revoke(DEFAULT_MERCHANT_ID, active[-1].id, now)
     return create_key(work, DEFAULT_MERCHANT_ID, KEY, now, is_operator=True)
-
-
-def _read(file: Path) -> str:
-    with suppress(OSError, UnicodeDecodeError):
-        return file.read_text(encoding="utf-8").strip()
-    return ""
-
-
-def _write(file: Path, key: str) -> None:
-    """Readable by its owner alone, and whole or not at all."""
-    fresh = file.with_name(f"{file.name}.new")
-    fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
-        out.write(f"{key}\n")
-    fresh.replace(file)

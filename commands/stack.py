@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from commands import stack_parts as parts
+from commands.demo_operator import EMAIL, ensure_operator
 from commands.merchant_key import ensure_merchant_key
 from commands.sample_flow import play_sample_flow
 from commands.stack_state import (
@@ -107,11 +108,13 @@ def _run(plan: parts.Plan, began: float, sample: bool) -> None:
             state.environment = parts.build_environment(caller, plan, *addresses)
             environment = caller | state.environment
             supervisor.run_once("migrate", parts.launch_program("migrate", ("cli", "migrate"), environment, _show))
+            login = None
             if "api" in plan.parts:
                 key = ensure_merchant_key(plan.data_dir, load_config(environment))
                 state.environment["ACUSE_MERCHANT_KEY"] = key
+                login = f"{EMAIL}, password {ensure_operator(plan.data_dir, load_config(environment))}"
             supervisor.start(*parts.program_children(plan, environment, _show))
-            _greet(plan, time.monotonic() - began, state.environment.get("ACUSE_MERCHANT_KEY"))
+            _greet(plan, time.monotonic() - began, state.environment.get("ACUSE_MERCHANT_KEY"), login)
             if sample and {"receiver", "worker", "sandbox"} <= set(plan.parts):
                 _play_sample(plan, environment)
             supervisor.watch()
@@ -149,7 +152,7 @@ def _describe(child: Child) -> dict[str, Any]:
     return {"version": engine.version, "folder": str(engine.folder), "port": engine.port, "url": engine.url}
 
 
-def _greet(plan: parts.Plan, seconds: float, merchant_key: str | None) -> None:
+def _greet(plan: parts.Plan, seconds: float, merchant_key: str | None, login: str | None) -> None:
     acuse = shlex.quote(str(Path(sys.executable).with_name("acuse")))
     flag = "" if plan.data_dir == Path(".acuse").absolute() else f" --data-dir {shlex.quote(str(plan.data_dir))}"
     samples = ["sandbox send oxxo.paid", "payments list", "status"] if "sandbox" in plan.parts else ["status", "env"]
@@ -159,6 +162,7 @@ def _greet(plan: parts.Plan, seconds: float, merchant_key: str | None) -> None:
         "",
         *(f"  {name:<10}{url}" for name, url in plan.urls().items()),
         f"  {'data':<10}{plan.data_dir}",
+        *([f"  {'console':<10}{plan.receiver_url}/console ({login})"] if login else []),
         *_sample_request(plan, merchant_key),
         "",
         "In another terminal:",

@@ -36,7 +36,7 @@ def create(email: str, merchant: str, password_stdin: bool, data_dir: Path) -> N
         whose = find_merchant(work, merchant)
     try:
         clean_email(email)
-        password_hash = Passwords().hash(_read_password(password_stdin))
+        password_hash = Passwords().hash(read_password(password_stdin))
         with open_work(config) as work:
             add_user(work, whose.id, email, password_hash, utc_now())
             work.commit()
@@ -112,7 +112,8 @@ def _find(work: UnitOfWork, email: str) -> StoredUser:
     return user or fail("there is no such user")
 
 
-def _read_password(from_stdin: bool) -> str:
+def read_password(from_stdin: bool) -> str:
+    """Asked for twice, or the first line of standard input."""
     if not from_stdin:
         said: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
         return said

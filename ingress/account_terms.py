@@ -98,7 +98,14 @@ def clean_email(text: str) -> str:
     return email
 
 
-def count_try(deps: AccountDeps, email: str | None, address: str) -> None:
+class FrontDeps(Protocol):
+    """What counting needs."""
+
+    @property
+    def open_front_work(self) -> Callable[[], UnitOfWork]: ...
+
+
+def count_try(deps: FrontDeps, email: str | None, address: str) -> None:
     """Count one try of a password, for the account and from the address. Raises TooManyTries.
 
     It comes before anything else is looked at, in a transaction of its own, so that no fault makes it uncounted.

@@ -17,6 +17,8 @@ from config import PspAccount
 from ingress.answers import ROOT, Refused, error_reply
 from ingress.api.app import add_merchant_api
 from ingress.api.dependencies import MerchantDeps
+from ingress.console.app import add_console
+from ingress.console.dependencies import ConsoleDeps
 from ingress.doorbell import Doorbell
 from ingress.faults import describe_fault
 from ingress.framing import Limits
@@ -52,6 +54,7 @@ class ApiDeps:
     registry: CollectorRegistry
     metrics_dir: Path | None
     merchants: MerchantDeps
+    console: ConsoleDeps
 
 
 def open_desk(deps: ReceiverDeps) -> Desk:
@@ -98,9 +101,11 @@ def create_api(deps: ApiDeps) -> Flask:
             readiness="/readyz",
             metrics="/metrics",
             api="/v1/docs",
+            console="/console",
         )
 
     add_merchant_api(app, deps.merchants)
+    add_console(app, deps.console)
 
     return app
 

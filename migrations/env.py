@@ -7,6 +7,7 @@ import models.tables_calls
 import models.tables_discrepancies
 import models.tables_merchants
 import models.tables_notifications
+import models.tables_operators
 import models.tables_reconciliation  # noqa: F401
 from models.table_base import Table
 

@@ -1,7 +1,9 @@
 """What people look up: events, payments and their stories. Reads only, by index, in pages."""
 
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,13 +14,32 @@ from models.states import InboxStatus
 
 EVENTS = """
 select id, psp, account, event_key, source, status, reason, attempts, received_at, processed_at, next_attempt_at
-from {source} where cast(:psp as text) is null or psp = :psp order by id desc limit :limit
+from {source} where (cast(:psp as text) is null or psp = :psp) and (cast(:before as bigint) is null or id < :before)
+order by id desc limit :limit
 """
 
 ALL_EVENTS = EVENTS.format(source="inbox_events")
 IN_STATUS = EVENTS.format(source="(select * from inbox_events where status = :status) e")
 # The index of what is unfinished has another order. `offset 0` keeps the planner from looking for it among all that is stored.
 UNFINISHED = EVENTS.format(source="(select * from inbox_events where status = :status offset 0) e")
+
+# The index of keys begins with PSP and account, of which there are few.
+BY_KEY = """
+select e.id, e.psp, e.account, e.event_key, e.source, e.status, e.reason, e.attempts, e.received_at, e.processed_at, e.next_attempt_at
+from unnest(cast(:psps as text[]), cast(:accounts as text[])) as a (psp, account)
+join inbox_events e on (e.psp, e.account, e.event_key) = (a.psp, a.account, :key) order by e.id desc
+"""
+
+# Of the last that were stored, so that it takes as long with ten million of them.
+LATELY = """
+select psp as what, count(*) as count from (select psp, received_at as at from inbox_events order by id desc limit :most) e
+where at > :since group by psp order by psp
+"""
+
+DECIDED_LATELY = """
+select outcome as what, count(*) as count from (select outcome, recorded_at as at from transitions order by id desc limit :most) t
+where at > :since group by outcome order by outcome
+"""
 
 EVENT = """
 select e.id, e.psp, e.account, e.event_key, e.source, e.status, e.reason, e.attempts, e.received_at, e.processed_at,
@@ -109,13 +130,24 @@ class Reader:
 
     connection: Connection
 
-    def list_events(self, psp: str | None, status: str | None, limit: int) -> list[Row]:
-        """Inbox events, the newest first."""
+    def list_events(self, psp: str | None, status: str | None, limit: int, before: int | None = None) -> list[Row]:
+        """Inbox events, the newest first; of those before an id where it is given."""
         if status is None:
-            return self._rows(ALL_EVENTS, psp=psp, limit=limit)
+            return self._rows(ALL_EVENTS, psp=psp, limit=limit, before=before)
         look_up_only(self.connection)
         is_unfinished = status in (InboxStatus.RECEIVED, InboxStatus.HINT)
-        return self._rows(UNFINISHED if is_unfinished else IN_STATUS, psp=psp, status=status, limit=limit)
+        query = UNFINISHED if is_unfinished else IN_STATUS
+        return self._rows(query, psp=psp, status=status, limit=limit, before=before)
+
+    def find_events(self, key: str, accounts: Collection[tuple[str, str]]) -> list[Row]:
+        """Events with this key at one of these (psp, account)."""
+        return self._rows(BY_KEY, key=key, psps=[psp for psp, _ in accounts], accounts=[name for _, name in accounts])
+
+    def count_lately(self, since: datetime, most: int) -> tuple[dict[str, int], dict[str, int]]:
+        """(events by PSP, decisions by outcome) since then, among the last `most` of each that were stored."""
+        both = (self._rows(query, since=since, most=most) for query in (LATELY, DECIDED_LATELY))
+        received, decided = ({row["what"]: row["count"] for row in rows} for rows in both)
+        return received, decided
 
     def get_event(self, event_id: int) -> Row:
         """One inbox event with its decisions. Raises NotFound."""

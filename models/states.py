@@ -128,6 +128,14 @@ class DeliveryStatus(StrEnum):
     SKIPPED = "skipped"  # the endpoint was disabled or deleted meanwhile
 
 
+class OperatorRole(StrEnum):
+    """What an operator may do in the console: look, act, or also say who else may."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+
 class RunKind(StrEnum):
     """Why a reconciliation run was started."""
 

@@ -29,6 +29,7 @@ from models.inbox import Delivery, Stored, add_hint, put_all
 from models.merchants import DEFAULT_MERCHANT_ID
 from models.notifications import NotificationRepository
 from models.open_payments import OpenPayments
+from models.operators import OperatorRepository
 from models.our_side import OurSide
 from models.outbox import OutboxRepository
 from models.payments import PaymentRepository
@@ -118,6 +119,7 @@ class UnitOfWork:
     reader: Reader
     queues: QueueRepository
     access: Access
+    operators: OperatorRepository
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -156,6 +158,7 @@ class UnitOfWork:
         self.reader = Reader(self.connection)
         self.queues = QueueRepository(self.connection)
         self.access = Access(self.connection)
+        self.operators = OperatorRepository(self.connection)
         _open.units.add(self)
         return self
 

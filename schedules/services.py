@@ -80,6 +80,7 @@ def keep_house(deps: ScheduleDeps) -> None:
         work.commit()
     with deps.unit_of_work() as work:
         work.access.purge(now)
+        work.operators.purge_sessions(now)
         work.commit()
     _forget_notifications(deps, now)
     with deps.unit_of_work() as work:

@@ -1,0 +1,12 @@
+"""The console put on a Flask application."""
+
+from flask import Flask
+
+from ingress.console.dependencies import NAME, ConsoleDeps
+from ingress.console.pages import blueprint
+
+
+def add_console(app: Flask, need: ConsoleDeps) -> None:
+    """Serve /console on this application."""
+    app.extensions[NAME] = need
+    app.register_blueprint(blueprint)

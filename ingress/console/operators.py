@@ -1,0 +1,57 @@
+"""Operators log in and out."""
+
+import hmac
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from ingress.account_terms import WrongCredentials, count_try
+from ingress.console.dependencies import ConsoleDeps
+from ingress.tokens import digest_token, make_token
+from models.operators import StoredOperator
+
+CONSOLE = "ct_"
+SESSION_LASTS = timedelta(hours=8)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedInOperator:
+    """Who asks, and what every form of theirs must bring back."""
+
+    operator: StoredOperator
+    csrf: str = field(repr=False)
+
+
+def log_in(deps: ConsoleDeps, email: str, password: str, address: str) -> str:
+    """A token for the cookie. Raises TooManyTries, WrongCredentials and, where busy, TooBusy. Whatever is wrong takes as long
+    as a wrong password."""
+    count_try(deps, f"operator {email}", address)
+    with deps.open_front_work() as work:
+        operator = work.operators.find(email.strip().lower())
+    is_right = deps.passwords.verify(operator.password_hash if operator else None, password)
+    token, now = make_token(CONSOLE), deps.clock()
+    if operator is None or operator.disabled_at or not is_right:
+        raise WrongCredentials("e-mail address or password are wrong")
+    with deps.open_front_work() as work:
+        if not work.operators.add_session(token.digest, operator.id, now, now + SESSION_LASTS):
+            raise WrongCredentials("e-mail address or password are wrong")
+        work.commit()
+    return token.text
+
+
+def find_operator(deps: ConsoleDeps, token: str) -> SignedInOperator | None:
+    """Whose token it is; None where it stands for nobody (any more)."""
+    with deps.open_front_work() as work:
+        operator = work.operators.find_by_session(digest_token(token), deps.clock())
+    return SignedInOperator(operator, make_csrf(token)) if operator else None
+
+
+def log_out(deps: ConsoleDeps, token: str) -> None:
+    """End this session at once."""
+    with deps.open_front_work() as work:
+        work.operators.end_session(digest_token(token))
+        work.commit()
+
+
+def make_csrf(token: str) -> str:
+    """Known to whoever was sent a page of this session, and to nobody else."""
+    return hmac.digest(token.encode("utf-8", "surrogatepass"), b"forms of the console", "sha256").hex()

@@ -1,0 +1,216 @@
+"""The pages: what happens now, events, payments, and what operators did."""
+
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+from flask import Blueprint, abort, g, redirect, render_template, request, url_for
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as Answer
+
+from ingress.account_terms import TooManyTries, WrongCredentials
+from ingress.console.dependencies import deps
+from ingress.console.guard import cookie_name, finish, guard, may, needs, set_cookie, signed_in
+from ingress.console.operators import log_in, log_out
+from ingress.console.words import COOKIE, LANGUAGES, SPANISH, find_language, translator
+from ingress.passwords import TooBusy
+from ingress.sources import find_source
+from models.operators import NewAction
+from models.reading import NotFound
+from models.states import InboxStatus, OperatorRole, PaymentState
+
+PAGE = 50
+LATELY = timedelta(minutes=1)
+MOST_LATELY = 30_000
+LONGEST_REASON = 500
+VIEWER, OPERATOR = OperatorRole.VIEWER, OperatorRole.OPERATOR
+blueprint = Blueprint("console", __name__, url_prefix="/console", template_folder="templates", static_folder="static")
+blueprint.before_request(guard)
+blueprint.after_request(finish)
+
+
+@blueprint.context_processor
+def offer() -> dict[str, Any]:
+    """What every page may use."""
+    language = find_language()
+    return {"_": translator(language), "language": language, "signed_in": g.get("signed_in"), "may_act": may(OPERATOR)}
+
+
+@blueprint.errorhandler(HTTPException)
+def show_error(error: HTTPException) -> tuple[str, int]:
+    """A page that says what is wrong."""
+    return render_template("console/error.html", text=error.description or error.name), error.code or 500
+
+
+@blueprint.get("/login")
+@needs(None)
+def show_login() -> Any:
+    """The form."""
+    return render_template("console/login.html", wrong="")
+
+
+@blueprint.post("/login")
+@needs(None)
+def send_login() -> Any:
+    """A cookie and the page that was wanted, or the form again."""
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    address = find_source(request.remote_addr or "", headers, deps().trusted_proxies) or "unknown"
+    try:
+        token = log_in(deps(), request.form.get("email", ""), request.form.get("password", ""), address)
+    except WrongCredentials as error:
+        return render_template("console/login.html", wrong=str(error)), 401
+    except (TooManyTries, TooBusy):
+        return render_template("console/login.html", wrong="too many tries: wait a minute"), 429
+    wanted = request.args.get("next", "")
+    answer = redirect(wanted if wanted.startswith("/console") else url_for("console.show_now"))
+    set_cookie(answer, token)
+    return answer
+
+
+@blueprint.post("/logout")
+@needs(VIEWER)
+def send_logout() -> Answer:
+    """End the session."""
+    log_out(deps(), request.cookies.get(cookie_name(), ""))
+    answer = redirect(url_for("console.show_login"))
+    set_cookie(answer, "")
+    return answer
+
+
+@blueprint.get("/language/<name>")
+@needs(None)
+def choose_language(name: str) -> Answer:
+    """Remember the language, and go on where one was."""
+    if name not in LANGUAGES:
+        abort(404)
+    back = request.args.get("next", "")
+    answer = redirect(back if back.startswith("/console") else url_for("console.show_now"))
+    answer.set_cookie(COOKIE, name, max_age=365 * 86_400, path="/console", secure=deps().is_secure, samesite="Lax")
+    return answer
+
+
+@blueprint.get("")
+@needs(VIEWER)
+def show_now() -> str:
+    """What waits, what was set aside, what came in the last minute."""
+    now = deps().clock()
+    with deps().open_front_work() as work:
+        queues = work.queues.list_depths(now)
+        aside = work.inbox.count_set_aside()
+        received, decided = work.reader.count_lately(now - LATELY, MOST_LATELY)
+    return render_template("console/now.html", now=now, queues=queues, aside=aside, received=received, decided=decided)
+
+
+@blueprint.get("/events")
+@needs(VIEWER)
+def list_events() -> str:
+    """By PSP, status and key, the newest first."""
+    asked = {name: request.args.get(name, "").strip() for name in ("psp", "status", "key")}
+    before = request.args.get("before", type=int)
+    with deps().open_front_work() as work:
+        if asked["key"]:
+            events = work.reader.find_events(asked["key"], list(deps().accounts))
+        else:
+            status = asked["status"] if asked["status"] in list(InboxStatus) else None
+            events = work.reader.list_events(asked["psp"] or None, status, PAGE, before)
+    psps = sorted({psp for psp, _ in deps().accounts})
+    older = events[-1]["id"] if len(events) == PAGE and not asked["key"] else None
+    return render_template(
+        "console/events.html", events=events, asked=asked, psps=psps, statuses=list(InboxStatus), older=older
+    )
+
+
+@blueprint.get("/events/<int:event_id>")
+@needs(VIEWER)
+def show_event(event_id: int) -> str:
+    """One event, its decisions, and what operators did about it."""
+    with deps().open_front_work() as work:
+        try:
+            event = work.reader.get_event(event_id)
+        except NotFound:
+            abort(404, "there is no such event or payment")
+        actions = work.operators.list_actions(f"event {event_id}", PAGE)
+    said = request.args.get("said", "")
+    said = said if said in SPANISH else ""  # a link from elsewhere does not make us say anything
+    return render_template("console/event.html", event=event, actions=actions, said=said)
+
+
+@blueprint.post("/events/<int:event_id>/replay")
+@needs(OPERATOR)
+def replay_event(event_id: int) -> Answer:
+    """Set a parked or ignored event going again, for a reason that is written down in the same transaction."""
+    reason = request.form.get("reason", "").strip()[:LONGEST_REASON]
+    if not reason:
+        return redirect(url_for("console.show_event", event_id=event_id, said="A reason is needed."))
+    now = deps().clock()
+    with deps().open_front_work() as work:
+        replayed = work.inbox.replay([event_id], now)
+        if replayed:
+            who = signed_in().operator.id
+            work.operators.log_action(NewAction(who, "events.replay", f"event {event_id}", reason, {}, now))
+        work.commit()
+    with suppress(Exception):  # the sweep rings again
+        deps().publish(replayed)
+    said = (
+        "It is processed again."
+        if replayed
+        else ("Only what is parked or ignored, and still has its payload, can be processed again.")
+    )
+    return redirect(url_for("console.show_event", event_id=event_id, said=said))
+
+
+@blueprint.get("/payments")
+@needs(VIEWER)
+def list_payments() -> Any:
+    """By PSP and state, the newest first; an id leads to its page."""
+    asked = {name: request.args.get(name, "").strip() for name in ("psp", "state", "id")}
+    if asked["id"]:
+        return redirect(url_for("console.show_payment", payment_id=asked["id"]))
+    state = asked["state"] if asked["state"] in list(PaymentState) else None
+    with deps().open_front_work() as work:
+        payments = work.reader.list_payments(asked["psp"] or None, state, PAGE)
+    psps = sorted({psp for psp, _ in deps().accounts})
+    return render_template(
+        "console/payments.html", payments=payments, asked=asked, psps=psps, states=list(PaymentState)
+    )
+
+
+@blueprint.get("/payments/<path:payment_id>")
+@needs(VIEWER)
+def show_payment(payment_id: str) -> str:
+    """One payment, by our id or the PSP's, with its whole story."""
+    with deps().open_front_work() as work:
+        try:
+            payment = work.reader.get_payment(payment_id)
+        except NotFound:
+            abort(404, "there is no such event or payment")
+    return render_template("console/payment.html", payment=payment)
+
+
+@blueprint.get("/actions")
+@needs(VIEWER)
+def list_actions() -> str:
+    """What operators did, the newest first."""
+    with deps().open_front_work() as work:
+        actions = work.operators.list_actions(None, PAGE)
+    return render_template("console/actions.html", actions=actions)
+
+
+@blueprint.app_template_filter("money")
+def show_money(minor: int | None, currency: str) -> str:
+    """Minor units with two places, which all our currencies have."""
+    return "" if minor is None else f"{minor // 100:,}.{minor % 100:02d} {currency}"
+
+
+@blueprint.app_template_filter("when")
+def show_when(at: Any) -> str:
+    """UTC, to the second."""
+    return at.strftime("%Y-%m-%d %H:%M:%S") if at else ""
+
+
+@blueprint.app_template_filter("span")
+def show_span(seconds: float) -> str:
+    """Seconds, minutes or hours."""
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

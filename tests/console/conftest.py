@@ -1,0 +1,97 @@
+"""The console on an application of its own, over one database with a little history."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+
+import pytest
+from argon2 import PasswordHasher
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import Engine
+from uuid_utils.compat import uuid7
+from werkzeug.test import TestResponse
+
+from ingress.console.app import add_console
+from ingress.console.dependencies import ConsoleDeps
+from ingress.passwords import Passwords
+from models.states import OperatorRole
+from models.unit_of_work import UnitOfWork
+from tests.paper import NOON, write_delivery
+from tests.workers.test_services import PAID, Desk, at
+
+PASSWORD = "correct horse battery staple"
+HIDDEN = re.compile(r'name="csrf" value="([0-9a-f]{64})"')
+
+
+@dataclass
+class Console:
+    """`rung` are the events that were rung for."""
+
+    desk: Desk
+    is_secure: bool = False
+    now: datetime = NOON
+    rung: list[int] = field(default_factory=list)
+    app: Flask = field(init=False)
+
+    def __post_init__(self) -> None:
+        hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+        self.passwords = Passwords(hasher)
+        self.app = Flask("console", static_folder=None)
+        deps = ConsoleDeps(
+            open_front_work=partial(UnitOfWork, self.desk.engine),
+            accounts={("paper", "default"): None},  # type: ignore[dict-item]
+            publish=self.ring,
+            clock=lambda: self.now,
+            is_secure=self.is_secure,
+            passwords=self.passwords,
+        )
+        add_console(self.app, deps)
+
+    def ring(self, ids: Sequence[int]) -> None:
+        self.rung += ids
+
+    def add(self, role: str) -> str:
+        email = f"{role}@example.com"
+        with UnitOfWork(self.desk.engine) as work:
+            work.operators.add(uuid7(), email, self.passwords.hash(PASSWORD), OperatorRole(role), self.now)
+            work.commit()
+        return email
+
+    def visit(self, role: str | None = None) -> "Visitor":
+        """A browser, with somebody logged in who has this role."""
+        visitor = Visitor(self.app.test_client())
+        if role:
+            assert visitor.log_in(self.add(role)).status_code == 302
+        return visitor
+
+
+@dataclass
+class Visitor:
+    client: FlaskClient
+
+    def log_in(self, email: str, password: str = PASSWORD, wanted: str = "") -> TestResponse:
+        return self.client.post(f"/console/login?next={wanted}", data={"email": email, "password": password})
+
+    def get(self, path: str, **headers: str) -> TestResponse:
+        return self.client.get(f"/console{path}", headers=headers)
+
+    def post(self, path: str, **form: str) -> TestResponse:
+        return self.client.post(f"/console{path}", data=form)
+
+    def csrf(self, path: str = "/actions") -> str:
+        return HIDDEN.findall(self.get(path).text)[0]
+
+
+MakeConsole = Callable[..., Console]
+
+
+@pytest.fixture
+def console(engine: Engine) -> Iterator[Console]:
+    desk = Desk(engine)
+    desk.receive(write_delivery(payment="p1", at=at(5), **PAID))
+    desk.receive(write_delivery(payment="p1", at=at(7), kind="expired"))
+    desk.receive(write_delivery(payment="p2", livemode=True, **PAID))
+    return Console(desk)

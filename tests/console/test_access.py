@@ -1,0 +1,119 @@
+"""Who gets into the console, what a session is worth, and what a form must prove."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from ingress.console.guard import NEED, STATIC
+from models.unit_of_work import UnitOfWork
+from tests.console.conftest import PASSWORD, Console
+
+PAGES = ("", "/events", "/events/1", "/payments", "/payments/p1", "/actions")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_who_is_not_logged_in_is_asked_to(console: Console, page: str) -> None:
+    answer = console.visit().get(page)
+    assert answer.status_code == 302
+    assert answer.location.startswith("/console/login?next=")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_viewer_sees_every_page(console: Console, page: str) -> None:
+    answer = console.visit("viewer").get(page)
+    assert answer.status_code == 200
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_every_view_says_who_may_see_it(console: Console) -> None:
+    views = {e: v for e, v in console.app.view_functions.items() if e.startswith("console.") and e != STATIC}
+    assert len(views) > 8
+    assert all(hasattr(view, NEED) for view in views.values())
+
+
+def test_a_wrong_password_or_a_disabled_operator_gets_nothing(console: Console) -> None:
+    email, visitor = console.add("admin"), console.visit()
+    assert visitor.log_in(email, "something else").status_code == 401
+    assert visitor.log_in("nobody@example.com").status_code == 401
+    with UnitOfWork(console.desk.engine) as work:
+        found = work.operators.find(email)
+        assert found
+        work.operators.change(found.id, disabled_at=console.now)
+        work.commit()
+    assert visitor.log_in(email).status_code == 401
+    assert visitor.get("").status_code == 302
+
+
+def test_the_sixth_try_within_a_minute_is_not_looked_at(console: Console) -> None:
+    email, visitor = console.add("viewer"), console.visit()
+    assert [visitor.log_in(email, "wrong").status_code for _ in range(5)] == [401] * 5
+    assert visitor.log_in(email).status_code == 429
+
+
+@pytest.mark.parametrize("is_secure", [True, False])
+def test_the_cookie_is_out_of_reach_of_scripts_and_of_other_sites(console: Console, is_secure: bool) -> None:
+    console = Console(console.desk, is_secure=is_secure)
+    cookie = console.visit().log_in(console.add("viewer")).headers["Set-Cookie"]
+    assert {"HttpOnly", "SameSite=Strict", "Path=/console"} <= set(cookie.split("; "))
+    assert ("Secure" in cookie.split("; ")) == is_secure == cookie.startswith("__Secure-")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "leads"),
+    [
+        ("/console/events?psp=paper", "/console/events?psp=paper"),
+        ("https://elsewhere.example", "/console"),
+        ("//elsewhere.example", "/console"),
+    ],
+)
+def test_a_login_leads_to_the_page_that_was_wanted_and_never_elsewhere(
+    console: Console, wanted: str, leads: str
+) -> None:
+    answer = console.visit().log_in(console.add("viewer"), wanted=wanted.replace("?", "%3F"))
+    assert answer.location == leads
+
+
+def test_a_session_ends_by_itself_by_logging_out_and_with_its_operator(console: Console) -> None:
+    visitor = console.visit("viewer")
+    console.now += timedelta(hours=7, minutes=59)
+    assert visitor.get("").status_code == 200
+    console.now += timedelta(minutes=2)
+    assert visitor.get("").status_code == 302
+    assert visitor.log_in("viewer@example.com").status_code == 302
+    kept = visitor.client.get_cookie("acuse-console", path="/console")
+    assert kept
+    assert visitor.post("/logout", csrf=visitor.csrf()).status_code == 302
+    visitor.client.set_cookie("acuse-console", kept.value, path="/console")
+    assert visitor.get("").status_code == 302, "the token itself is good for nothing any more"
+
+
+def test_a_form_of_another_site_or_session_changes_nothing(console: Console) -> None:
+    visitor, other = console.visit("operator"), console.visit("admin")
+    for form in ({}, {"csrf": ""}, {"csrf": other.csrf()}):
+        assert visitor.post("/events/3/replay", reason="why not", **form).status_code == 403
+    foreign = visitor.client.post(
+        "/console/events/3/replay",
+        data={"reason": "why not", "csrf": visitor.csrf()},
+        headers={"Sec-Fetch-Site": "cross-site"},
+    )
+    assert foreign.status_code == 403
+    assert console.desk.statuses()[2] == ("parked", "livemode_mismatch")
+
+
+def test_a_password_is_nowhere_in_a_page(console: Console) -> None:
+    assert PASSWORD not in console.visit().log_in("a@example.com").text
+
+
+def test_what_operators_did_cannot_be_changed(console: Console) -> None:
+    visitor = console.visit("operator")
+    assert visitor.post("/events/3/replay", reason="the key was wrong", csrf=visitor.csrf()).status_code == 302
+    for statement in (
+        "update operator_actions set reason = 'x'",
+        "delete from operator_actions",
+        "truncate operator_actions",
+    ):
+        with pytest.raises(DBAPIError, match="kept as it was written"), console.desk.engine.begin() as connection:
+            connection.execute(text(statement))

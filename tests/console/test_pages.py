@@ -1,0 +1,106 @@
+"""What the console shows and does."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ingress.console import pages
+from ingress.console.words import SPANISH
+from tests.console.conftest import Console
+from tests.paper import write_delivery
+from tests.workers.test_services import PAID, at
+
+FOLDER = Path(pages.__file__).parent
+TEMPLATES = sorted((FOLDER / "templates/console").glob("*.html"))
+SAID = re.compile(r'_\(\s*"([^"]+)"\s*\)')
+
+
+def test_now_tells_what_waits_and_what_was_set_aside(console: Console) -> None:
+    console.desk.put(write_delivery(payment="p9", **PAID))
+    shown = console.visit("viewer").get("").text
+    assert re.search(r"<td>events</td><td>1</td>", shown)
+    assert "/console/events?psp=paper&amp;status=parked" in shown
+
+
+def test_events_are_found_by_status_and_key(console: Console) -> None:
+    visitor = console.visit("viewer")
+    parked = visitor.get("/events?status=parked").text
+    assert "livemode_mismatch" in parked
+    assert parked.count("/console/events/") == 1
+    key = console.desk.rows("select event_key from inbox_events where id = 1")[0][0]
+    assert visitor.get(f"/events?key={key}").text.count("/console/events/") == 1
+    assert "No events are found." in visitor.get("/events?key=unknown").text
+
+
+def test_events_are_shown_a_page_at_a_time(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "PAGE", 2)
+    visitor = console.visit("viewer")
+    first = visitor.get("/events").text
+    assert re.findall(r"/console/events/(\d+)", first) == ["3", "2"]
+    older = re.findall(r'href="/console(/events\?[^"]*before=\d+)"', first)[0].replace("&amp;", "&")
+    assert re.findall(r"/console/events/(\d+)", visitor.get(older).text) == ["1"]
+
+
+def test_a_payment_is_shown_by_either_id_with_its_story(console: Console) -> None:
+    visitor = console.visit("viewer")
+    found = visitor.get("/payments?id=p1")
+    assert found.location == "/console/payments/p1"
+    shown = visitor.get("/payments/p1").text
+    assert "APPLIED" in shown
+    assert "FORBIDDEN" in shown
+    assert "10.00 MXN" in shown
+    [(ours,)] = console.desk.rows("select id::text from payments where psp_payment_id = 'p1'")
+    assert visitor.get(f"/payments/{ours}").text.replace(ours, "p1") == shown.replace(ours, "p1")
+    assert visitor.get("/payments/unknown").status_code == 404
+
+
+def test_a_parked_event_is_processed_again_for_a_reason_that_is_kept(console: Console) -> None:
+    visitor = console.visit("operator")
+    without = visitor.post("/events/3/replay", reason="  ", csrf=visitor.csrf())
+    assert "reason+is+needed" in without.location
+    assert console.desk.statuses()[2][0] == "parked"
+    done = visitor.post("/events/3/replay", reason="the account is live now", csrf=visitor.csrf())
+    assert "It+is+processed+again." in done.location
+    assert console.desk.statuses()[2][0] == "received"
+    assert console.rung == [3]
+    assert "the account is live now" in visitor.get("/events/3").text
+    assert "events.replay" in visitor.get("/actions").text
+    assert "give me money" not in visitor.get("/events/3?said=give+me+money").text
+    again = visitor.post("/events/3/replay", reason="once more", csrf=visitor.csrf())
+    assert "Only+what+is+parked" in again.location
+    assert "once more" not in visitor.get("/actions").text
+
+
+def test_a_viewer_may_look_and_not_act(console: Console) -> None:
+    visitor = console.visit("viewer")
+    assert "Process again" not in visitor.get("/events/3").text
+    assert visitor.post("/events/3/replay", reason="let me", csrf=visitor.csrf()).status_code == 403
+    assert console.desk.statuses()[2][0] == "parked"
+
+
+def test_what_psps_send_is_shown_as_text(console: Console) -> None:
+    console.desk.receive(write_delivery(payment='<script>alert("1")</script>', at=at(9), **PAID))
+    visitor = console.visit("viewer")
+    for page in ("/payments", "/events/4"):
+        assert "<script" not in visitor.get(page).text
+    assert "&lt;script&gt;" in visitor.get("/payments").text
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=[file.stem for file in TEMPLATES])
+def test_every_text_has_its_spanish_and_nothing_is_written_into_the_page_that_the_policy_forbids(
+    template: Path,
+) -> None:
+    source = template.read_text()
+    assert set(SAID.findall(source)) <= SPANISH.keys()
+    assert not re.search(r"<script|<style|\sstyle=|\son[a-z]+=|https?://", source)
+
+
+def test_it_speaks_the_language_that_was_chosen(console: Console) -> None:
+    visitor = console.visit("viewer")
+    assert "Lo que espera" in visitor.get("", **{"Accept-Language": "es-MX,es;q=0.9"}).text
+    assert "What waits" in visitor.get("", **{"Accept-Language": "de"}).text
+    assert visitor.get("/language/es?next=/console/events").location == "/console/events"
+    shown = visitor.get("").text
+    assert '<html lang="es">' in shown
+    assert "Lo que espera" in shown
