@@ -7,6 +7,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from ingress.console.guard import NEED, STATIC
+from ingress.keys import SCOPES, WantedKey, create_key
+from models.merchants import DEFAULT_MERCHANT_ID
 from models.unit_of_work import UnitOfWork
 from tests.console.conftest import PASSWORD, Console
 
@@ -18,6 +20,16 @@ def test_who_is_not_logged_in_is_asked_to(console: Console, page: str) -> None:
     answer = console.visit().get(page)
     assert answer.status_code == 302
     assert answer.location.startswith("/console/login?next=")
+
+
+def test_what_merchants_show_is_worth_nothing_here(console: Console) -> None:
+    with UnitOfWork(console.desk.engine) as work:
+        key = create_key(work, DEFAULT_MERCHANT_ID, WantedKey("shop", SCOPES), console.now, is_operator=True).text
+        work.commit()
+    visitor = console.visit()
+    visitor.client.set_cookie("acuse-console", key, path="/console")
+    for page in PAGES:
+        assert visitor.get(page, Authorization=f"Bearer {key}").status_code == 302
 
 
 @pytest.mark.parametrize("page", PAGES)
