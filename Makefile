@@ -39,7 +39,7 @@ security: $(READY) ## Look for insecure code, and ask the advisories about the l
 	@$(VENV_PYTHON) -m bandit -q -ii -r . -c pyproject.toml 2>.venv/bandit.log || { cat .venv/bandit.log >&2; exit 1; }
 	@$(VENV_PYTHON) .ci/advisories.py requirements.lock requirements-image.lock
 
-faults: $(READY) ## Play every scenario of faults, also on builds broken on purpose (ARGS="--only 1,4 --seed 7"); takes half an hour
+faults: $(READY) ## Play every scenario of faults, also on builds broken on purpose (ARGS="--only 1,4 --seed 7"); takes twenty minutes
 	@exec $(VENV_PYTHON) -m tests.faults $(ARGS)
 
 soak: $(READY) ## Half an hour under load with a fault every ten seconds (ARGS="--minutes 5")
