@@ -51,16 +51,13 @@ def ring_reconcile(app: Celery, psp: str, account: str, kind: str, day: str | No
 
 
 def count_messages(config: Config, queues: Sequence[str]) -> dict[str, int]:
-    """Messages that nobody has taken yet, by queue; none of them where the broker does not answer."""
-    counts: dict[str, int] = {}
-    with (
-        suppress(KombuError, OperationalError, OSError),
-        create_producer(config.broker_url).connection_for_write() as broker,
-    ):
+    """Messages that nobody has taken yet, by queue; none of them where the broker does not answer or does not let us look."""
+    broker = create_producer(config.broker_url).connection_for_write()
+    lost = (KombuError, OperationalError, OSError, *broker.connection_errors, *broker.channel_errors)
+    with suppress(*lost), broker:
         broker.ensure_connection(max_retries=1, timeout=2)
-        for queue in queues:
-            counts[queue] = _count_in(broker, queue)
-    return counts
+        return {queue: _count_in(broker, queue) for queue in queues}
+    return {}
 
 
 def _count_in(broker: Connection, queue: str) -> int:

@@ -66,7 +66,7 @@ def build_console(config: Config, engine: Engine) -> ConsoleDeps:
         accounts=config.accounts,
         publish=build_publish(config),
         clock=utc_now,
-        is_secure=not config.allow_loopback_endpoints,  # which is for development alone
+        is_secure=not config.console_over_http,
         trusted_proxies=config.trusted_proxies,
     )
 

@@ -45,6 +45,7 @@ class Config:
     answer_seconds: float = 1.8  # a delivery that is not durable by then is answered 503
     trusted_proxies: int = 0  # how many proxies of ours add to X-Forwarded-For
     unmatched_wait_seconds: int = 600
+    console_over_http: bool = False
     max_attempts: int = 5
     lease_seconds: int = 60
     call_seconds: int = 10  # the deadline of one call to a PSP
@@ -84,6 +85,7 @@ def load_config(environ: Mapping[str, str] | None = None) -> Config:
         body_seconds=float(read.number("ACUSE_BODY_SECONDS", 10)),
         trusted_proxies=read.number("ACUSE_TRUSTED_PROXIES", 0, least=0, most=MOST_PROXIES),
         unmatched_wait_seconds=read.number("ACUSE_UNMATCHED_WAIT_SECONDS", 600, least=0),
+        console_over_http=read.flag("ACUSE_CONSOLE_OVER_HTTP"),
         max_attempts=read.number("ACUSE_MAX_ATTEMPTS", 5, most=MOST_ATTEMPTS),
         lease_seconds=read.number("ACUSE_LEASE_SECONDS", 60, least=LEAST_LEASE_SECONDS),
         call_seconds=read.number("ACUSE_CALL_SECONDS", 10, most=MOST_CALL_SECONDS),

@@ -16,13 +16,15 @@ EMAIL = "demo@acuse.example"
 FILE_NAME = "console-password"
 
 
-def ensure_operator(data_dir: Path, config: Config) -> str:
-    """The password of EMAIL: the one in the folder while it is right, else a new one."""
+def ensure_operator(data_dir: Path, config: Config) -> str | None:
+    """The password of EMAIL: the one in the folder while it is right, else a new one; None once EMAIL was disabled."""
     file, passwords = data_dir / FILE_NAME, Passwords()
     kept = read_secret(file)
     with open_work(config) as work:
         found = work.operators.find(EMAIL)
-        if found and kept and not found.disabled_at and passwords.verify(found.password_hash, kept):
+        if found and found.disabled_at:
+            return None
+        if found and kept and passwords.verify(found.password_hash, kept):
             return kept
         password = secrets.token_urlsafe(12)
         password_hash = passwords.hash(password)

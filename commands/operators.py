@@ -100,6 +100,17 @@ def disable(email: str, data_dir: Path) -> None:
     click.echo(f"{email} is disabled")
 
 
+@operators.command("enable")
+@click.argument("email")
+@data_dir_option
+def enable(email: str, data_dir: Path) -> None:
+    """Let a disabled operator log in again, with the password as it was."""
+    with open_work(stack_config(data_dir)) as work:
+        work.operators.enable(_find(work, email).id)
+        work.commit()
+    click.echo(f"{email} can log in again")
+
+
 def _find(work: UnitOfWork, email: str) -> StoredOperator:
     try:
         found = work.operators.find(clean_email(email))

@@ -25,9 +25,10 @@ IN_USE = "somebody reads it, try again"
 @click.option(
     "--months", type=click.IntRange(1, 1200), help="Keep so many whole months, instead of ACUSE_RETENTION_MONTHS."
 )
+@click.option("--yes", is_flag=True, help="Drop more than ACUSE_RETENTION_MONTHS allows without asking.")
 @data_dir_option
 @json_option
-def retention(dry_run: bool, months: int | None, data_dir: Path, as_json: bool) -> None:
+def retention(dry_run: bool, months: int | None, yes: bool, data_dir: Path, as_json: bool) -> None:
     """Drop the payloads of months that are over, as beat does once an hour. A month with events that are unfinished or parked
     is kept. Events, payments and decisions stay. Exit 1 if a month could not be dropped because somebody reads it."""
     config = stack_config(data_dir)
@@ -35,6 +36,10 @@ def retention(dry_run: bool, months: int | None, data_dir: Path, as_json: bool) 
     with open_work(config) as work:
         stored = work.payloads.list_months(utc_now(), months_kept)
     to_go = [one for one in stored if one.is_to_go]
+    if to_go and not dry_run and not yes and months_kept < config.retention_months:
+        click.confirm(
+            f"Drop {len(to_go)} months, though {config.retention_months} are to be kept?", abort=True, err=True
+        )
     fates = {one.month: "would be dropped" for one in to_go} if dry_run else _drop_all(config, to_go)
     rows = [_describe(one, fates.get(one.month) or _find_reason(one)) for one in stored]
     if as_json:

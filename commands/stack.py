@@ -112,7 +112,7 @@ def _run(plan: parts.Plan, began: float, sample: bool) -> None:
             if "api" in plan.parts:
                 key = ensure_merchant_key(plan.data_dir, load_config(environment))
                 state.environment["ACUSE_MERCHANT_KEY"] = key
-                login = f"{EMAIL}, password {ensure_operator(plan.data_dir, load_config(environment))}"
+                login = ensure_operator(plan.data_dir, load_config(environment))
             supervisor.start(*parts.program_children(plan, environment, _show))
             _greet(plan, time.monotonic() - began, state.environment.get("ACUSE_MERCHANT_KEY"), login)
             if sample and {"receiver", "worker", "sandbox"} <= set(plan.parts):
@@ -162,7 +162,7 @@ def _greet(plan: parts.Plan, seconds: float, merchant_key: str | None, login: st
         "",
         *(f"  {name:<10}{url}" for name, url in plan.urls().items()),
         f"  {'data':<10}{plan.data_dir}",
-        *([f"  {'console':<10}{plan.receiver_url}/console ({login})"] if login else []),
+        *([f"  {'console':<10}{plan.receiver_url}/console ({EMAIL}, password {login})"] if login else []),
         *_sample_request(plan, merchant_key),
         "",
         "In another terminal:",

@@ -103,6 +103,7 @@ def build_environment(caller: Mapping[str, str], plan: Plan, database_url: str, 
         "ACUSE_LOG_FORMAT": plan.log_format,
         "ACUSE_SECRET_KEYS": own.get("ACUSE_SECRET_KEYS") or ensure_secret_key(plan.data_dir),
         **({"ACUSE_ALLOW_LOOPBACK_ENDPOINTS": "true"} if plan.sandbox_url else {}),
+        "ACUSE_CONSOLE_OVER_HTTP": "true",
     }
     secrets = {}
     if plan.sandbox_secrets:

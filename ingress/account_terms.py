@@ -105,14 +105,14 @@ class FrontDeps(Protocol):
     def open_front_work(self) -> Callable[[], UnitOfWork]: ...
 
 
-def count_try(deps: FrontDeps, email: str | None, address: str) -> None:
-    """Count one try of a password, for the account and from the address. Raises TooManyTries.
+def count_try(deps: FrontDeps, email: str | None, address: str, kind: str = "account") -> None:
+    """Count one try of a password, for the account (of this kind) and from the address. Raises TooManyTries.
 
     It comes before anything else is looked at, in a transaction of its own, so that no fault makes it uncounted.
     """
     subjects = [f"address:{_find_network(address)}"]
     if email is not None:
-        subjects.append(f"account:{email.strip().lower()[:LONGEST_EMAIL]}")
+        subjects.append(f"{kind}:{email.strip().lower()[:LONGEST_EMAIL]}")
     with deps.open_front_work() as work:
         seconds = work.access.login_tries.count(subjects)
         work.commit_lazily()

@@ -150,7 +150,7 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
 )
 
 
-# Named is the first of each payment; a transition of before the chain has no link and none before it.
+# Named is the first of each payment. What was written before there were links has none, and nothing after the first link has.
 CHAIN = (
     "I4",
     "every transition is as it was written and follows from the one before it",
@@ -158,7 +158,8 @@ CHAIN = (
        from (select id, lag(link) over (partition by payment_id order by id) as previous
              from {stories} s where payment_id is not null) before
        join transitions t using (id)
-       where case when t.link is null then before.previous is not null else t.link <> transition_link(before.previous, t) end
+       where case when t.link is null then t.id > (select min(id) from transitions where link is not null)
+             else t.link <> transition_link(before.previous, t) end
        order by t.payment_id, t.id""",
 )
 

@@ -58,13 +58,16 @@ where id = :id
 
 ADD_SESSION = text("""
 insert into operator_sessions (token_hash, operator_id, created_at, expires_at)
-select :token_hash, id, :now, :expires_at from operators where id = :operator_id and disabled_at is null
+select :token_hash, id, :now, :expires_at from operators
+where id = :operator_id and disabled_at is null and password_hash = :password_hash for no key update
 """)
 
 FIND_BY_SESSION = text(f"""
 select {COLUMNS} from operator_sessions s join operators o on o.id = s.operator_id
 where s.token_hash = :token_hash and s.expires_at > :now and o.disabled_at is null
 """)  # noqa: S608 - constants
+
+ENABLE = text("update operators set disabled_at = null where id = :id")
 
 END_SESSION = text("delete from operator_sessions where token_hash = :token_hash")
 
@@ -116,10 +119,15 @@ class OperatorRepository:
         self.connection.execute(CHANGE, values)
         self.connection.execute(END_SESSIONS, {"operator_id": id})
 
-    def add_session(self, token_hash: bytes, operator_id: UUID, now: datetime, expires_at: datetime) -> bool:
-        """Store a token. Whether it was: not for an operator who was disabled meanwhile."""
-        values = {"token_hash": token_hash, "operator_id": operator_id, "now": now, "expires_at": expires_at}
-        return self.connection.execute(ADD_SESSION, values).rowcount == 1
+    def enable(self, id: UUID) -> None:
+        """Let a disabled operator in again, with the password as it was."""
+        self.connection.execute(ENABLE, {"id": id})
+
+    def add_session(self, token_hash: bytes, operator: StoredOperator, now: datetime, expires_at: datetime) -> bool:
+        """Store a token. Whether it was: not for an operator who was disabled or got another password meanwhile."""
+        whose = {"operator_id": operator.id, "password_hash": operator.password_hash}
+        values = {"token_hash": token_hash, "now": now, "expires_at": expires_at}
+        return self.connection.execute(ADD_SESSION, whose | values).rowcount == 1
 
     def find_by_session(self, token_hash: bytes, now: datetime) -> StoredOperator | None:
         """Whose token it is, if it is not over and the operator not disabled."""

@@ -19,6 +19,7 @@ class QueueDepth:
 
 
 # A fresh event is due from its arrival on: its doorbell rings at once, and `next_attempt_at` is when the sweep would ring.
+# A run of reconciliation has a row from when somebody works on it.
 LIST = text("""
 with work (queue, due_since, lease_until) as (
     select 'events', case when attempts = 0 and reason is null then received_at else next_attempt_at end, lease_until
@@ -26,7 +27,7 @@ with work (queue, due_since, lease_until) as (
     union all select 'psp_calls', next_attempt_at, lease_until from inbox_events where status = 'hint'
     union all select 'psp_calls', next_attempt_at, lease_until from attempts where settled_at is null
     union all select 'notifications', next_attempt_at, lease_until from notification_deliveries where status = 'pending'
-    union all select 'reconcile', started_at, null from reconciliation_runs where status = 'running'
+    union all select 'reconcile', null, 'infinity' from reconciliation_runs where status = 'running'
 ), counted as (
     select queue, count(*) as waiting, count(*) filter (where lease_until >= :now) as leased,
         count(*) filter (where due_since <= :now and (lease_until is null or lease_until < :now)) as due,

@@ -74,7 +74,7 @@ class PayloadRepository:
         self.connection.execute(ALONE)
         unfinished = self.count_unfinished(month)
         if not unfinished:
-            self.connection.execute(text(f"drop table {name_partition(month)}"))
+            self.connection.execute(text(f"drop table if exists {name_partition(month)}"))
         return unfinished
 
 

@@ -81,7 +81,7 @@ def refuse_inside_transaction() -> None:
         raise InsideTransaction("a call to a PSP belongs outside of every unit of work")
 
 
-def _is_too_much(error: Exception) -> bool:
+def is_too_much(error: Exception) -> bool:
     """Whether the database is there and refuses the statement: it took too long or went beyond a limit."""
     code = getattr(getattr(error, "orig", None), "pgcode", None) or ""
     return code == "57014" or code.startswith("54")
@@ -169,7 +169,7 @@ class UnitOfWork:
         self.connection.close()
         if isinstance(error, DBAPIError) and getattr(error.orig, "pgcode", None) in CONTENTION:
             raise Contention from error
-        if isinstance(error, OperationalError | InterfaceError | PoolTimeout) and not _is_too_much(error):
+        if isinstance(error, OperationalError | InterfaceError | PoolTimeout) and not is_too_much(error):
             raise DatabaseUnavailable(type(error).__name__) from error
 
     def put_answers(self, answers: Sequence[Delivery]) -> list[Stored]:

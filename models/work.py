@@ -133,7 +133,7 @@ where id = any(:ids) and processed_at is null and status <> 'hint' and attempts 
 KEEP_RETENTION_WAITING = text("select pg_advisory_xact_lock_shared(hashtext('acuse.retention'))")
 
 REPLAY = text("""
-update inbox_events e set status = 'received', attempts = 0, reason = null, processed_at = null, next_attempt_at = :now
+update inbox_events e set status = 'received', attempts = 0, reason = 'replayed', processed_at = null, next_attempt_at = :now
 where id = any(:ids) and status in ('parked', 'ignored')
     and exists (select from inbox_payloads p where p.event_id = e.id and p.received_at = e.received_at)
 returning id

@@ -50,6 +50,8 @@ def set_cookie(answer: Answer, token: str) -> None:
 def guard() -> Answer | None:
     """Before every request of the console: find the operator, refuse what may not be done."""
     g.signed_in = None
+    if any("\0" in said for said in (request.path, *request.args.values(), *request.form.values())):
+        abort(400, "there is a character in it that is no text")
     if request.method == "POST" and request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         abort(403, "this form was sent by another site")
     if request.endpoint == STATIC:
@@ -61,10 +63,13 @@ def guard() -> Answer | None:
     if need is None:
         return None
     if g.signed_in is None:
-        return redirect(url_for("console.show_login", next=request.full_path.rstrip("?")))
+        wanted = request.full_path.rstrip("?") if request.method != "POST" else ""
+        return redirect(url_for("console.show_login", next=wanted))
     if need not in MAY[g.signed_in.operator.role]:
         abort(403, f"this takes the role {need}")
-    if request.method == "POST" and not hmac.compare_digest(request.form.get("csrf", ""), make_csrf(token)):
+    if request.method == "POST" and not hmac.compare_digest(
+        request.form.get("csrf", "").encode(), make_csrf(token).encode()
+    ):
         abort(403, "this form is of another session: open the page again")
     return None
 

@@ -4,7 +4,7 @@ import hmac
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from ingress.account_terms import WrongCredentials, count_try
+from ingress.account_terms import InvalidEmail, WrongCredentials, clean_email, count_try
 from ingress.console.dependencies import ConsoleDeps
 from ingress.tokens import digest_token, make_token
 from models.operators import StoredOperator
@@ -24,15 +24,19 @@ class SignedInOperator:
 def log_in(deps: ConsoleDeps, email: str, password: str, address: str) -> str:
     """A token for the cookie. Raises TooManyTries, WrongCredentials and, where busy, TooBusy. Whatever is wrong takes as long
     as a wrong password."""
-    count_try(deps, f"operator {email}", address)
+    try:
+        known_as = clean_email(email)
+    except InvalidEmail:
+        known_as = None
+    count_try(deps, known_as, address, kind="operator")
     with deps.open_front_work() as work:
-        operator = work.operators.find(email.strip().lower())
+        operator = work.operators.find(known_as) if known_as else None
     is_right = deps.passwords.verify(operator.password_hash if operator else None, password)
     token, now = make_token(CONSOLE), deps.clock()
     if operator is None or operator.disabled_at or not is_right:
         raise WrongCredentials("e-mail address or password are wrong")
     with deps.open_front_work() as work:
-        if not work.operators.add_session(token.digest, operator.id, now, now + SESSION_LASTS):
+        if not work.operators.add_session(token.digest, operator, now, now + SESSION_LASTS):
             raise WrongCredentials("e-mail address or password are wrong")
         work.commit()
     return token.text

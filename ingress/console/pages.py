@@ -4,6 +4,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
+import structlog
 from flask import Blueprint, abort, g, redirect, render_template, request, url_for
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as Answer
@@ -13,16 +14,20 @@ from ingress.console.dependencies import deps
 from ingress.console.guard import cookie_name, finish, guard, may, needs, set_cookie, signed_in
 from ingress.console.operators import log_in, log_out
 from ingress.console.words import COOKIE, LANGUAGES, SPANISH, find_language, translator
+from ingress.faults import describe_fault
 from ingress.passwords import TooBusy
 from ingress.sources import find_source
 from models.operators import NewAction
 from models.reading import NotFound
 from models.states import InboxStatus, OperatorRole, PaymentState
+from models.unit_of_work import DatabaseUnavailable, is_too_much
 
+log = structlog.get_logger(__name__)
 PAGE = 50
 LATELY = timedelta(minutes=1)
 MOST_LATELY = 30_000
 LONGEST_REASON = 500
+LARGEST_ID = 2**63 - 1
 VIEWER, OPERATOR = OperatorRole.VIEWER, OperatorRole.OPERATOR
 blueprint = Blueprint("console", __name__, url_prefix="/console", template_folder="templates", static_folder="static")
 blueprint.before_request(guard)
@@ -40,6 +45,25 @@ def offer() -> dict[str, Any]:
 def show_error(error: HTTPException) -> tuple[str, int]:
     """A page that says what is wrong."""
     return render_template("console/error.html", text=error.description or error.name), error.code or 500
+
+
+@blueprint.errorhandler(Exception)
+def show_fault(error: Exception) -> tuple[str, int]:
+    """A page for what the database refuses or takes too long for."""
+    if is_too_much(error):
+        return render_template("console/error.html", text="this takes too long: name a key or an id"), 503
+    if isinstance(error, DatabaseUnavailable):
+        return render_template("console/error.html", text="the database does not answer"), 503
+    log.error("console.fault", path=request.path, **describe_fault(error))
+    return render_template("console/error.html", text="an error of ours, which is in the log"), 500
+
+
+@blueprint.get("/")
+@blueprint.get("/<path:rest>")
+@needs(VIEWER)
+def show_nothing(rest: str = "") -> Any:
+    """Addresses that are none."""
+    return abort(404, "there is nothing at this address") if rest else redirect(url_for("console.show_now"))
 
 
 @blueprint.get("/login")
@@ -98,7 +122,15 @@ def show_now() -> str:
         queues = work.queues.list_depths(now)
         aside = work.inbox.count_set_aside()
         received, decided = work.reader.count_lately(now - LATELY, MOST_LATELY)
-    return render_template("console/now.html", now=now, queues=queues, aside=aside, received=received, decided=decided)
+    return render_template(
+        "console/now.html", now=now, queues=queues, aside=aside, received=_tell(received), decided=_tell(decided)
+    )
+
+
+def _tell(counts: dict[str, int]) -> list[tuple[str, str]]:
+    """Where all that was looked at is of the last minute, there was more."""
+    is_more = sum(counts.values()) >= MOST_LATELY
+    return [(name, f"≥ {count}" if is_more else str(count)) for name, count in counts.items()]
 
 
 @blueprint.get("/events")
@@ -106,7 +138,7 @@ def show_now() -> str:
 def list_events() -> str:
     """By PSP, status and key, the newest first."""
     asked = {name: request.args.get(name, "").strip() for name in ("psp", "status", "key")}
-    before = request.args.get("before", type=int)
+    before = min(request.args.get("before", type=int) or LARGEST_ID, LARGEST_ID)
     with deps().open_front_work() as work:
         if asked["key"]:
             events = work.reader.find_events(asked["key"], list(deps().accounts))

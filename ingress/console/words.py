@@ -94,6 +94,10 @@ SPANISH = {
     "On what": "Sobre qué",
     "When": "Cuándo",
     "This cannot be shown": "Esto no se puede mostrar",
+    "this takes too long: name a key or an id": "esto tarda demasiado: indique una clave o un id",
+    "an error of ours, which is in the log": "un error nuestro, que está en el registro",
+    "the database does not answer": "la base de datos no responde",
+    "there is nothing at this address": "no hay nada en esta dirección",
     "there is no such event or payment": "no existe ese evento o pago",
 }
 

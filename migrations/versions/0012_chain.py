@@ -2,8 +2,6 @@
 
 from alembic import op
 
-from migrations.run import LOCK_TIMEOUT
-
 revision = "0012"
 down_revision = "0011"
 
@@ -17,8 +15,9 @@ create or replace function transition_link(previous bytea, t transitions) return
 $$
 """
 # Whoever adds a transition holds the lock of its payment. One without a payment belongs to no chain.
+LOCK_TIMEOUT = "1500ms"
 ADD = """
-create or replace function link_transition() returns trigger language plpgsql as $$
+create or replace function link_transition() returns trigger language plpgsql set search_path from current as $$
 begin
     if new.payment_id is not null then
         new.link := transition_link(
@@ -31,7 +30,7 @@ end $$
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        op.execute(f"set lock_timeout = '{LOCK_TIMEOUT}'")
+        op.execute(f"set lock_timeout = '{LOCK_TIMEOUT}'")  # an autovacuum gives way to those who wait for a second
         op.execute("alter table transitions add column if not exists link bytea")
         op.execute(LINK)
         op.execute(ADD)

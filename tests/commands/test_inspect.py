@@ -225,6 +225,14 @@ def test_queues_tell_how_much_waits_and_for_how_long(acuse: Acuse, desk: Desk, r
     assert "psp_calls" in acuse("queues").output
 
 
+def test_what_is_set_going_again_has_not_been_due_since_it_came(acuse: Acuse, desk: Desk) -> None:
+    parked = read(acuse("events", "list", "--status", "parked", "--json"))[0]["id"]
+    acuse("events", "replay", str(parked))
+    events = read(acuse("queues", "--json"))["queues"][0]
+    assert events["waiting"] == 1
+    assert events["oldest_seconds"] < 60
+
+
 def test_queues_are_told_without_the_broker_too(acuse: Acuse) -> None:
     shown = acuse("queues", "--json", ACUSE_BROKER_URL=f"redis://127.0.0.1:{free_port()}/0")
     assert shown.exit_code == 0

@@ -1,11 +1,14 @@
 """Who gets into the console, what a session is worth, and what a form must prove."""
 
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from ingress.account_terms import TooManyTries, count_try
+from ingress.console.dependencies import NAME
 from ingress.console.guard import NEED, STATIC
 from ingress.keys import SCOPES, WantedKey, create_key
 from models.merchants import DEFAULT_MERCHANT_ID
@@ -63,6 +66,45 @@ def test_the_sixth_try_within_a_minute_is_not_looked_at(console: Console) -> Non
     email, visitor = console.add("viewer"), console.visit()
     assert [visitor.log_in(email, "wrong").status_code for _ in range(5)] == [401] * 5
     assert visitor.log_in(email).status_code == 429
+
+
+def test_no_spelling_of_an_address_has_tries_of_its_own(console: Console) -> None:
+    email, visitor = console.add("viewer"), console.visit()
+    spellings = (f" {email}", f"{email} ", email.upper(), f"\t{email}", f"  {email}")
+    assert [visitor.log_in(one, "wrong").status_code for one in spellings] == [401] * 5
+    assert visitor.log_in(email).status_code == 429
+
+
+def test_who_tries_as_a_merchants_user_locks_no_operator_out(console: Console) -> None:
+    email = console.add("viewer")
+    deps = console.app.extensions[NAME]
+    for said in (email, f"operator {email}", f"operator:{email}"):
+        for _ in range(5):
+            with suppress(TooManyTries):
+                count_try(deps, said, "203.0.113.7")
+    assert console.visit().log_in(email).status_code == 302
+
+
+def test_a_password_that_is_changed_meanwhile_opens_no_session(console: Console) -> None:
+    email = console.add("viewer")
+    with UnitOfWork(console.desk.engine) as work:
+        seen = work.operators.find(email)
+        assert seen
+        work.operators.change(seen.id, password_hash=console.passwords.hash("another long password"))
+        later = console.now + timedelta(hours=1)
+        assert not work.operators.add_session(b"1" * 32, seen, console.now, later)
+        assert work.operators.add_session(b"1" * 32, work.operators.find(email) or seen, console.now, later)
+
+
+def test_odd_requests_are_answered_with_a_page(console: Console) -> None:
+    visitor = console.visit("operator")
+    assert visitor.log_in("a\0@example.com").status_code == 400
+    assert visitor.get("/events?key=%00").status_code == 400
+    assert visitor.get("/events?before=99999999999999999999").status_code == 200
+    assert visitor.post("/events/3/replay", reason="x", csrf="é").status_code == 403
+    assert visitor.get("/").location == "/console"
+    missing = visitor.get("/nothing/here")
+    assert (missing.status_code, "there is nothing at this address" in missing.text) == (404, True)
 
 
 @pytest.mark.parametrize("is_secure", [True, False])

@@ -27,7 +27,15 @@ BY_HAND = {
            update transitions set link = null where event_id = 99""",
         4,
     ),
-    "links wiped out": ("update transitions set link = null where id >= :third", 2),
+    "links wiped out": (
+        "update transitions set link = null where id >= :third and payment_id = (select payment_id from transitions where id = :third)",
+        2,
+    ),
+    "all links of the payment": (
+        """update transitions set link = null, reason = 'as agreed'
+           where payment_id = (select payment_id from transitions where id = :third)""",
+        0,
+    ),
 }
 
 
@@ -35,6 +43,7 @@ BY_HAND = {
 def ids(engine: Engine) -> list[int]:
     """Of the transitions of one payment, between those of others."""
     desk = Desk(engine)
+    desk.receive(write_delivery(payment="before", at=at(0), **PAID))
     for minute, said in enumerate((PAID, PAID, {"kind": "refunded", "refunded_minor": 100}, {"kind": "expired"})):
         desk.receive(
             write_delivery(payment="p1", at=at(minute), **said),
@@ -55,7 +64,7 @@ def find_breaks(engine: Engine, since: datetime | None = None) -> list[str]:
 def test_what_the_services_wrote_is_linked(engine: Engine, ids: list[int]) -> None:
     assert find_breaks(engine) == find_breaks(engine, NOON - timedelta(days=1)) == []
     with engine.connect() as connection:
-        assert connection.scalar(text("select count(distinct link) from transitions")) == 8
+        assert connection.scalar(text("select count(distinct link) from transitions")) == 9
 
 
 @pytest.mark.parametrize("what", BY_HAND)
@@ -84,3 +93,15 @@ def test_what_was_written_before_there_were_links_is_no_break(engine: Engine, id
     with engine.begin() as connection:
         connection.execute(text("update transitions set reason = 'x' where link is not null"))
     assert len(find_breaks(engine)) == 1
+
+
+def test_data_that_are_restored_alone_find_their_way(engine: Engine, ids: list[int]) -> None:
+    """As pg_restore does: without any schema to look in."""
+    with engine.begin() as connection:
+        connection.execute(text("set local search_path = ''"))
+        connection.execute(
+            text("""insert into public.transitions (payment_id, event_id, ordinal, kind, outcome, source, facts, recorded_at)
+            select payment_id, 99, 0, kind, outcome, source, facts, recorded_at from public.transitions where id = :last"""),
+            {"last": ids[-1]},
+        )
+    assert find_breaks(engine) == []
