@@ -112,7 +112,7 @@ def unavailable(attempts: list[dict[str, object]]) -> int:
 )
 def restart_all(scene: Scene) -> Verdict:
     """Told to stop, a receiver answers what it has begun; workers finish or give back. No sender sees an answer but 200."""
-    rounds = 20 if scene.is_whole else 4
+    rounds = 20 if scene.is_whole else 4 if scene.broken else 3
     with (
         scene.house("receiver", "receiver2", "worker", "beat", *IN_TURN) as house,
         FaultProxy(house.port_of("receiver")) as balancer,
