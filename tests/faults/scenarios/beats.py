@@ -30,6 +30,12 @@ PSP = "conekta"
 AT_ONCE = 2  # commands that reconcile one account
 WINDOWS = "select extract(epoch from window_start)::float8 from schedule_windows where job = 'sweep' order by 1"
 LATE_SWEEP = SWEEP_SECONDS * 3
+# Nobody serves it here, so every sweep finds something to ring for, and says so.
+PLANT = """
+insert into inbox_events (psp, account, event_key, content_digest, received_at, next_attempt_at, source, status)
+values ('stp', 'default', 'planted', sha256('planted'), now(), now(), 'fetch', 'hint')
+"""
+UPROOT = "delete from inbox_events where event_key = 'planted'"
 # Nobody was killed, so nobody may have gone on with another's run, or have begun beside it.
 TWICE = f"""
 with runs as (select * from reconciliation_runs where psp = '{PSP}')
@@ -56,6 +62,7 @@ def wrong_clocks(scene: Scene) -> Verdict:
         house.options |= {"worker": _by(HOUR), "worker2": _by(_until_clocks_change()), "worker_reconcile": _by(HOUR)}
         others = () if scene.broken else ("worker2",)
         house.start("receiver", "sandbox", "worker", *others, "worker_reconcile", "beat", "beat2")
+        house.query(PLANT)
         began = time.time()
         flood = start_flood(
             house, "flood", scene.events(600), scene.seed, "--delay", "6", "--shuffle", psps="stripe,stp"
@@ -75,6 +82,7 @@ def wrong_clocks(scene: Scene) -> Verdict:
             house.start("worker", ready=False)
         orders.join(60)
         flood.finish()
+        house.query(UPROOT)
         clocks = ", ".join(shift for _, shift in (house.options[name] for name in ("worker", "worker2")))
         beats = f"{house.killed} of 2 beats killed, clocks {HOUR:.0f}, {clocks} s off"
         return _judge(scene, house, flood, played, f"{beats}, {busy} of {AT_ONCE + 1} runs kept waiting", began)
