@@ -21,7 +21,9 @@ from tests.faults.scene import Scene, scenario
 BEFORE = "0010"
 MIGRATIONS = ("migration1", "migration2")
 TABLES = ("inbox_events", "inbox_payloads", "payments", "transitions")
-DIGEST = "select count(*), md5(string_agg(md5(t::text), '' order by md5(t::text))) from {} t"
+# Without what a later revision adds, and takes away again: the links of transitions.
+ROW = "md5((to_jsonb(t) - 'link')::text)"
+DIGEST = f"select count(*), md5(string_agg({ROW}, '' order by {ROW})) from {{}} t"
 WAITING = "select count(*) from pg_locks where not granted and mode = 'AccessExclusiveLock'"
 AT_THE_START = """
 select count(*) from pg_stat_activity
