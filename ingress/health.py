@@ -37,12 +37,14 @@ class Probe(Generic[T]):
         self._ask = ask
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="probe")
         self._asked: Future[T] | None = None
+        self.last: T | None = None  # what was answered last
 
     def ask(self) -> T:
         """The answer. Raises TimeoutError if it is not here in time, or whatever the call raises."""
         asked = self._asked = self._asked or self._thread.submit(self._ask)
         try:
-            return asked.result(PROBE_SECONDS)
+            self.last = asked.result(PROBE_SECONDS)
+            return self.last
         finally:
             if asked.done():
                 self._asked = None
@@ -96,23 +98,27 @@ def build_metrics_page(registry: CollectorRegistry, folder: Path | None, count_b
 
 
 def build_backlog_gauges(backlog: Probe[Backlog]) -> CollectorRegistry:
+    """What waits, or where the database does not tell in time what it told last: whoever scales by it must not read 0."""
     registry = CollectorRegistry()
     count = Gauge("acuse_inbox_events", "Inbox events that are not finished", ["psp", "status"], registry=registry)
     oldest = Gauge("acuse_inbox_oldest_seconds", "Age of the oldest of them", ["psp", "status"], registry=registry)
-    known = Gauge("acuse_inbox_depth_known", "1 if the database told what waits", registry=registry)
+    known = Gauge(
+        "acuse_inbox_depth_known", "1 if the database told what waits; 0: it is what it told last", registry=registry
+    )
     waiting = Gauge("acuse_queue_waiting", "What a pool of workers has not finished", ["queue"], registry=registry)
     due = Gauge("acuse_queue_due", "Of that, what could be worked on now", ["queue"], registry=registry)
     since = Gauge("acuse_queue_oldest_seconds", "For how long the oldest has been due", ["queue"], registry=registry)
     try:
-        told = backlog.ask()
-        for psp, status, events, seconds in told.inbox:
-            count.labels(psp, status).set(events)
-            oldest.labels(psp, status).set(seconds)
-        for depth in told.queues:
-            waiting.labels(depth.queue).set(depth.waiting)
-            due.labels(depth.queue).set(depth.due)
-            since.labels(depth.queue).set(depth.oldest_seconds)
+        told: Backlog | None = backlog.ask()
         known.set(1)
     except Exception:  # noqa: BLE001 - the other numbers matter most when the database does not answer
+        told = backlog.last
         known.set(0)
+    for psp, status, events, seconds in told.inbox if told else ():
+        count.labels(psp, status).set(events)
+        oldest.labels(psp, status).set(seconds)
+    for depth in told.queues if told else ():
+        waiting.labels(depth.queue).set(depth.waiting)
+        due.labels(depth.queue).set(depth.due)
+        since.labels(depth.queue).set(depth.oldest_seconds)
     return registry

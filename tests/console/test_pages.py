@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from ingress.console import pages
 from ingress.console.words import SPANISH
@@ -77,6 +78,23 @@ def test_a_viewer_may_look_and_not_act(console: Console) -> None:
     assert "Process again" not in visitor.get("/events/3").text
     assert visitor.post("/events/3/replay", reason="let me", csrf=visitor.csrf()).status_code == 403
     assert console.desk.statuses()[2][0] == "parked"
+
+
+def test_a_database_that_does_not_answer_is_told_and_asked_again(console: Console) -> None:
+    visitor = console.visit("viewer")
+    with console.desk.engine.begin() as connection:
+        connection.execute(text("lock table inbox_events"))
+        with console.desk.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as settings:
+            settings.execute(
+                text(
+                    f"alter role current_user in database {console.desk.engine.url.database} set statement_timeout = '300ms'"
+                )
+            )
+        console.desk.engine.dispose(close=False)
+        slow = visitor.get("")
+    assert slow.status_code == 503
+    assert slow.headers["Refresh"] == "10"
+    assert "this takes too long" in slow.text
 
 
 def test_what_psps_send_is_shown_as_text(console: Console) -> None:

@@ -7,6 +7,8 @@ import pytest
 from sqlalchemy import text
 
 from config import Config
+from ingress.health import Backlog, Probe, build_backlog_gauges
+from models.queues import QueueDepth
 from tests.ingress.conftest import Served, serve_edge
 from tests.ingress.http1 import Received, exchange, post, request
 from tests.ingress.senders import stripe_body, stripe_headers
@@ -54,3 +56,12 @@ def test_metrics_tell_what_the_inbox_holds_unfinished(edge: Served) -> None:
     assert 'acuse_inbox_events{psp="stripe",status="received"} 1.0' in lines
     assert "acuse_inbox_depth_known 1.0" in lines
     assert {'acuse_queue_waiting{queue="events"} 1.0', 'acuse_queue_due{queue="notifications"} 0.0'} <= set(lines)
+
+
+def test_a_count_that_takes_too_long_is_no_count_of_nothing() -> None:
+    answers = iter([Backlog([("stripe", "received", 3, 1.0)], [QueueDepth("events", 3, 2, 1, 1.0)])])
+    backlog = Probe(lambda: next(answers))
+    for known in (1.0, 0.0):  # the second time it raises
+        gauges = build_backlog_gauges(backlog)
+        assert gauges.get_sample_value("acuse_inbox_depth_known") == known
+        assert gauges.get_sample_value("acuse_queue_due", {"queue": "events"}) == 2.0
