@@ -16,7 +16,7 @@ SPANISH = {
     "Log in": "Entrar",
     "Log out": "Salir",
     "E-mail address": "Correo electrónico",
-    "Password": "Contraseña",
+    "Password": "Contraseña",  # nosec B105 # the word
     "e-mail address or password are wrong": "el correo o la contraseña no son correctos",
     "too many tries: wait a minute": "demasiados intentos: espere un minuto",
     "What waits": "Lo que espera",
