@@ -41,6 +41,15 @@ select outcome as what, count(*) as count from (select outcome, recorded_at as a
 where at > :since group by outcome order by outcome
 """
 
+PARKED = """
+select psp, reason, count(*) as count, min(received_at) as oldest, max(received_at) as newest
+from inbox_events where status = 'parked' group by psp, reason order by count(*) desc, psp, reason limit :limit
+"""
+
+PARKED_FOR = """
+select id from inbox_events where status = 'parked' and psp = :psp and reason = :reason order by id limit :limit
+"""
+
 EVENT = """
 select e.id, e.psp, e.account, e.event_key, e.source, e.status, e.reason, e.attempts, e.received_at, e.processed_at,
        e.next_attempt_at, e.verified_with, e.decision, p.redacted, encode(p.body_sha256, 'hex') as body_sha256,
@@ -142,6 +151,16 @@ class Reader:
     def find_events(self, key: str, accounts: Collection[tuple[str, str]]) -> list[Row]:
         """Events with this key at one of these (psp, account)."""
         return self._rows(BY_KEY, key=key, psps=[psp for psp, _ in accounts], accounts=[name for _, name in accounts])
+
+    def group_parked(self, limit: int) -> list[Row]:
+        """What was set aside, by PSP and reason, the most first."""
+        look_up_only(self.connection)
+        return self._rows(PARKED, limit=limit)
+
+    def list_parked_for(self, psp: str, reason: str, limit: int) -> list[int]:
+        """The ids of one such group, the oldest first."""
+        look_up_only(self.connection)
+        return [row["id"] for row in self._rows(PARKED_FOR, psp=psp, reason=reason, limit=limit)]
 
     def count_lately(self, since: datetime, most: int) -> tuple[dict[str, int], dict[str, int]]:
         """(events by PSP, decisions by outcome) since then, among the last `most` of each that were stored."""

@@ -44,6 +44,12 @@ returning w.event_id
 """)
 
 
+DISMISS = text("""
+update inbox_events set status = 'ignored', reason = 'dismissed' where id = any(:ids) and status = 'parked' returning id
+""")
+
+FORGET = text("delete from waiting_references where event_id = any(:ids)")
+
 HURRY = text("""
 update inbox_events set next_attempt_at = :now
 where id = any(:ids) and processed_at is null and status <> 'hint' and next_attempt_at > :now and lease_until is null
@@ -71,6 +77,12 @@ class WaitingRepository:
     def take_known(self, now: datetime) -> list[int]:
         """The same for every reference that is known by now: for what a race between two workers left behind."""
         return self._hurry(self.connection.scalars(TAKE_KNOWN), now)
+
+    def dismiss(self, ids: Sequence[int]) -> list[int]:
+        """Have parked events wait for nothing any more; the ids that were. They can still be replayed."""
+        dismissed = list(self.connection.scalars(DISMISS, {"ids": list(ids)}))
+        self.connection.execute(FORGET, {"ids": dismissed})
+        return dismissed
 
     def _hurry(self, found: Iterable[int], now: datetime) -> list[int]:
         ids = sorted(set(found))

@@ -15,7 +15,7 @@ from models.merchants import DEFAULT_MERCHANT_ID
 from models.unit_of_work import UnitOfWork
 from tests.console.conftest import PASSWORD, Console
 
-PAGES = ("", "/events", "/events/1", "/payments", "/payments/p1", "/actions")
+PAGES = ("", "/events", "/events/1", "/parked", "/payments", "/payments/p1", "/actions")
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -122,3 +122,41 @@ def test_it_speaks_the_language_that_was_chosen(console: Console) -> None:
     shown = visitor.get("").text
     assert '<html lang="es">' in shown
     assert "Lo que espera" in shown
+
+
+def test_what_is_parked_for_one_reason_is_processed_again_together(console: Console) -> None:
+    console.desk.receive(*(write_delivery(payment=f"q{number}", livemode=True, **PAID) for number in range(3)))
+    visitor = console.visit("operator")
+    shown = visitor.get("/parked").text
+    assert "paper: livemode_mismatch" in shown
+    assert "4 events" in shown
+    group = {"psp": "paper", "reason": "livemode_mismatch", "csrf": visitor.csrf()}
+    assert "reason+is+needed" in visitor.post("/parked", action="replay", why=" ", **group).location
+    assert visitor.post("/parked", action="delete", why="x", **group).status_code == 400
+    done = visitor.post("/parked", action="replay", why="it is live now", **group)
+    assert "They+are+processed+again." in done.location
+    assert sorted(console.rung) == [3, 4, 5, 6]
+    assert "Nothing is set aside." in visitor.get("/parked").text
+    [action] = console.desk.rows("select action, subject, reason, details from operator_actions")
+    details = {"reason": "livemode_mismatch", "events": [3, 4, 5, 6]}
+    assert action == ("events.replay", "parked paper", "it is live now", details)
+    assert "Nothing+was+done." in visitor.post("/parked", action="replay", why="again", **group).location
+
+
+def test_what_nobody_needs_is_dismissed_and_comes_back_by_hand_alone(console: Console) -> None:
+    visitor = console.visit("operator")
+    group = {"psp": "paper", "reason": "livemode_mismatch", "csrf": visitor.csrf()}
+    assert "They+are+dismissed." in visitor.post("/parked", action="dismiss", why="a test of theirs", **group).location
+    assert console.desk.statuses()[2] == ("ignored", "dismissed")
+    assert visitor.post("/events/3/replay", reason="after all", csrf=visitor.csrf()).status_code == 302
+    assert console.desk.statuses()[2][0] == "received"
+
+
+def test_a_viewer_sees_what_is_parked_and_leaves_it(console: Console) -> None:
+    visitor = console.visit("viewer")
+    assert "Dismiss" not in visitor.get("/parked").text
+    sent = visitor.post(
+        "/parked", psp="paper", reason="livemode_mismatch", why="x", action="dismiss", csrf=visitor.csrf()
+    )
+    assert sent.status_code == 403
+    assert console.desk.statuses()[2][0] == "parked"

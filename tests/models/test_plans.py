@@ -21,6 +21,8 @@ QUESTIONS: dict[str, Callable[[UnitOfWork], Any]] = {
     "list of what was received": lambda work: work.reader.list_events(None, "received", 50),
     "list of hints": lambda work: work.reader.list_events(None, "hint", 50),
     "list of what was parked": lambda work: work.reader.list_events(None, "parked", 50),
+    "groups of what was parked": lambda work: work.reader.group_parked(50),
+    "one group of what was parked": lambda work: work.reader.list_parked_for("paper", "unmatched", 50),
     "sweep": lambda work: work.inbox.list_due(NOON + timedelta(hours=1), 100),
 }
 

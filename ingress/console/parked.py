@@ -1,0 +1,54 @@
+"""What was set aside for a person, by its reason: looked at, processed again together, or dismissed."""
+
+from contextlib import suppress
+from typing import Any
+
+from flask import abort, redirect, render_template, request, url_for
+
+from ingress.console.dependencies import deps
+from ingress.console.guard import needs, signed_in
+from ingress.console.pages import LONGEST_REASON, OPERATOR, PAGE, VIEWER, blueprint
+from ingress.console.words import SPANISH
+from models.operators import NewAction
+
+AT_ONCE = 500  # the oldest first; who wants more asks again
+
+
+@blueprint.get("/parked")
+@needs(VIEWER)
+def show_parked() -> str:
+    """Groups by PSP and reason, the most first."""
+    with deps().open_front_work() as work:
+        groups = work.reader.group_parked(PAGE)
+    said = request.args.get("said", "")
+    return render_template("console/parked.html", groups=groups, said=said if said in SPANISH else "", at_once=AT_ONCE)
+
+
+@blueprint.post("/parked")
+@needs(OPERATOR)
+def act_on_parked() -> Any:
+    """Have a group processed again or dismiss it, for a reason that is written down in the same transaction."""
+    psp, reason, why = (request.form.get(name, "").strip() for name in ("psp", "reason", "why"))
+    action = request.form.get("action")
+    if action not in ("replay", "dismiss"):
+        abort(400, "there is nothing at this address")
+    if not why:
+        return redirect(url_for("console.show_parked", said="A reason is needed."))
+    now = deps().clock()
+    with deps().open_front_work() as work:
+        ids = work.reader.list_parked_for(psp, reason, AT_ONCE)
+        done = work.inbox.replay(ids, now) if action == "replay" else work.waiting.dismiss(ids)
+        if done:
+            details = {"reason": reason, "events": sorted(done)}
+            who = signed_in().operator.id
+            work.operators.log_action(
+                NewAction(who, f"events.{action}", f"parked {psp}", why[:LONGEST_REASON], details, now)
+            )
+        work.commit()
+    if action == "replay":
+        with suppress(Exception):  # the sweep rings again
+            deps().publish(done)
+    said = (
+        ("They are processed again." if action == "replay" else "They are dismissed.") if done else "Nothing was done."
+    )
+    return redirect(url_for("console.show_parked", said=said))
