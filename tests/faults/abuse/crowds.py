@@ -6,6 +6,7 @@ Whoever is hung up on comes again at once.
 
 import asyncio
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -161,6 +162,7 @@ def crowd(kind: str, port: int, count: int) -> Iterator[Reached]:
 
 def main() -> None:
     kind, port, count = sys.argv[1:]
+    os.nice(10)  # attackers have machines of their own: what they cost here is not what they do to the receiver
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     uvloop.run(besiege(kind, int(port), int(count)))
