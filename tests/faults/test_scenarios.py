@@ -10,9 +10,11 @@ from tests.faults.engines import Engines, open_engines
 from tests.faults.scenarios import SCENARIOS
 
 SCALE, SEED = 0.3, 20_261_126
-# Their substance is in tests that run here anyway: abuse, forged signatures, the isolation of merchants, addresses of endpoints (in
-# tests/faults/abuse, psps, ingress and notifications), and a caller that stood still (tests/workers/test_submitting.py).
-ELSEWHERE = {12, 13, 19, 20, 22}
+# Their substance is in tests that run here anyway: PSPs that misbehave (tests/system/test_every_fault.py), abuse (tests/faults/abuse),
+# forged signatures (tests/psps), contention (tests/workers), migrations (tests/models/test_schema.py), the isolation of merchants
+# (tests/ingress), addresses of endpoints (tests/notifications), processes that die while they call, notify or reconcile (tests/system),
+# and a caller that stood still (tests/workers/test_submitting.py).
+ELSEWHERE = {8, 12, 13, 15, 16, 19, 20, 21, 22}
 
 
 @pytest.fixture(scope="module")
