@@ -29,6 +29,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_operators")),
         sa.UniqueConstraint("email", name="uq_operators_email"),
     )
+    _create_sessions()
+    _create_actions()
+
+
+def _create_sessions() -> None:
     op.create_table(
         "operator_sessions",
         sa.Column("token_hash", sa.LargeBinary(), nullable=False),
@@ -40,6 +45,9 @@ def upgrade() -> None:
     )
     op.create_index("ix_operator_sessions_operator_id", "operator_sessions", ["operator_id"])
     op.create_index("ix_operator_sessions_expires_at", "operator_sessions", ["expires_at"])
+
+
+def _create_actions() -> None:
     op.create_table(
         "operator_actions",
         sa.Column("id", sa.BigInteger(), sa.Identity(), nullable=False),
