@@ -25,6 +25,7 @@ POST = b"POST /webhooks/stripe HTTP/1.1\r\nhost: x\r\nstripe-signature: t=1,v1=0
 CHUNKED = POST + b"transfer-encoding: chunked\r\n\r\n"
 OPENING = 10  # attackers that come in at the same time
 OPENING_SECONDS = 20.0
+LEAVING, LEAVING_SECONDS = 100, 0.02  # how many leave at a time, and how long until the next
 QUIET_LOOKS = 20
 LOOK_SECONDS = 0.05
 AGAIN_SECONDS = 1.0
@@ -131,8 +132,10 @@ async def besiege(kind: str, port: int, count: int) -> None:
         flush=True,
     )
     await left
-    for attacker in attackers:
+    for number, attacker in enumerate(attackers):
         attacker.cancel()
+        if number % LEAVING == 0:
+            await asyncio.sleep(LEAVING_SECONDS)  # machines that share nothing do not leave in the same instant either
     await asyncio.gather(*attackers, return_exceptions=True)
 
 
