@@ -11,7 +11,9 @@ from werkzeug.wrappers import Response as Answer
 
 from ingress.account_terms import TooManyTries, WrongCredentials
 from ingress.console.dependencies import deps
+from ingress.console.formats import add_formats
 from ingress.console.guard import cookie_name, finish, guard, may, needs, set_cookie, signed_in
+from ingress.console.nav import NAV
 from ingress.console.operators import log_in, log_out
 from ingress.console.words import COOKIE, LANGUAGES, SPANISH, find_language, translator
 from ingress.faults import describe_fault
@@ -32,13 +34,15 @@ VIEWER, OPERATOR = OperatorRole.VIEWER, OperatorRole.OPERATOR
 blueprint = Blueprint("console", __name__, url_prefix="/console", template_folder="templates", static_folder="static")
 blueprint.before_request(guard)
 blueprint.after_request(finish)
+add_formats(blueprint)
 
 
 @blueprint.context_processor
 def offer() -> dict[str, Any]:
     """What every page may use."""
     language = find_language()
-    return {"_": translator(language), "language": language, "signed_in": g.get("signed_in"), "may_act": may(OPERATOR)}
+    who = {"signed_in": g.get("signed_in"), "may_act": may(OPERATOR)}
+    return {"_": translator(language), "language": language, "nav": NAV, **who}
 
 
 @blueprint.errorhandler(HTTPException)
@@ -226,23 +230,3 @@ def list_actions() -> str:
     with deps().open_front_work() as work:
         actions = work.operators.list_actions(None, PAGE)
     return render_template("console/actions.html", actions=actions)
-
-
-@blueprint.app_template_filter("money")
-def show_money(minor: int | None, currency: str) -> str:
-    """Minor units with two places, which all our currencies have."""
-    return "" if minor is None else f"{minor // 100:,}.{minor % 100:02d} {currency}"
-
-
-@blueprint.app_template_filter("when")
-def show_when(at: Any) -> str:
-    """UTC, to the second."""
-    return at.strftime("%Y-%m-%d %H:%M:%S") if at else ""
-
-
-@blueprint.app_template_filter("span")
-def show_span(seconds: float) -> str:
-    """Seconds, minutes or hours."""
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,9 @@
+"""The pages that every page leads to."""
+
+NAV = (
+    ("Now", "console.show_now"),
+    ("Events", "console.list_events"),
+    ("Parked", "console.show_parked"),
+    ("Payments", "console.list_payments"),
+    ("Actions", "console.list_actions"),
+)
