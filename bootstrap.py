@@ -13,7 +13,8 @@ from prometheus_client import CollectorRegistry
 
 from bootstrap_reconciling import build_reconcile_deps
 from bootstrap_ringing import publish, ring_account, ring_notify, ring_reconcile
-from bootstrap_starting import build_engine, build_sealer, call_limits, refuse_start, share_through, utc_now
+from bootstrap_starting import build_engine, build_sealer, call_limits, refuse_start, share_through, take_lanes, utc_now
+from celeryconfig import EVENT_LANES
 from config import Config, load_config
 from logs import configure_logging
 from models.unit_of_work import UnitOfWork
@@ -42,11 +43,12 @@ def build_celery(config: Config | None = None) -> Celery:
     app.conf.beat_schedule = TIMETABLE
     for starting in (worker_init, beat_init):
         starting.connect(partial(refuse_start, config), weak=False, dispatch_uid="acuse.check_start")
+    worker_init.connect(take_lanes, dispatch_uid="acuse.take_lanes")
     worker_deps = _once_per_process(partial(build_worker_deps, config, app))
     register_worker_tasks(app, worker_deps)
     register_schedule_tasks(
         app,
-        lambda: _build_schedule_deps(config, worker_deps()),
+        lambda: _build_schedule_deps(config, app, worker_deps()),
         _once_per_process(partial(_build_reconcile_deps, config, app)),
     )
     return app
@@ -78,10 +80,10 @@ def build_worker_deps(config: Config, app: Celery) -> WorkerDeps:
     )
 
 
-def _build_schedule_deps(config: Config, deps: WorkerDeps) -> ScheduleDeps:
+def _build_schedule_deps(config: Config, app: Celery, deps: WorkerDeps) -> ScheduleDeps:
     return ScheduleDeps(
         unit_of_work=deps.unit_of_work,
-        enqueue=deps.enqueue,
+        enqueue=partial(publish, app, lane=len(EVENT_LANES) - 1),  # a long backlog stands in nobody's way
         ring_account=deps.ring_account,
         clock=deps.clock,
         ring_notify=deps.ring_notify,

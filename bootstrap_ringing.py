@@ -9,7 +9,7 @@ from celery import Celery
 from kombu import Connection
 from kombu.exceptions import KombuError, OperationalError
 
-from celeryconfig import QUORUM
+from celeryconfig import EVENT_LANES, QUORUM
 from config import Config
 from schedules.beat import RECONCILE_SECONDS, SWEEP_SECONDS
 from schedules.tasks import RECONCILE_ACCOUNT
@@ -19,6 +19,11 @@ from workers.tasks import NOTIFY, PROCESS_EVENTS, SERVE_ACCOUNT
 
 def build_publish(config: Config) -> Callable[[Sequence[int]], None]:
     """A function that rings `process_events` for some ids, in a few seconds at most, or raises."""
+    return partial(publish, create_producer(config.broker_url))
+
+
+def build_publish_into(config: Config) -> Callable[[Sequence[int], int], None]:
+    """The same for some ids and their lane, a place in `celeryconfig.EVENT_LANES`."""
     return partial(publish, create_producer(config.broker_url))
 
 
@@ -32,8 +37,8 @@ def build_ring_notify(config: Config) -> Callable[[], None]:
     return partial(ring_notify, create_producer(config.broker_url))
 
 
-def publish(app: Celery, ids: Sequence[int]) -> None:
-    app.send_task(PROCESS_EVENTS, args=[list(ids)], ignore_result=True)
+def publish(app: Celery, ids: Sequence[int], lane: int = 0) -> None:
+    app.send_task(PROCESS_EVENTS, args=[list(ids)], ignore_result=True, queue=EVENT_LANES[lane])
 
 
 def ring_account(app: Celery, psp: str, account: str) -> None:
@@ -51,12 +56,14 @@ def ring_reconcile(app: Celery, psp: str, account: str, kind: str, day: str | No
 
 
 def count_messages(config: Config, queues: Sequence[str]) -> dict[str, int]:
-    """Messages that nobody has taken yet, by queue; none of them where the broker does not answer or does not let us look."""
+    """Messages that nobody has taken yet, by queue, those of `events` in all of its lanes; none of them where the broker does not
+    answer or does not let us look."""
     broker = create_producer(config.broker_url).connection_for_write()
     lost = (KombuError, OperationalError, OSError, *broker.connection_errors, *broker.channel_errors)
     with suppress(*lost), broker:
         broker.ensure_connection(max_retries=1, timeout=2)
-        return {queue: _count_in(broker, queue) for queue in queues}
+        lanes = {"events": EVENT_LANES}
+        return {queue: sum(_count_in(broker, lane) for lane in lanes.get(queue, (queue,))) for queue in queues}
     return {}
 
 

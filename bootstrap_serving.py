@@ -8,7 +8,7 @@ from kombu.exceptions import OperationalError
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
-from bootstrap_ringing import build_publish, build_ring_account, build_ring_notify
+from bootstrap_ringing import build_publish, build_publish_into, build_ring_account, build_ring_notify
 from bootstrap_starting import build_engine, build_sealer, utc_now
 from config import Config
 from ingress.api.dependencies import MerchantDeps
@@ -31,7 +31,7 @@ def build_receiver(config: Config) -> ReceiverDeps:
     """The receiver's parts; whoever serves them starts the doorbell and the writer."""
     engine = build_engine(config, "receiver")
     metrics = ReceiverMetrics(CollectorRegistry())
-    doorbell = Doorbell(build_publish(config), metrics.count_doorbell)
+    doorbell = Doorbell(build_publish_into(config), metrics.count_doorbell)
     limits = _limits(config)
     return ReceiverDeps(
         accounts=config.accounts,

@@ -8,6 +8,7 @@ from typing import Any
 import prometheus_client.values
 from sqlalchemy import Engine
 
+from celeryconfig import EVENT_LANES
 from config import Config
 from migrations.head import HEAD
 from models.engine import QUEUE_ROLES, Role, most_connections, open_engine
@@ -72,6 +73,14 @@ def refuse_start(config: Config, sender: Any, **_: Any) -> None:
         check_start(config, _count_connections(sender))
     except NotReady as error:
         raise SystemExit(f"acuse: {error}") from None
+
+
+def take_lanes(sender: Any, **_: Any) -> None:
+    """A worker of `events` consumes all the lanes of it, whatever its command line names."""
+    queues = sender.app.amqp.queues
+    if EVENT_LANES[0] in queues.consume_from:
+        for lane in EVENT_LANES:
+            queues.select_add(queues[lane])
 
 
 def _count_connections(sender: Any) -> int:

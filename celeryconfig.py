@@ -2,7 +2,9 @@
 
 from kombu import Exchange, Queue
 
-QUEUES = ("events", "psp_calls", "notifications", "reconcile", "maintenance")
+# Lanes of the events, for accounts that send little, much and very much: a worker of `events` takes a message of each in turn.
+EVENT_LANES = ("events", "events_busy", "events_bulk")
+QUEUES = (*EVENT_LANES, "psp_calls", "notifications", "reconcile", "maintenance")
 
 # Each with an exchange and a key of its own: without them all would share the default one and get every message. RabbitMQ
 # keeps a quorum queue where it loses a node, and has no other durable kind that is replicated; Redis does not look.

@@ -70,13 +70,13 @@ class Ticket:
 class InboxWriter:
     """One thread that stores whatever is waiting, as one batch, and then the next. It never sleeps to collect more.
 
-    `ring` gets the ids of new events after their commit and must not block. `observe` gets the size of every batch.
+    `ring` gets the ids of new events by PSP and account, after their commit, and must not block. `observe` gets the size of every batch.
     """
 
     def __init__(
         self,
         store: Store,
-        ring: Callable[[list[int]], None],
+        ring: Callable[[dict[tuple[str, str], list[int]]], None],
         answer_seconds: float = 1.8,
         most_waiting: int = 10_000,
         most_bytes: int = 64 * 1024 * 1024,
@@ -156,7 +156,7 @@ class InboxWriter:
             crash_points.reach("writer.before_statement")
             self._put(in_time)
             crash_points.reach("writer.stored")
-            self._tell([ticket.stored.event_id for ticket in in_time if ticket.stored and ticket.stored.is_new])
+            self._tell(in_time)
             crash_points.reach("writer.rung")
 
     def _put(self, tickets: list[Ticket]) -> None:
@@ -189,7 +189,11 @@ class InboxWriter:
         if not self._pause:
             self._put(tickets[middle:])
 
-    def _tell(self, ids: list[int]) -> None:
+    def _tell(self, tickets: list[Ticket]) -> None:
+        ids: dict[tuple[str, str], list[int]] = {}
+        for ticket in tickets:
+            if ticket.stored and ticket.stored.is_new:
+                ids.setdefault((ticket.delivery.psp, ticket.delivery.account), []).append(ticket.stored.event_id)
         if ids:
             try:
                 self._ring(ids)

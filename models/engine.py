@@ -15,6 +15,8 @@ CONNECTIONS: dict[Role, int] = {"receiver": 2, "api": 8, "worker": 2, "reconcile
 # A worker process takes a role, and with it a pool of its own, for each kind of task in its queues.
 QUEUE_ROLES: dict[str, tuple[Role, ...]] = {
     "events": ("worker",),
+    "events_busy": ("worker",),
+    "events_bulk": ("worker",),
     "psp_calls": ("worker",),
     "notifications": ("worker",),
     "reconcile": ("reconciler",),

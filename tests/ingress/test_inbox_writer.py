@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import chain
 
 import pytest
 from sqlalchemy import Engine, create_engine, text
@@ -40,8 +41,12 @@ class Desk:
     def __init__(self, engine: Engine, **options: float) -> None:
         self.store = GatedStore(engine)
         self.rung: list[int] = []
-        self.writer = InboxWriter(self.store, self.rung.extend, **options)
+        self.writer = InboxWriter(self.store, self.ring, **options)
         self.writer.start()
+
+    def ring(self, ids_by_account: dict[tuple[str, str], list[int]]) -> None:
+        assert ids_by_account.keys() <= {("stripe", "default"), ("conekta", "default")}
+        self.rung += chain.from_iterable(ids_by_account.values())
 
     def put_together(self, keys: Sequence[str]) -> list[Ticket]:
         """Have these wait until all are there, then let the writer go on."""
@@ -196,7 +201,7 @@ def test_the_thread_outlives_an_unexpected_error(engine: Engine) -> None:
 
 
 def test_a_bell_that_fails_takes_nothing_from_the_answer(engine: Engine) -> None:
-    def ring(ids: list[int]) -> None:
+    def ring(ids_by_account: dict[tuple[str, str], list[int]]) -> None:
         raise ConnectionError
 
     writer = InboxWriter(InboxStore(engine), ring)

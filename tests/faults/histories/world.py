@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -74,7 +75,7 @@ class World:
         self.engine, self.receiving = open_engine(url, "worker"), open_engine(url, "receiver")
         self.watching = create_engine(url, isolation_level="AUTOCOMMIT", connect_args={"options": "-c timezone=UTC"})
         self.store = UnreliableStore(self.parts.make_store(self.receiving))  # type: ignore[arg-type]
-        self.writer = InboxWriter(self.store, self.rung.extend, answer_seconds=20)
+        self.writer = InboxWriter(self.store, self._ring, answer_seconds=20)
         self.desk = Desk(self.config.accounts, self.writer, self.clock, ReceiverMetrics(CollectorRegistry()))
         self.clients = {(psp, "default"): self._make_client(psp) for psp in PLAYED}
         self.worker = replace(
@@ -142,6 +143,9 @@ class World:
     def be_worker(self, fate: Fate = NO_BLOW) -> WorkerDeps:
         """What a worker process has; one that dies is never asked again."""
         return replace(self.worker, unit_of_work=partial(self.parts.make_unit, self.engine, fate))
+
+    def _ring(self, ids_by_account: dict[tuple[str, str], list[int]]) -> None:
+        self.rung += chain.from_iterable(ids_by_account.values())
 
     def take_rung(self, fate: Fate = NO_BLOW, most: int = 1000) -> None:
         """A worker takes up to so many of the ids that were rung for."""
