@@ -1,0 +1,204 @@
+"""`make bench-console`: how fast the operators' pages are over a million events, and what they cost the receiver.
+
+Ten viewers open page after page, a second after each, while deliveries arrive and workers apply them; in turns with the same without them.
+"""
+
+import argparse
+import json
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any
+
+import httpx
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from bench.environment import find_wrk
+from bench.growth.deliveries import write_requests
+from bench.growth.filling import BIG, check_space, fill
+from bench.growth.history import History
+from bench.growth.running import Running, open_engines
+from bench.load import THREADS, Load, Target, replay
+from bench.processes import ROOT, wait_for
+from embedded import free_port
+
+VIEWERS, PAUSE_SECONDS = 10, 1.0
+RATE = 500.0  # deliveries a second
+AHEAD = 1.2
+EMAIL, PASSWORD = "viewer@bench.example", "one of the bench's own"  # nosec B105 # of a database that goes away
+TARGET_MS, WORSE = 300.0, 1.1
+FILTERS = ("/console/events?psp=stripe&status=processed", "/console/events?status=parked")
+
+
+@dataclass
+class Viewer:
+    """One person who looks at page after page; milliseconds by page."""
+
+    client: httpx.Client
+    pages: list[str]
+    number: int
+    seen: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    wrong: list[str] = field(default_factory=list)
+
+    def look_around(self, stop: threading.Event) -> None:
+        page = self.number
+        while not stop.wait(PAUSE_SECONDS):
+            path = self.pages[page % len(self.pages)]
+            begun = time.monotonic()
+            answer = self.client.get(path)
+            self.seen[re.sub(r"[0-9a-f-]{8,}|\d+", "N", path)].append((time.monotonic() - begun) * 1000)
+            if answer.status_code != 200:
+                self.wrong.append(f"{path}: {answer.status_code}")
+            page += 1
+
+
+def main() -> None:
+    arguments = read_arguments()
+    find_wrk()
+    with tempfile.TemporaryDirectory(prefix="acuse-console-") as temporary:
+        folder = arguments.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        check_space(folder, arguments)
+        with open_engines(folder) as engines, Progress(console=Console(stderr=True)) as progress:
+            histories, _ = fill(engines, progress, arguments)
+            with engines.run(BIG) as running:
+                results = measure(running, histories[BIG], arguments, progress)
+    print(json.dumps(results, indent=2)) if arguments.json else show(results)
+    if results["wrong"]:
+        raise SystemExit("\n".join(results["wrong"]))
+
+
+def read_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench-console", description=__doc__)
+    parser.add_argument("--events", type=int, default=1_000_000, help="stored before")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=20, help="of load in each turn")
+    parser.add_argument("--folder", type=Path, help="keep the database here, or use the one that is here")
+    parser.add_argument("--json", action="store_true")
+    parser.set_defaults(small=1000, months=6, payload_bytes=1200, scattered_keys=False)
+    return parser.parse_args()
+
+
+def measure(running: Running, history: History, arguments: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    """Turns without and with viewers, each with two worker processes."""
+    api = start(running)
+    cookies = log_in(api)
+    pages = list_pages(running, httpx.get(f"{api}/console", cookies=cookies, trust_env=False, timeout=30).text)
+    load(running, history, 3)
+    alone, beside, viewers = [], [], []
+    task = progress.add_task("turns", total=2 * arguments.rounds)
+    for _ in range(arguments.rounds):
+        alone.append(load(running, history, arguments.seconds))
+        progress.advance(task)
+        clients = [httpx.Client(base_url=api, cookies=cookies, trust_env=False, timeout=30) for _ in range(VIEWERS)]
+        crowd = [Viewer(client, pages, number) for number, client in enumerate(clients)]
+        beside.append(look_during(running, history, arguments.seconds, crowd))
+        viewers += crowd
+        progress.advance(task)
+    seen: dict[str, list[float]] = defaultdict(list)
+    for viewer in viewers:
+        for page, times in viewer.seen.items():
+            seen[page] += times
+    return {
+        "machine": f"{platform.machine()}, Python {platform.python_version()}",
+        "events before": history.events,
+        "pages": {page: summarize(times) for page, times in sorted(seen.items())},
+        "all pages": summarize([one for times in seen.values() for one in times]),
+        "receiver alone": describe(alone),
+        "receiver beside them": describe(beside),
+        "wrong": [wrong for viewer in viewers for wrong in viewer.wrong],
+    }
+
+
+def start(running: Running) -> str:
+    """The receiver, an API beside it in a process of its own, workers, and one operator; the API's address."""
+    port = free_port()
+    running.environment["ACUSE_CONSOLE_OVER_HTTP"] = "1"
+    subprocess.run(
+        [sys.executable, "-m", "cli", "operators", "create", EMAIL, "--password-stdin"],
+        env=running.environment, cwd=ROOT, input=PASSWORD, text=True, check=True, capture_output=True,
+    )  # fmt: skip
+    for only, at in (("receiver", running.port), ("api", port)):
+        serve = [sys.executable, "-m", "ingress.serve", "--host", "127.0.0.1", "--port", str(at), "--only", only]
+        running.processes.start(only, serve, running.environment)
+        wait_for(f"http://127.0.0.1:{at}/readyz")
+    running.start_workers(2)
+    return f"http://127.0.0.1:{port}"
+
+
+def list_pages(running: Running, first: str) -> list[str]:
+    """Every page that the first one leads to, some filters, some events and payments."""
+    pages = re.findall(r'href="(/console[^"]*)"', re.search("<nav.*?</nav>", first, re.DOTALL)[0])  # type: ignore[index]
+    events = running.ask("select array_agg(id) from (select id from inbox_events order by random() limit 5) few")
+    payments = running.ask("select array_agg(id::text) from (select id from payments order by random() limit 5) few")
+    one_each = [f"/console/events/{event}" for event in events] + [f"/console/payments/{one}" for one in payments]
+    return [*pages, *FILTERS, *one_each]
+
+
+def log_in(api: str) -> httpx.Cookies:
+    form = {"email": EMAIL, "password": PASSWORD}
+    answer = httpx.post(f"{api}/console/login", data=form, trust_env=False, timeout=30)
+    if answer.status_code != 302:
+        raise SystemExit(f"the log-in was answered {answer.status_code}")
+    return answer.cookies
+
+
+def load(running: Running, history: History, seconds: int) -> Load:
+    write_requests(running.folder, history, int(RATE * AHEAD * (seconds + 1)), THREADS, running.secret)
+    return replay(Target(running.port, "", "", running.folder), seconds, RATE)
+
+
+def look_during(running: Running, history: History, seconds: int, crowd: list[Viewer]) -> Load:
+    stop = threading.Event()
+    threads = [threading.Thread(target=viewer.look_around, args=(stop,)) for viewer in crowd]
+    for thread in threads:
+        thread.start()
+    try:
+        return load(running, history, seconds)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def summarize(times: list[float]) -> dict[str, float]:
+    """How many, and their middle and 95th of a hundred in milliseconds."""
+    cuts = quantiles(times, n=100) if len(times) > 1 else times * 99
+    return {"looks": len(times), "p50 ms": round(cuts[49], 1), "p95 ms": round(cuts[94], 1)}
+
+
+def describe(loads: list[Load]) -> dict[str, float]:
+    """Medians over the turns."""
+    figures = {"per s": "per_second", "p50 ms": "p50_ms", "p99 ms": "p99_ms", "broken": "broken"}
+    return {name: round(median(getattr(one, part) for one in loads), 1) for name, part in figures.items()}
+
+
+def show(results: dict[str, Any]) -> None:
+    """Two tables, and whether the targets are met."""
+    console = Console()
+    table = Table("page", "looks", "p50 ms", "p95 ms", title=f"{results['events before']:,} events, {VIEWERS} viewers")
+    for page, one in (*results["pages"].items(), ("all pages", results["all pages"])):
+        table.add_row(page, *(str(one[name]) for name in ("looks", "p50 ms", "p95 ms")))
+    console.print(table)
+    table = Table("receiver", "per s", "p50 ms", "p99 ms", "broken")
+    for name in ("receiver alone", "receiver beside them"):
+        table.add_row(name, *map(str, results[name].values()))
+    console.print(table)
+    ratio = results["receiver beside them"]["p99 ms"] / max(results["receiver alone"]["p99 ms"], 0.1)
+    slow = [page for page, one in results["pages"].items() if one["p95 ms"] > TARGET_MS]
+    console.print(f"p95 over {TARGET_MS:.0f} ms: {', '.join(slow) or 'no page'}")
+    console.print(f"the receiver's p99 beside viewers: {ratio:.2f} times that alone (wanted: {WORSE} at most)")
+
+
+if __name__ == "__main__":
+    main()
