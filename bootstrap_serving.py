@@ -8,12 +8,12 @@ from kombu.exceptions import OperationalError
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
-from bootstrap_ringing import build_publish, build_publish_into, build_ring_account, build_ring_notify
+from bootstrap_ringing import build_publish, build_publish_into, build_ring_account, build_ring_notify, ring_reconcile
 from bootstrap_starting import build_engine, build_sealer, utc_now
 from config import Config
 from ingress.api.dependencies import MerchantDeps
 from ingress.app import ApiDeps, ReceiverDeps
-from ingress.console.dependencies import ConsoleDeps
+from ingress.console.dependencies import Bookkeeping, ConsoleDeps
 from ingress.doorbell import Doorbell
 from ingress.framing import Limits
 from ingress.health import Backlog
@@ -24,6 +24,13 @@ from models.inbox import InboxStore
 from models.merchant_work import MerchantWork
 from models.schema import NotReady, check_schema
 from models.unit_of_work import UnitOfWork
+from schedules.closing.service import find_obstacles
+from schedules.reconciling.approving import approve
+from schedules.reconciling.comparing import describe_ours
+from schedules.reconciling.theirs import read_message
+from schedules.reporting.documents import draw_certificate, write_certificate
+from schedules.reporting.masks import mask_clabes
+from schedules.reporting.timeline import compare_sides
 from workers.app import create_producer
 
 
@@ -66,8 +73,24 @@ def build_console(config: Config, engine: Engine) -> ConsoleDeps:
         accounts=config.accounts,
         publish=build_publish(config),
         clock=utc_now,
+        bookkeeping=build_bookkeeping(partial(ring_reconcile, create_producer(config.broker_url))),
         is_secure=not config.console_over_http,
         trusted_proxies=config.trusted_proxies,
+    )
+
+
+def build_bookkeeping(ring: Callable[[str, str, str, str | None], None]) -> Bookkeeping:
+    """What the operators' pages have done by those who reconcile and close; `ring` rings for a run."""
+    return Bookkeeping(
+        approve=approve,
+        find_obstacles=find_obstacles,
+        describe_ours=describe_ours,
+        read_message=read_message,
+        compare_sides=compare_sides,
+        mask=mask_clabes,
+        draw_certificate=draw_certificate,
+        write_certificate=write_certificate,
+        ring_reconcile=ring,
     )
 
 

@@ -1,7 +1,6 @@
 """The files of a closed day and of a report, written whole or not at all; and what the commands about days share."""
 
 import getpass
-import json
 import os
 import re
 import tempfile
@@ -21,8 +20,8 @@ from config import Config
 from models.closings import Closing, ClosingRepository, DayKey
 from models.unit_of_work import UnitOfWork
 from schedules.closing.lines import tally_lines
+from schedules.reporting import documents
 from schedules.reporting.csv_files import copy_lines
-from schedules.reporting.documents import draw_certificate
 
 psp_option = click.option("--psp", required=True, help="The PSP, such as stp.")
 account_option = click.option("--account", default="default", show_default=True)
@@ -94,16 +93,14 @@ def write_file(path: Path) -> Iterator[TextIO]:
 
 def write_certificate(path: Path, closing: Closing) -> None:
     """certificate.json: what was hashed, and the hash."""
-    told = {"certificate_hash": closing.certificate_hash.hex(), "certificate": closing.certificate}
     with write_file(path) as file:
-        json.dump(told, file, ensure_ascii=False, indent=2, sort_keys=True)
-        file.write("\n")
+        file.write(documents.write_certificate(closing))
 
 
 def write_page(path: Path, closing: Closing, change: dict[str, Any] | None, superseded_by: int | None = None) -> None:
     """certificate.html."""
     with write_file(path) as file:
-        file.write(draw_certificate(closing, change, superseded_by))
+        file.write(documents.draw_certificate(closing, change, superseded_by))
 
 
 def write_csv(path: Path, work: UnitOfWork, closing: Closing) -> bool:

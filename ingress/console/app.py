@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from ingress.console import parked  # noqa: F401 - its views are on the blueprint
+from ingress.console import discrepancies, parked, reconciling  # noqa: F401 - their views are on the blueprint
 from ingress.console.dependencies import NAME, ConsoleDeps
 from ingress.console.pages import blueprint
 

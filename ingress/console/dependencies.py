@@ -3,15 +3,46 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from flask import current_app
 
 from config import PspAccount
 from ingress.passwords import Passwords
+from models.closings import Closing, DayKey
+from models.our_side import Ours
 from models.unit_of_work import UnitOfWork
 
 NAME = "acuse-console"
+
+Approved = tuple[list[int], list[int]]  # differences that are healed now, events to ring for
+Side = Mapping[str, Any]
+
+
+class Obstacle(Protocol):
+    """One thing that is in the way of closing a day; `code` for programs, `text` for people."""
+
+    @property
+    def code(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def count(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Bookkeeping:
+    """What another room does about differences and days: the very functions that the commands use."""
+
+    approve: Callable[[UnitOfWork, Sequence[int], str, str, datetime], Approved]
+    find_obstacles: Callable[[UnitOfWork, DayKey, datetime], Sequence[Obstacle]]
+    describe_ours: Callable[[Ours], dict[str, Any]]
+    read_message: Callable[[Side, Ours], dict[str, Any]]
+    compare_sides: Callable[[dict[str, Any], dict[str, Any]], list[dict[str, Any]]]
+    mask: Callable[[str], str]  # accounts of people in a text
+    draw_certificate: Callable[[Closing, None, int | None], str]
+    write_certificate: Callable[[Closing], str]
+    ring_reconcile: Callable[[str, str, str, str | None], None]  # rings for a run; may raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +53,7 @@ class ConsoleDeps:
     accounts: Mapping[tuple[str, str], PspAccount]
     publish: Callable[[Sequence[int]], None]  # rings for events; may raise
     clock: Callable[[], datetime]  # aware UTC
+    bookkeeping: Bookkeeping
     is_secure: bool = True  # whether browsers may send the cookie over https alone
     trusted_proxies: int = 0
     passwords: Passwords = field(default_factory=Passwords)

@@ -7,7 +7,10 @@ from flask import Blueprint
 
 def show_money(minor: int | None, currency: str) -> str:
     """Minor units with two places, which all our currencies have."""
-    return "" if minor is None else f"{minor // 100:,}.{minor % 100:02d} {currency}"
+    if minor is None:
+        return ""
+    whole, rest = divmod(abs(minor), 100)
+    return f"{'-' if minor < 0 else ''}{whole:,}.{rest:02d} {currency}".rstrip()
 
 
 def show_when(at: datetime | None) -> str:

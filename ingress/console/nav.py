@@ -5,5 +5,7 @@ NAV = (
     ("Events", "console.list_events"),
     ("Parked", "console.show_parked"),
     ("Payments", "console.list_payments"),
+    ("Discrepancies", "console.list_discrepancies"),
+    ("Reconciliation", "console.show_reconciliation"),
     ("Actions", "console.list_actions"),
 )

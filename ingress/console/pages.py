@@ -15,6 +15,7 @@ from ingress.console.formats import add_formats
 from ingress.console.guard import cookie_name, finish, guard, may, needs, set_cookie, signed_in
 from ingress.console.nav import NAV
 from ingress.console.operators import log_in, log_out
+from ingress.console.sides import read_payment
 from ingress.console.words import COOKIE, LANGUAGES, SPANISH, find_language, translator
 from ingress.faults import describe_fault
 from ingress.passwords import TooBusy
@@ -220,7 +221,8 @@ def show_payment(payment_id: str) -> str:
             payment = work.reader.get_payment(payment_id)
         except NotFound:
             abort(404, "there is no such event or payment")
-    return render_template("console/payment.html", payment=payment)
+        beside = read_payment(deps().bookkeeping, work, payment)
+    return render_template("console/payment.html", payment=payment, beside=beside)
 
 
 @blueprint.get("/actions")

@@ -5,11 +5,13 @@ from collections.abc import Callable
 from flask import request
 
 from ingress.console.spanish import COMMON
+from ingress.console.spanish_reconciling import RECONCILING
 
 LANGUAGES = ("en", "es")
 COOKIE = "acuse-language"
 SPANISH = {
     **COMMON,
+    **RECONCILING,
 }
 
 

@@ -10,7 +10,7 @@ from models.closing_order import ClosingOrder
 from models.closings import Closing, ClosingRepository, DayKey
 from models.day_differences import DayDifferences
 from models.unit_of_work import UnitOfWork
-from schedules.calendar.banking import load_calendar
+from schedules.calendar.banking import PastTheData, load_calendar
 from schedules.closing.certificate import Found, Signature, build_certificate, sign
 from schedules.closing.changes import MOST_NAMED, OnLines, find_change, read_contents
 from schedules.closing.days import AccountDay, find_account_day
@@ -87,6 +87,16 @@ def find_day(
     closings.begin_snapshot()
     found = Found(day, _find_standing(work, key, day, now), read_contents(work, key, on_lines))
     return found, closings.find_newest(key)
+
+
+def find_obstacles(work: UnitOfWork, key: DayKey, now: datetime) -> list[Reason]:
+    """What is in the way of closing the day, without reading its lines. The first thing in a unit of work."""
+    ClosingRepository(work.connection).begin_snapshot()
+    try:
+        day = find_account_day(key.psp, key.day, load_calendar())
+        return _find_standing(work, key, day, now).reasons
+    except PastTheData as error:
+        return [Reason("past_the_calendar", str(error), is_final=True)]
 
 
 def _find_standing(work: UnitOfWork, key: DayKey, day: AccountDay, now: datetime) -> Standing:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
+from models.our_side import Ours
 from models.states import Direction, EventKind, Method, PaymentState
 from psps.base import EventsModule, Ignored, PaymentEvent
 from psps.outbound import Answer
@@ -28,6 +29,7 @@ STATES: Mapping[EventKind, PaymentState] = {
 }
 BY_MONEY = frozenset({K.COMPLETED, K.REFUNDED, K.REFUND_FAILED, K.DISPUTE_WON})
 KEEPS_STATE = frozenset({K.DISPUTE_INQUIRY})
+DETAILS = frozenset({"method", "fee_minor", "operating_day"})  # of those that a message tells
 ORDER = {kind: place for place, kind in enumerate(EventKind)}
 
 
@@ -104,6 +106,26 @@ def read_theirs(reader: EventsModule, answer: Answer) -> Theirs | Ignored:
         expires_at=first.expires_at,
         untold=frozenset(STATES[kind] for event in events for kind in event.untold),
     )
+
+
+def read_message(fact: Mapping[str, Any], ours: Ours) -> dict[str, Any]:
+    """One message of the PSP, as transitions and the door's discrepancies keep it, with the `state` and the details that it
+    tells. There is no state where the message by itself speaks of none."""
+    told = {name: value for name, value in (fact.get("details") or {}).items() if name in DETAILS}
+    state = _find_told_state(fact, ours)
+    return told | dict(fact) | ({"state": state.value} if state else {})
+
+
+def _find_told_state(fact: Mapping[str, Any], ours: Ours) -> PaymentState | None:
+    """What the message does not tell of the money is taken to be as we have it."""
+    kind, refunded = EventKind(fact["kind"]), fact.get("refunded")
+    if kind not in BY_MONEY:
+        return STATES.get(kind)
+    is_disputed = ours.state == S.DISPUTED and kind is not K.DISPUTE_WON and not fact.get("ends_disputes")
+    if is_disputed or (kind in (K.REFUNDED, K.REFUND_FAILED) and refunded is None):
+        return None
+    received = fact.get("received") or ours.received_minor
+    return _by_money(received, ours.refunded_minor if refunded is None else refunded)
 
 
 def _latest(events: list[PaymentEvent], name: str) -> Any:

@@ -1,5 +1,6 @@
 """The two pages: a certificate and the report of a day."""
 
+import json
 from itertools import groupby
 from typing import Any
 
@@ -27,6 +28,12 @@ def draw_certificate(closing: Closing, change: dict[str, Any] | None, superseded
         methods=draw_counts("methods", "Payments by method", certificate["by_method"], "method"),
         check=(FOLDER / CHECK).read_text(encoding="utf-8"),
     )
+
+
+def write_certificate(closing: Closing) -> str:
+    """What was hashed, and the hash, as JSON."""
+    told = {"certificate_hash": closing.certificate_hash.hex(), "certificate": closing.certificate}
+    return json.dumps(told, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
 
 
 def draw_report(report: dict[str, Any]) -> str:

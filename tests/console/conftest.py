@@ -14,12 +14,14 @@ from sqlalchemy import Engine
 from uuid_utils.compat import uuid7
 from werkzeug.test import TestResponse
 
+from bootstrap_serving import build_bookkeeping
 from ingress.console.app import add_console
 from ingress.console.dependencies import ConsoleDeps
 from ingress.passwords import Passwords
 from models.states import OperatorRole
 from models.unit_of_work import UnitOfWork
 from tests.paper import NOON, write_delivery
+from tests.schedules.counting_house import Rules
 from tests.workers.test_services import PAID, Desk, at
 
 PASSWORD = "correct horse battery staple"
@@ -28,12 +30,14 @@ HIDDEN = re.compile(r'name="csrf" value="([0-9a-f]{64})"')
 
 @dataclass
 class Console:
-    """`rung` are the events that were rung for."""
+    """`rung` are the events that were rung for, `runs_rung` the runs."""
 
     desk: Desk
     is_secure: bool = False
     now: datetime = NOON
     rung: list[int] = field(default_factory=list)
+    runs_rung: list[tuple[str, str, str, str | None]] = field(default_factory=list)
+    rules: Rules = field(default_factory=Rules)
     app: Flask = field(init=False)
 
     def __post_init__(self) -> None:
@@ -42,9 +46,10 @@ class Console:
         self.app = Flask("console", static_folder=None)
         deps = ConsoleDeps(
             open_front_work=partial(UnitOfWork, self.desk.engine),
-            accounts={("paper", "default"): None},  # type: ignore[dict-item]
+            accounts={("paper", "default"): self.rules},  # type: ignore[dict-item]
             publish=self.ring,
             clock=lambda: self.now,
+            bookkeeping=build_bookkeeping(lambda *run: self.runs_rung.append(run)),
             is_secure=self.is_secure,
             passwords=self.passwords,
         )

@@ -15,7 +15,11 @@ from models.merchants import DEFAULT_MERCHANT_ID
 from models.unit_of_work import UnitOfWork
 from tests.console.conftest import PASSWORD, Console
 
-PAGES = ("", "/events", "/events/1", "/parked", "/payments", "/payments/p1", "/actions")
+PAGES = (
+    *("", "/events", "/events/1", "/parked", "/payments", "/payments/p1", "/actions"),
+    *("/discrepancies", "/discrepancies/1", "/reconciliation", "/reconciliation/paper/default"),
+    "/reconciliation/paper/default/2026-11-20",
+)
 
 
 @pytest.mark.parametrize("page", PAGES)
