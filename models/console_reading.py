@@ -14,8 +14,8 @@ from models.engine import look_up_only
 from models.our_side import OurSide
 from models.reading import NotFound, Row
 
-MOST_LOOKED_AT = 20_000  # differences, for one page: the next page goes on where this one stopped
-MOST_COUNTED = 1_000  # open differences of an account or a day
+MOST_LOOKED_AT = 20_000  # differences, for one page (the next goes on where this one stopped) or one count
+LARGEST_ID = 2**63 - 1
 MOST_OF_PAYMENT = 50  # differences and notifications of one payment
 
 # By id, so that a filter that nothing fits ends after so many rows. Where there are few open ones, an index has them alone.
@@ -25,7 +25,7 @@ select d.id, d.source, coalesce(d.psp, p.psp) as psp, coalesce(d.account, p.acco
        coalesce(d.ours->>'currency', d.theirs->>'currency') as currency, d.healing, d.opened_at, d.closed_at,
        d.closed_reason
 from (select * from discrepancies where id < :before {within} order by id desc limit :most) d
-left join payments p on p.id = d.payment_id
+left join payments p on p.id = case d.source when 'door' then d.payment_id end
 where (cast(:psp as text) is null or coalesce(d.psp, p.psp) = :psp)
     and (cast(:kind as text) is null or d.kind = :kind)
     and (cast(:healing as text) is null or d.healing = :healing)
@@ -38,29 +38,38 @@ select count(*) as looked_at, min(id) as last from (
 """
 WITHIN_OPEN = "and closed_at is null"
 
-ACCOUNTS = text("""
+# The newest open ones, so that it takes as long with a million of them.
+FEW = """few as materialized (
+    select psp, account, account_day from discrepancies where closed_at is null order by id desc limit :most)"""
+
+# The comparison of rows leaves the planner one index that has the order.
+LAST_RUNS = """
+select * from reconciliation_runs where (psp, account, id) < ({psp}, {account}, :before) {more}
+order by psp desc, account desc, id desc limit :limit
+"""
+
+ACCOUNTS = text(f"""
+with {FEW}
 select k.psp, k.account, r.id, r.kind, r.status, r.window_start, r.window_end, r.started_at, r.finished_at, r.counts, r.error,
-       d.day as compared_day, d.status as compared_status, c.day as closed_day, o.count as open_differences
+       d.day as compared_day, c.day as closed_day,
+       (select count(*) from few where few.psp = k.psp and few.account = k.account) as open_differences,
+       (select count(*) = :most from few) as is_least
 from unnest(cast(:psps as text[]), cast(:accounts as text[])) as k (psp, account)
+left join lateral ({LAST_RUNS.format(psp="k.psp", account="k.account", more="and kind <> 'day'")}
+    ) r on r.psp = k.psp and r.account = k.account
 left join lateral (
-    select * from reconciliation_runs where psp = k.psp and account = k.account and kind <> 'day'
-    order by id desc limit 1) r on true
-left join lateral (
-    select day, status from reconciliation_runs where psp = k.psp and account = k.account and kind = 'day'
+    select day from reconciliation_runs where psp = k.psp and account = k.account and kind = 'day'
     order by day desc limit 1) d on true
 left join lateral (
     select day from day_closings where psp = k.psp and account = k.account order by day desc limit 1) c on true
-left join lateral (
-    select count(*) as count from (
-        select from discrepancies where source = 'reconciliation' and closed_at is null and psp = k.psp
-            and account = k.account limit :most) few) o on true
 order by k.psp, k.account
-""")
+""")  # noqa: S608 - constants
 
-RUNS = text("""
-select id, kind, day, status, window_start, window_end, started_at, finished_at, counts, error, attempts
-from reconciliation_runs where psp = :psp and account = :account and id < :before order by id desc limit :limit
-""")
+RUNS = text(f"""
+select id, kind, day, status, window_start, window_end, started_at, finished_at, counts, error
+from ({LAST_RUNS.format(psp=":psp", account=":account", more="")}) r
+where psp = :psp and account = :account order by id desc
+""")  # noqa: S608 - constants
 
 # Days with payments, each found by one look at the index however many payments it has, and those that were compared or closed.
 DAYS = text(f"""
@@ -73,7 +82,7 @@ with recursive paid as (
         select {ACCOUNT_DAY.text} as day from payments
         where psp = :psp and account = :account and {ACCOUNT_DAY.text} < paid.day
         order by {ACCOUNT_DAY.text} desc limit 1) n
-), known as (
+), {FEW}, known as (
     (select day from paid limit :limit)
     union (select day from day_closings where psp = :psp and account = :account and day < :before
            group by day order by day desc limit :limit)
@@ -81,7 +90,7 @@ with recursive paid as (
            group by day order by day desc limit :limit)
 )
 select k.day, r.id as run_id, r.status as run_status, r.started_at, c.version, c.closed_at, c.closed_by, c.forced_why,
-       c.certificate_hash, o.count as open_differences
+       c.certificate_hash, coalesce(o.count, 0) as open_differences, (select count(*) = :most from few) as is_least
 from (select day from known order by day desc limit :limit) k
 left join lateral (
     select id, status, started_at from reconciliation_runs
@@ -89,10 +98,9 @@ left join lateral (
 left join lateral (
     select version, closed_at, closed_by, forced_why, encode(certificate_hash, 'hex') as certificate_hash from day_closings
     where psp = :psp and account = :account and day = k.day order by version desc limit 1) c on true
-left join lateral (
-    select count(*) as count from (
-        select from discrepancies where psp = :psp and account = :account and account_day = k.day
-            and source = 'reconciliation' and closed_at is null limit :most) few) o on true
+left join (
+    select account_day, count(*) as count from few where psp = :psp and account = :account group by account_day
+    ) o on o.account_day = k.day
 order by k.day desc
 """)  # noqa: S608 - constants
 
@@ -176,20 +184,22 @@ class ConsoleReader:
 
     def list_accounts(self, accounts: Collection[tuple[str, str]]) -> list[Row]:
         """How far each (psp, account) is: its last run by the clock, the newest day that was compared, the newest that is
-        closed, and its open differences, counted up to MOST_COUNTED."""
+        closed, and its open differences; `is_least` where there may be more."""
         look_up_only(self.connection)
         psps, names = ([key[at] for key in accounts] for at in (0, 1))
-        return self._rows(ACCOUNTS, psps=psps, accounts=names, most=MOST_COUNTED)
+        values = {"psps": psps, "accounts": names, "before": LARGEST_ID, "limit": 1}
+        return self._rows(ACCOUNTS, **values, most=MOST_LOOKED_AT)
 
     def list_runs(self, psp: str, account: str, before: int, limit: int) -> list[Row]:
         """Runs of an account before an id, the newest first."""
+        look_up_only(self.connection)
         return self._rows(RUNS, psp=psp, account=account, before=before, limit=limit)
 
     def list_days(self, psp: str, account: str, before: date, limit: int) -> list[Row]:
         """The days of an account's books before a day, the newest first: the last run over each, its newest certificate
-        and its open differences."""
+        and its open differences; `is_least` where more may be open."""
         look_up_only(self.connection)
-        return self._rows(DAYS, psp=psp, account=account, before=before, limit=limit, most=MOST_COUNTED)
+        return self._rows(DAYS, psp=psp, account=account, before=before, limit=limit, most=MOST_LOOKED_AT)
 
     def list_versions(self, psp: str, account: str, day: date, limit: int) -> list[Row]:
         """The certificates of a day without their contents, the newest first."""

@@ -12,7 +12,7 @@ from ingress.console.guard import needs, signed_in
 from ingress.console.pages import LARGEST_ID, LONGEST_REASON, OPERATOR, PAGE, VIEWER, blueprint
 from ingress.console.words import SPANISH
 from models.closings import ClosingRepository, DayKey
-from models.console_reading import MOST_COUNTED, ConsoleReader
+from models.console_reading import ConsoleReader
 from models.operators import NewAction
 from models.reading import NotFound
 from models.states import RunKind
@@ -36,7 +36,6 @@ def show_reconciliation() -> str:
     return render_template(
         "console/reconciliation.html",
         accounts=[one | {"found": count_found(one["counts"])} for one in accounts],
-        most=MOST_COUNTED,
     )
 
 
@@ -60,7 +59,6 @@ def show_account(psp: str, account: str) -> str:
         older_runs=runs[-1]["id"] if len(runs) == RUNS else None,
         older_days=days[-1]["day"] if len(days) == DAYS else None,
         can_ask=deps().accounts[psp, account].can_call,
-        most=MOST_COUNTED,
         said=_read_said(),
     )
 
