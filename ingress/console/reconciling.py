@@ -1,13 +1,14 @@
 """How far each account is compared with its PSP, and its days: what is closed, with which certificate, and what holds the
 others back."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import date
 from typing import Any
 
 from flask import Response, abort, redirect, render_template, request, url_for
 
-from ingress.console.dependencies import deps
+from ingress.console.dependencies import Obstacle, deps
 from ingress.console.guard import needs, signed_in
 from ingress.console.pages import LARGEST_ID, LONGEST_REASON, OPERATOR, PAGE, VIEWER, blueprint
 from ingress.console.words import SPANISH
@@ -16,6 +17,7 @@ from models.console_reading import ConsoleReader
 from models.operators import NewAction
 from models.reading import NotFound
 from models.states import RunKind
+from models.unit_of_work import is_too_much
 
 RUNS, DAYS, VERSIONS = 20, 31, 20
 FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2100, 12, 31)
@@ -68,8 +70,8 @@ def show_account(psp: str, account: str) -> str:
 def show_day(psp: str, account: str, day: str) -> str:
     """One day: its certificates, and what is in the way of closing it now."""
     key = _read_key(psp, account, day)
+    obstacles = _find_obstacles(key)
     with deps().open_front_work() as work:
-        obstacles = deps().bookkeeping.find_obstacles(work, key, deps().clock())
         versions = ConsoleReader(work.connection).list_versions(psp, account, key.day, VERSIONS)
         newest = ClosingRepository(work.connection).find_newest(key)
         actions = work.operators.list_actions(_name_subject(key), PAGE)
@@ -80,9 +82,20 @@ def show_day(psp: str, account: str, day: str) -> str:
         versions=versions,
         certificate=newest.certificate if newest else None,
         actions=actions,
-        can_ask=deps().accounts[psp, account].can_call and NEVER_COMPARED.isdisjoint(one.code for one in obstacles),
+        can_ask=deps().accounts[psp, account].can_call and NEVER_COMPARED.isdisjoint(o.code for o in obstacles or ()),
         said=_read_said(),
     )
+
+
+def _find_obstacles(key: DayKey) -> Sequence[Obstacle] | None:
+    """None where there is more than the pages may read: the rest of the day is shown all the same."""
+    try:
+        with deps().open_front_work() as work:
+            return deps().bookkeeping.find_obstacles(work, key, deps().clock())
+    except Exception as error:
+        if is_too_much(error):
+            return None
+        raise
 
 
 @blueprint.get("/reconciliation/<psp>/<account>/<day>/<int:version>/certificate.<any(html, json):kind>")

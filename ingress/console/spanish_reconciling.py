@@ -152,6 +152,9 @@ RECONCILING = {
     "Whether the day has changed since is told by:": "Si el día ha cambiado desde entonces lo dice:",
     "What holds a close back": "Lo que impide el cierre",
     "Nothing is in the way.": "Nada lo impide.",
+    "There is too much to look through here. All that is in the way is told by:": (
+        "Aquí hay demasiado que revisar. Todo lo que lo impide lo dice:"
+    ),
     "It is no banking day": "No es día hábil bancario",
     "The day has not begun": "El día no ha empezado",
     "The day is not over": "El día no ha terminado",

@@ -141,6 +141,24 @@ def test_what_holds_a_close_back_is_told_until_it_is_settled(console: Console, h
     assert "El día no ha empezado" in later
 
 
+def test_a_day_of_which_there_is_too_much_is_shown_without_what_holds_it_back(
+    console: Console, house: CountingHouse
+) -> None:
+    house.have("p1")
+    house.run_day()
+    close(house)
+    visitor = console.visit("viewer")
+    with house.engine.begin() as other:
+        other.execute(text("lock table inbox_events"))
+        with house.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as settings:
+            name = house.engine.url.database
+            settings.execute(text(f"alter role current_user in database {name} set statement_timeout = '300ms'"))
+        house.engine.dispose(close=False)
+        shown = visitor.get(PAGE).text
+    assert "There is too much to look through here." in shown
+    assert "certificate.json" in shown
+
+
 def test_the_certificate_is_the_one_that_was_signed(console: Console, house: CountingHouse) -> None:
     house.have("p1")
     house.run_day()
