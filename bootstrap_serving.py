@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from bootstrap_ringing import build_publish, build_publish_into, build_ring_account, build_ring_notify, ring_reconcile
 from bootstrap_starting import build_engine, build_sealer, utc_now
-from config import Config
+from config import Config, PspAccount
 from ingress.api.dependencies import MerchantDeps
 from ingress.app import ApiDeps, ReceiverDeps
 from ingress.console.dependencies import Bookkeeping, ConsoleDeps
@@ -24,6 +24,8 @@ from models.inbox import InboxStore
 from models.merchant_work import MerchantWork
 from models.schema import NotReady, check_schema
 from models.unit_of_work import UnitOfWork
+from psps.credentials import LABELS
+from psps.registry import PSPS
 from schedules.closing.service import find_obstacles
 from schedules.reconciling.approving import approve
 from schedules.reconciling.comparing import describe_ours
@@ -76,6 +78,8 @@ def build_console(config: Config, engine: Engine) -> ConsoleDeps:
         bookkeeping=build_bookkeeping(partial(ring_reconcile, create_producer(config.broker_url))),
         is_secure=not config.console_over_http,
         trusted_proxies=config.trusted_proxies,
+        key_labels={key: _label_keys(account) for key, account in config.accounts.items()},
+        metrics_dir=config.metrics_dir,
     )
 
 
@@ -92,6 +96,11 @@ def build_bookkeeping(ring: Callable[[str, str, str, str | None], None]) -> Book
         write_certificate=write_certificate,
         ring_reconcile=ring,
     )
+
+
+def _label_keys(account: PspAccount) -> tuple[str, ...]:
+    label = LABELS[PSPS[account.psp].credential]
+    return tuple(label(secret) for secret in account.secrets)
 
 
 def build_merchants(config: Config, engine: Engine) -> MerchantDeps:

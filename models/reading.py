@@ -3,7 +3,6 @@
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -30,17 +29,6 @@ from unnest(cast(:psps as text[]), cast(:accounts as text[])) as a (psp, account
 join inbox_events e on (e.psp, e.account, e.event_key) = (a.psp, a.account, :key) order by e.id desc
 """
 
-# Of the last that were stored, so that it takes as long with ten million of them.
-LATELY = """
-select psp as what, count(*) as count from (select psp, received_at as at from inbox_events order by id desc limit :most) e
-where at > :since group by psp order by psp
-"""
-
-DECIDED_LATELY = """
-select outcome as what, count(*) as count from (select outcome, recorded_at as at from transitions order by id desc limit :most) t
-where at > :since group by outcome order by outcome
-"""
-
 PARKED = """
 select psp, reason, count(*) as count, min(received_at) as oldest, max(received_at) as newest
 from inbox_events where status = 'parked' group by psp, reason order by count(*) desc, psp, reason limit :limit
@@ -52,7 +40,7 @@ select id from inbox_events where status = 'parked' and psp = :psp and reason = 
 
 EVENT = """
 select e.id, e.psp, e.account, e.event_key, e.source, e.status, e.reason, e.attempts, e.received_at, e.processed_at,
-       e.next_attempt_at, e.verified_with, e.decision, p.redacted, encode(p.body_sha256, 'hex') as body_sha256,
+       e.next_attempt_at, e.lease_until, e.verified_with, e.decision, p.redacted, encode(p.body_sha256, 'hex') as body_sha256,
        octet_length(p.body) as body_bytes,
        case when p.event_id is null then 'its payload was dropped by retention' else 'stored' end as payload
 from inbox_events e left join inbox_payloads p on p.event_id = e.id and p.received_at = e.received_at
@@ -162,12 +150,6 @@ class Reader:
         look_up_only(self.connection)
         return [row["id"] for row in self._rows(PARKED_FOR, psp=psp, reason=reason, limit=limit)]
 
-    def count_lately(self, since: datetime, most: int) -> tuple[dict[str, int], dict[str, int]]:
-        """(events by PSP, decisions by outcome) since then, among the last `most` of each that were stored."""
-        both = (self._rows(query, since=since, most=most) for query in (LATELY, DECIDED_LATELY))
-        received, decided = ({row["what"]: row["count"] for row in rows} for rows in both)
-        return received, decided
-
     def get_event(self, event_id: int) -> Row:
         """One inbox event with its decisions. Raises NotFound."""
         return self._one(EVENT, f"event {event_id}", id=event_id) | {"decisions": self._rows(OF_EVENT, id=event_id)}
@@ -186,6 +168,10 @@ class Reader:
             "attempts": self._rows(ATTEMPTS.format(condition="payment_id = :id"), id=payment["id"]),
             "discrepancies": self._rows(DISCREPANCIES, id=payment["id"]),
         }
+
+    def get_payment_id(self, payment_id: str) -> UUID:
+        """Our id of it, by either id. Raises NotFound."""
+        return UUID(str(self._find_payment(payment_id)["id"]))
 
     def get_attempt(self, attempt_id: UUID) -> Row:
         """One attempt. Raises NotFound."""

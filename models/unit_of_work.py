@@ -23,9 +23,11 @@ from models.differences import DifferenceRepository
 from models.discrepancies import DiscrepancyRepository
 from models.endpoint_health import EndpointHealth
 from models.endpoints import EndpointRepository
+from models.event_reading import EventReader
 from models.healing import HealingRepository
 from models.hints import HintRepository
 from models.inbox import Delivery, Stored, add_hint, put_all
+from models.lately import LatelyReader
 from models.merchants import DEFAULT_MERCHANT_ID
 from models.notifications import NotificationRepository
 from models.open_payments import OpenPayments
@@ -117,6 +119,8 @@ class UnitOfWork:
     open_payments: OpenPayments
     difference_reader: DifferenceReader
     reader: Reader
+    events: EventReader
+    lately: LatelyReader
     queues: QueueRepository
     access: Access
     operators: OperatorRepository
@@ -156,6 +160,8 @@ class UnitOfWork:
         self.open_payments = OpenPayments(self.connection)
         self.difference_reader = DifferenceReader(self.connection)
         self.reader = Reader(self.connection)
+        self.events = EventReader(self.connection)
+        self.lately = LatelyReader(self.connection)
         self.queues = QueueRepository(self.connection)
         self.access = Access(self.connection)
         self.operators = OperatorRepository(self.connection)

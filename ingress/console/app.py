@@ -2,7 +2,13 @@
 
 from flask import Flask
 
-from ingress.console import discrepancies, parked, reconciling  # noqa: F401 - their views are on the blueprint
+from ingress.console import (  # noqa: F401 - their views are on the blueprint
+    discrepancies,
+    events,
+    now,
+    parked,
+    reconciling,
+)
 from ingress.console.dependencies import NAME, ConsoleDeps
 from ingress.console.pages import blueprint
 

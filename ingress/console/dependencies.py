@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 from flask import current_app
@@ -57,6 +58,8 @@ class ConsoleDeps:
     is_secure: bool = True  # whether browsers may send the cookie over https alone
     trusted_proxies: int = 0
     passwords: Passwords = field(default_factory=Passwords)
+    key_labels: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)  # of each account, newest first
+    metrics_dir: Path | None = None  # where the processes of this machine count
 
 
 def deps() -> ConsoleDeps:

@@ -1,8 +1,11 @@
 """How pages write money, times and spans."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 from flask import Blueprint
+
+from ingress.console.sparklines import draw_points
 
 
 def show_money(minor: int | None, currency: str) -> str:
@@ -25,7 +28,25 @@ def show_span(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
+def show_delay(seconds: float) -> str:
+    """Milliseconds where it is less than a second."""
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else show_span(seconds)
+
+
+def show_count(count: int) -> str:
+    """With commas between the thousands."""
+    return f"{count:,}"
+
+
 def add_formats(blueprint: Blueprint) -> None:
-    """As the filters money, when and span."""
-    for name, show in (("money", show_money), ("when", show_when), ("span", show_span)):
+    """As filters."""
+    filters: dict[str, Callable[..., str]] = {
+        "money": show_money,
+        "when": show_when,
+        "span": show_span,
+        "delay": show_delay,
+        "number": show_count,
+        "points": draw_points,
+    }
+    for name, show in filters.items():
         blueprint.add_app_template_filter(show, name)

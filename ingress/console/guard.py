@@ -18,10 +18,11 @@ MAY = {
     OperatorRole.ADMIN: frozenset(OperatorRole),
 }
 NEED = "acuse_console_role"
-STATIC = "console.static"
-# Nothing is loaded from elsewhere, nothing is run, nobody frames the page.
+STATIC, NOW = "console.static", "console.show_now"
+# Nothing is loaded from elsewhere, nothing is run but what we serve as a file, nobody frames the page.
 POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 
 
@@ -63,8 +64,7 @@ def guard() -> Answer | None:
     if need is None:
         return None
     if g.signed_in is None:
-        wanted = request.full_path.rstrip("?") if request.method != "POST" else ""
-        return redirect(url_for("console.show_login", next=wanted))
+        return _ask_to_log_in()
     if need not in MAY[g.signed_in.operator.role]:
         abort(403, f"this takes the role {need}")
     if request.method == "POST" and not hmac.compare_digest(
@@ -72,6 +72,18 @@ def guard() -> Answer | None:
     ):
         abort(403, "this form is of another session: open the page again")
     return None
+
+
+def is_part() -> bool:
+    """Whether the page that is open asks for a part of itself."""
+    return request.headers.get("HX-Request") == "true"
+
+
+def _ask_to_log_in() -> Answer:
+    if is_part():  # the page as a whole goes there, and comes back as a whole
+        return Response(status=401, headers={"HX-Redirect": url_for("console.show_login", next=url_for(NOW))})
+    wanted = request.full_path.rstrip("?") if request.method != "POST" else ""
+    return redirect(url_for("console.show_login", next=wanted))
 
 
 def signed_in() -> SignedInOperator:

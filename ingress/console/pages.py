@@ -1,7 +1,5 @@
-"""The pages: what happens now, events, payments, and what operators did."""
+"""What all pages share, logging in and out, payments, and what operators did."""
 
-from contextlib import suppress
-from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -12,25 +10,21 @@ from werkzeug.wrappers import Response as Answer
 from ingress.account_terms import TooManyTries, WrongCredentials
 from ingress.console.dependencies import deps
 from ingress.console.formats import add_formats
-from ingress.console.guard import cookie_name, finish, guard, may, needs, set_cookie, signed_in
+from ingress.console.guard import cookie_name, finish, guard, is_part, may, needs, set_cookie
 from ingress.console.nav import NAV
 from ingress.console.operators import log_in, log_out
 from ingress.console.sides import read_payment
-from ingress.console.words import COOKIE, LANGUAGES, SPANISH, find_language, translator
+from ingress.console.words import COOKIE, LANGUAGES, find_language, translator
 from ingress.faults import describe_fault
 from ingress.passwords import TooBusy
 from ingress.sources import find_source
-from models.operators import NewAction
 from models.reading import NotFound
-from models.states import InboxStatus, OperatorRole, PaymentState
+from models.states import OperatorRole, PaymentState
 from models.unit_of_work import DatabaseUnavailable, is_too_much
 
 log = structlog.get_logger(__name__)
 PAGE = 50
-LATELY = timedelta(minutes=1)
-MOST_LATELY = 30_000
 LONGEST_REASON = 500
-LARGEST_ID = 2**63 - 1
 VIEWER, OPERATOR = OperatorRole.VIEWER, OperatorRole.OPERATOR
 blueprint = Blueprint("console", __name__, url_prefix="/console", template_folder="templates", static_folder="static")
 blueprint.before_request(guard)
@@ -49,18 +43,22 @@ def offer() -> dict[str, Any]:
 @blueprint.errorhandler(HTTPException)
 def show_error(error: HTTPException) -> tuple[str, int]:
     """A page that says what is wrong."""
-    return render_template("console/error.html", text=error.description or error.name), error.code or 500
+    return _tell(error.description or error.name), error.code or 500
 
 
 @blueprint.errorhandler(Exception)
 def show_fault(error: Exception) -> tuple[str, int]:
     """A page for what the database refuses or takes too long for."""
     if is_too_much(error):
-        return render_template("console/error.html", text="this takes too long: name a key or an id"), 503
+        return _tell("this takes too long: name a key or an id"), 503
     if isinstance(error, DatabaseUnavailable):
-        return render_template("console/error.html", text="the database does not answer"), 503
+        return _tell("the database does not answer"), 503
     log.error("console.fault", path=request.path, **describe_fault(error))
-    return render_template("console/error.html", text="an error of ours, which is in the log"), 500
+    return _tell("an error of ours, which is in the log"), 500
+
+
+def _tell(text: str) -> str:
+    return render_template("console/error_part.html" if is_part() else "console/error.html", text=text)
 
 
 @blueprint.get("/")
@@ -116,84 +114,6 @@ def choose_language(name: str) -> Answer:
     answer = redirect(back if back.startswith("/console") else url_for("console.show_now"))
     answer.set_cookie(COOKIE, name, max_age=365 * 86_400, path="/console", secure=deps().is_secure, samesite="Lax")
     return answer
-
-
-@blueprint.get("")
-@needs(VIEWER)
-def show_now() -> str:
-    """What waits, what was set aside, what came in the last minute."""
-    now = deps().clock()
-    with deps().open_front_work() as work:
-        queues = work.queues.list_depths(now)
-        aside = work.inbox.count_set_aside()
-        received, decided = work.reader.count_lately(now - LATELY, MOST_LATELY)
-    return render_template(
-        "console/now.html", now=now, queues=queues, aside=aside, received=_tell(received), decided=_tell(decided)
-    )
-
-
-def _tell(counts: dict[str, int]) -> list[tuple[str, str]]:
-    """Where all that was looked at is of the last minute, there was more."""
-    is_more = sum(counts.values()) >= MOST_LATELY
-    return [(name, f"≥ {count}" if is_more else str(count)) for name, count in counts.items()]
-
-
-@blueprint.get("/events")
-@needs(VIEWER)
-def list_events() -> str:
-    """By PSP, status and key, the newest first."""
-    asked = {name: request.args.get(name, "").strip() for name in ("psp", "status", "key")}
-    before = min(request.args.get("before", type=int) or LARGEST_ID, LARGEST_ID)
-    with deps().open_front_work() as work:
-        if asked["key"]:
-            events = work.reader.find_events(asked["key"], list(deps().accounts))
-        else:
-            status = asked["status"] if asked["status"] in list(InboxStatus) else None
-            events = work.reader.list_events(asked["psp"] or None, status, PAGE, before)
-    psps = sorted({psp for psp, _ in deps().accounts})
-    older = events[-1]["id"] if len(events) == PAGE and not asked["key"] else None
-    return render_template(
-        "console/events.html", events=events, asked=asked, psps=psps, statuses=list(InboxStatus), older=older
-    )
-
-
-@blueprint.get("/events/<int:event_id>")
-@needs(VIEWER)
-def show_event(event_id: int) -> str:
-    """One event, its decisions, and what operators did about it."""
-    with deps().open_front_work() as work:
-        try:
-            event = work.reader.get_event(event_id)
-        except NotFound:
-            abort(404, "there is no such event or payment")
-        actions = work.operators.list_actions(f"event {event_id}", PAGE)
-    said = request.args.get("said", "")
-    said = said if said in SPANISH else ""  # a link from elsewhere does not make us say anything
-    return render_template("console/event.html", event=event, actions=actions, said=said)
-
-
-@blueprint.post("/events/<int:event_id>/replay")
-@needs(OPERATOR)
-def replay_event(event_id: int) -> Answer:
-    """Set a parked or ignored event going again, for a reason that is written down in the same transaction."""
-    reason = request.form.get("reason", "").strip()[:LONGEST_REASON]
-    if not reason:
-        return redirect(url_for("console.show_event", event_id=event_id, said="A reason is needed."))
-    now = deps().clock()
-    with deps().open_front_work() as work:
-        replayed = work.inbox.replay([event_id], now)
-        if replayed:
-            who = signed_in().operator.id
-            work.operators.log_action(NewAction(who, "events.replay", f"event {event_id}", reason, {}, now))
-        work.commit()
-    with suppress(Exception):  # the sweep rings again
-        deps().publish(replayed)
-    said = (
-        "It is processed again."
-        if replayed
-        else ("Only what is parked or ignored, and still has its payload, can be processed again.")
-    )
-    return redirect(url_for("console.show_event", event_id=event_id, said=said))
 
 
 @blueprint.get("/payments")

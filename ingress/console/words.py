@@ -5,12 +5,15 @@ from collections.abc import Callable
 from flask import request
 
 from ingress.console.spanish import COMMON
+from ingress.console.spanish_now import EVENT, NOW
 from ingress.console.spanish_reconciling import RECONCILING
 
 LANGUAGES = ("en", "es")
 COOKIE = "acuse-language"
 SPANISH = {
     **COMMON,
+    **EVENT,
+    **NOW,
     **RECONCILING,
 }
 

@@ -1,0 +1,132 @@
+"""Events: found by what they are, when they came and which payment they are about; one of them whole, and processed again."""
+
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import abort, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as Answer
+
+from ingress.console.dependencies import deps
+from ingress.console.guard import needs, signed_in
+from ingress.console.pages import LONGEST_REASON, OPERATOR, PAGE, VIEWER, blueprint
+from ingress.console.words import SPANISH
+from models.event_reading import EventFilters, Row
+from models.operators import NewAction
+from models.reading import NotFound
+from models.states import InboxStatus
+from psps.masking import mask_body, mask_headers
+
+LARGEST_ID = 2**63 - 1
+MOST_SHOWN = 64 * 1024  # bytes of a body
+ASKED = ("psp", "status", "key", "payment", "from", "to")
+
+
+@blueprint.get("/events")
+@needs(VIEWER)
+def list_events() -> str:
+    """By PSP, status, time, key or payment, the newest first."""
+    asked = {name: request.args.get(name, "").strip() for name in ASKED}
+    before = min(request.args.get("before", type=int) or LARGEST_ID, LARGEST_ID)
+    events = _find(asked, before)
+    is_paged = not asked["key"] and not asked["payment"]
+    older = events[-1]["id"] if is_paged and len(events) == PAGE else None
+    psps = sorted({psp for psp, _ in deps().accounts})
+    return render_template(
+        "console/events.html", events=events, asked=asked, psps=psps, statuses=list(InboxStatus), older=older
+    )
+
+
+def _find(asked: dict[str, str], before: int) -> list[Row]:
+    """A key says it all; next to a payment, PSP and status are of no use."""
+    start, end = _read_time(asked["from"]), _read_time(asked["to"])
+    with deps().open_front_work() as work:
+        if asked["key"]:
+            return work.reader.find_events(asked["key"], list(deps().accounts))
+        if asked["payment"]:
+            with suppress(NotFound):
+                return work.events.list_of_payment(work.reader.get_payment_id(asked["payment"]), PAGE)
+            return []
+        status = asked["status"] if asked["status"] in list(InboxStatus) else None
+        if not start and not end:
+            return work.reader.list_events(asked["psp"] or None, status, PAGE, before)
+        return work.events.list_between(EventFilters(asked["psp"] or None, status, start, end), PAGE, before)
+
+
+def _read_time(said: str) -> datetime | None:
+    """UTC, as browsers send what was chosen."""
+    if not said:
+        return None
+    try:
+        return datetime.fromisoformat(said).replace(tzinfo=UTC)
+    except ValueError:
+        abort(400, "this is no time")
+
+
+@blueprint.get("/events/<int:event_id>")
+@needs(VIEWER)
+def show_event(event_id: int) -> str:
+    """One event: what came, its decisions, the calls to the PSP that it answers, and what operators did about it."""
+    if event_id > LARGEST_ID:
+        abort(404, "there is no such event or payment")
+    with deps().open_front_work() as work:
+        try:
+            event = work.reader.get_event(event_id)
+        except NotFound:
+            abort(404, "there is no such event or payment")
+        arrived = work.events.find_payload(event_id, MOST_SHOWN)
+        calls = work.events.list_calls(event_id, PAGE)
+        actions = work.operators.list_actions(f"event {event_id}", PAGE)
+    said = request.args.get("said", "")
+    said = said if said in SPANISH else ""  # a link from elsewhere does not make us say anything
+    return render_template(
+        "console/event.html",
+        event=event,
+        key=_describe_key(event),
+        arrived=_show_arrived(arrived) if arrived else None,
+        calls=calls,
+        actions=actions,
+        said=said,
+    )
+
+
+def _show_arrived(arrived: Row) -> dict[str, Any]:
+    headers = {str(name).lower(): str(value) for name, value in arrived["headers"]}
+    is_whole = arrived["bytes"] <= MOST_SHOWN
+    return {
+        "headers": list(mask_headers(headers).items()),
+        "body": mask_body(arrived["body"], headers.get("content-type", "")) if is_whole else None,
+    }
+
+
+def _describe_key(event: Row) -> tuple[str, int, int] | None:
+    """The label of the key that fitted, its place among those of the account (1 is the newest, 0 none of them), how many."""
+    if not event["verified_with"]:
+        return None
+    labels = deps().key_labels.get((event["psp"], event["account"]), ())
+    place = labels.index(event["verified_with"]) + 1 if event["verified_with"] in labels else 0
+    return event["verified_with"], place, len(labels)
+
+
+@blueprint.post("/events/<int:event_id>/replay")
+@needs(OPERATOR)
+def replay_event(event_id: int) -> Answer:
+    """Set a parked or ignored event going again, for a reason that is written down in the same transaction."""
+    reason = request.form.get("reason", "").strip()[:LONGEST_REASON]
+    if not reason:
+        return redirect(url_for("console.show_event", event_id=event_id, said="A reason is needed."))
+    now = deps().clock()
+    with deps().open_front_work() as work:
+        replayed = work.inbox.replay([event_id], now)
+        if replayed:
+            who = signed_in().operator.id
+            work.operators.log_action(NewAction(who, "events.replay", f"event {event_id}", reason, {}, now))
+        work.commit()
+    with suppress(Exception):  # the sweep rings again
+        deps().publish(replayed)
+    said = (
+        "It is processed again."
+        if replayed
+        else ("Only what is parked or ignored, and still has its payload, can be processed again.")
+    )
+    return redirect(url_for("console.show_event", event_id=event_id, said=said))

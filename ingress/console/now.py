@@ -1,0 +1,84 @@
+"""What happens now: what waits, what came and was decided in the last hour, how long it took, and how the accounts are."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from flask import render_template, request
+
+from ingress.console.acknowledging import read_acknowledgements
+from ingress.console.dependencies import deps
+from ingress.console.guard import needs
+from ingress.console.pages import VIEWER, blueprint
+from models.unit_of_work import UnitOfWork
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+SLOTS = 30  # points of a line: one for two minutes
+MOST_ROWS = 15_000  # that one table of rates looks at
+MOST_FINISHED = 2_000
+MOST_HELD_BACK = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class AccountNow:
+    """One account of a PSP. `quiet_at` is when its webhooks were missed, if none came since; `held_back` are calls to the PSP that
+    wait because too many failed in a row, and `again_at` is when the first of them is tried."""
+
+    psp: str
+    account: str
+    heard_at: datetime | None
+    quiet_at: datetime | None
+    held_back: int = 0
+    again_at: datetime | None = None
+
+
+@blueprint.get("")
+@needs(VIEWER)
+def show_now() -> str:
+    """The page, which asks for its content again every ten seconds, unless it is to stand still."""
+    return render_template("console/now.html", is_still=bool(request.args.get("still")), **_look())
+
+
+@blueprint.get("/now")
+@needs(VIEWER)
+def show_now_part() -> str:
+    """The content alone."""
+    return render_template("console/now_part.html", **_look())
+
+
+def _look() -> dict[str, Any]:
+    now = deps().clock()
+    with deps().open_front_work() as work:
+        uses = work.lately.find_key_uses()
+        return {
+            "now": now,
+            "queues": work.queues.list_depths(now),
+            "aside": work.inbox.count_set_aside(),
+            "received": work.lately.list_courses("received", now, HOUR, SLOTS, MOST_ROWS),
+            "decided": work.lately.list_courses("decided", now, HOUR, SLOTS, MOST_ROWS),
+            "delays": work.lately.find_delays(now - HOUR, MOST_FINISHED),
+            "acknowledged": read_acknowledgements(deps().metrics_dir),
+            "accounts": list(_list_accounts(work, uses, now)),
+            "keys": list(_list_keys(uses)),
+        }
+
+
+def _list_accounts(work: UnitOfWork, uses: dict[tuple[str, str, str], datetime], now: datetime) -> Iterator[AccountNow]:
+    """Those that are configured here. An account was missed when reconciliation asked its PSP early."""
+    heard = work.lately.find_heard(MOST_ROWS)
+    missed = work.reconciliations.list_last_starts(now - DAY)
+    held_back = {(psp, account): told for psp, account, *told in work.lately.list_held_back(MOST_HELD_BACK)}
+    for key in sorted(deps().accounts):
+        times = [at for (*whose, _), at in uses.items() if tuple(whose) == key]
+        heard_at = max([*times, *([heard[key]] if key in heard else [])], default=None)
+        quiet_at = missed[key].early_at if key in missed else None
+        is_quiet = quiet_at is not None and (heard_at is None or quiet_at > heard_at)
+        yield AccountNow(*key, heard_at, quiet_at if is_quiet else None, *held_back.get(key, ()))
+
+
+def _list_keys(uses: dict[tuple[str, str, str], datetime]) -> Iterator[tuple[str, str, str, datetime | None]]:
+    """(psp, account, label, last used at) of every key that a delivery may be signed with, the newest of an account first."""
+    for (psp, account), labels in sorted(deps().key_labels.items()):
+        for label in labels:
+            yield psp, account, label, uses.get((psp, account, label))
