@@ -22,13 +22,20 @@ with recursive halves (low, high) as (
 select min(high), max(high) - 1 from halves
 """
 
-# One row of each `step` ids, and always the same one: shares of the whole, whatever rhythm the arrivals have.
-SAMPLE = """
+COUNT = """
 select {what} as what, floor(extract(epoch from cast(:now as timestamptz) - {at}) / :slot)::int as slot, count(*) as count
-from generate_series(cast(:first as bigint) / :step, cast(:last as bigint) / :step) as s (number)
-join {table} on id = number * :step + (hashint8(number) & 2147483647) % :step
-where {at} > :since and {at} <= :now group by 1, 2
+from {source} {at} > :since and {at} <= :now group by 1, 2
 """
+
+ALL = "{table} where id between :first and :last and"
+
+# A few neighbours out of each `step` ids, and always the same ones: shares of the whole, whatever rhythm the arrivals have.
+SOME = """generate_series(cast(:first as bigint) / :step, cast(:last as bigint) / :step) as s (number)
+cross join lateral (select (number * :step + (hashint8(number) & 2147483647) % (:step - :run + 1)) as start) o
+join {table} on id >= start and id < start + :run where"""
+
+RUN = 8
+MOST_IN_MINUTE = 30_000
 
 MINUTE = """
 select {what} as what, count(*) as count from (select {what}, {at} as at from {table} order by id desc limit :most) t
@@ -68,14 +75,14 @@ TABLES = {
 @dataclass(frozen=True, slots=True)
 class Course:
     """How many of one PSP or outcome there were: in the last minute, and in slots of equal length, the oldest first.
-    `step` is 1 where every row was counted; else one of so many was looked at, and the slots are estimates. `is_more`: there
-    were more in the last minute than are counted."""
+    `is_estimate`: there were too many to look at each for the slots. `is_more`: there were more in the last minute than are
+    counted."""
 
     what: str
     last_minute: int
     is_more: bool
     slots: tuple[int, ...]
-    step: int
+    is_estimate: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,25 +101,22 @@ class LatelyReader:
     connection: Connection
 
     def list_courses(self, which: str, now: datetime, span: timedelta, slots: int, most: int) -> list[Course]:
-        """`which` is `received` (by PSP) or `decided` (by outcome): those of which there was one within the span."""
+        """`which` is `received` (by PSP) or `decided` (by outcome): those of which there was one within the span.
+        `most` rows are looked at for the slots."""
         look_up_only(self.connection)
         names, since = TABLES[which], now - span
         first, last = self._one(FIRST_SINCE.format(**names), since=since)
-        step = max(1, -(-(last - first + 1) // most))
-        values = {
-            "now": now,
-            "since": since,
-            "first": first,
-            "last": last,
-            "step": step,
-            "slot": span.total_seconds() / slots,
-        }
+        step = max(RUN, -(-(last - first + 1) * RUN // most))
+        is_estimate = step > RUN
+        source = (SOME if is_estimate else ALL).format(**names)
+        values = {"now": now, "since": since, "first": first, "last": last, "slot": span.total_seconds() / slots}
+        values |= {"step": step, "run": RUN} if is_estimate else {}
         counts: dict[str, list[int]] = {}
-        for row in self._rows(SAMPLE.format(**names), **values):
-            counts.setdefault(row.what, [0] * slots)[max(slots - 1 - row.slot, 0)] += row.count * step
-        in_minute, is_more = self._count_minute(names, now, most)
+        for row in self._rows(COUNT.format(source=source, **names), **values):
+            counts.setdefault(row.what, [0] * slots)[max(slots - 1 - row.slot, 0)] += round(row.count * step / RUN)
+        in_minute, is_more = self._count_minute(names, now, MOST_IN_MINUTE)
         return [
-            Course(what, in_minute.get(what, 0), is_more, tuple(counts.get(what, [0] * slots)), step)
+            Course(what, in_minute.get(what, 0), is_more, tuple(counts.get(what, [0] * slots)), is_estimate)
             for what in sorted(counts.keys() | in_minute.keys())
         ]
 

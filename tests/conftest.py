@@ -21,6 +21,12 @@ MEMORY, LEAST_FREE = Path("/dev/shm"), 6 * 1024**3
 MADE_AHEAD, MOST_TO_DROP = 2, 8
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--screenshots", default="build/screenshots", help="The folder where pictures of the console are kept."
+    )
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("wall_clock"):

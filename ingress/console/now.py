@@ -15,7 +15,8 @@ from models.unit_of_work import UnitOfWork
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 SLOTS = 30  # points of a line: one for two minutes
-MOST_ROWS = 15_000  # that one table of rates looks at
+MOST_ROWS = 8_000  # that one course of the hour is drawn from
+MOST_HEARD = 5_000
 MOST_FINISHED = 2_000
 MOST_HELD_BACK = 10_000
 
@@ -66,7 +67,7 @@ def _look() -> dict[str, Any]:
 
 def _list_accounts(work: UnitOfWork, uses: dict[tuple[str, str, str], datetime], now: datetime) -> Iterator[AccountNow]:
     """Those that are configured here. An account was missed when reconciliation asked its PSP early."""
-    heard = work.lately.find_heard(MOST_ROWS)
+    heard = work.lately.find_heard(MOST_HEARD)
     missed = work.reconciliations.list_last_starts(now - DAY)
     held_back = {(psp, account): told for psp, account, *told in work.lately.list_held_back(MOST_HELD_BACK)}
     for key in sorted(deps().accounts):

@@ -52,6 +52,7 @@ class Console:
             bookkeeping=build_bookkeeping(lambda *run: self.runs_rung.append(run)),
             is_secure=self.is_secure,
             passwords=self.passwords,
+            key_labels={("paper", "default"): ("test", "older")},
         )
         add_console(self.app, deps)
 

@@ -23,6 +23,7 @@ QUESTIONS: dict[str, Callable[[UnitOfWork], Any]] = {
     "list of what was parked": lambda work: work.reader.list_events(None, "parked", 50),
     "groups of what was parked": lambda work: work.reader.group_parked(50),
     "one group of what was parked": lambda work: work.reader.list_parked_for("paper", "unmatched", 50),
+    "calls that are held back": lambda work: work.lately.list_held_back(1000),
     "sweep": lambda work: work.inbox.list_due(NOON + timedelta(hours=1), 100),
 }
 

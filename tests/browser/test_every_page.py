@@ -1,0 +1,64 @@
+"""What holds for every page of the console: it can be used by everybody, fits a telephone, and obeys its own policy."""
+
+from typing import Any
+
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+
+from tests.browser.conftest import Watched
+from tests.browser.house import list_pages
+
+MORE = ("/console/login", "event", "payment", "/console/nothing/here", "/console?still=1")
+GRAVE = ("serious", "critical")
+NARROW = 360
+WIDER = "document.documentElement.scrollWidth"
+RUN = """async options => {
+    const found = await axe.run(document, options);
+    return found.violations.map(one => [one.impact, one.id, one.nodes.map(node => node.html).join("\\n")]);
+}"""
+
+
+def open_page(visit: Watched, name: str) -> str:
+    """The name that its pictures get."""
+    house = visit.house
+    known = {
+        "event": f"/console/events/{house.find('select min(id) from inbox_events')}",
+        "payment": f"/console/payments/{house.payment}",
+    }
+    visit.open(known.get(name, name))
+    return name.removeprefix("/console").strip("/").replace("/", "-").replace("?", "-") or "now"
+
+
+def find_flaws(visit: Watched, **options: Any) -> list[Any]:
+    return [flaw for flaw in visit.page.evaluate(RUN, options) if flaw[0] in GRAVE]
+
+
+@pytest.mark.parametrize("name", [*list_pages(), *MORE])
+def test_a_page_is_for_everybody(visit: Watched, name: str) -> None:
+    shown = open_page(visit, name)
+    visit.keep(f"{shown}-light")
+    visit.page.evaluate(AXE_SCRIPT)
+    assert find_flaws(visit) == []
+    visit.page.emulate_media(color_scheme="dark")
+    visit.keep(f"{shown}-dark")
+    assert find_flaws(visit, runOnly=["color-contrast"]) == []
+    visit.page.set_viewport_size({"width": NARROW, "height": 740})
+    visit.keep(f"{shown}-narrow-dark")
+    assert visit.page.evaluate(WIDER) <= NARROW
+    if name == "/console/nothing/here":
+        visit.complaints.remove("Failed to load resource: the server responded with a status of 404 (Not Found)")
+
+
+def test_the_pages_are_those_that_every_page_leads_to(visit: Watched) -> None:
+    page = visit.open("/console")
+    links = page.locator("nav a")
+    assert [link.get_attribute("href") for link in links.all()] == list_pages()
+
+
+def test_a_flaw_would_be_found(visit: Watched) -> None:
+    visit.open("/console/events")
+    visit.page.evaluate(AXE_SCRIPT)
+    visit.page.evaluate(
+        "document.querySelector('input[name=key]').closest('label').replaceWith(document.createElement('input'))"
+    )
+    assert [flaw[:2] for flaw in find_flaws(visit)] == [["critical", "label"]]
