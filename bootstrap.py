@@ -1,14 +1,15 @@
 """The composition root: the one place where parts are put together. Nothing is built before somebody asks."""
 
 import os
+import socket
 from collections.abc import Callable
 from datetime import timedelta
 from functools import cache, partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from celery import Celery
 from celery.exceptions import SoftTimeLimitExceeded
-from celery.signals import beat_init, worker_init
+from celery.signals import after_task_publish, beat_init, celeryd_after_setup, task_prerun, worker_init
 from prometheus_client import CollectorRegistry
 
 from bootstrap_reconciling import build_reconcile_deps
@@ -17,17 +18,20 @@ from bootstrap_starting import build_engine, build_sealer, call_limits, refuse_s
 from celeryconfig import EVENT_LANES
 from config import Config, load_config
 from logs import configure_logging
+from models.canaries import name_own_queue
 from models.unit_of_work import UnitOfWork
 from notifications.sending import DEADLINE, Sender
 from psps.registry import PSPS
 from schedules.beat import TIMETABLE
 from schedules.reconciling.dependencies import ReconcileDeps
+from schedules.sending import Sendings
 from schedules.services import ScheduleDeps
 from schedules.tasks import register_tasks as register_schedule_tasks
-from workers.app import create_celery
+from workers.app import consume_own_queue, create_celery
 from workers.clients import build_clients
 from workers.dependencies import WorkerDeps
 from workers.metrics import WorkerMetrics
+from workers.taking import Takings
 from workers.tasks import register_tasks as register_worker_tasks
 
 T = TypeVar("T")
@@ -51,7 +55,42 @@ def build_celery(config: Config | None = None) -> Celery:
         lambda: _build_schedule_deps(config, app, worker_deps()),
         _once_per_process(partial(_build_reconcile_deps, config, app)),
     )
+    _note_takings(app, worker_deps)
+    _note_sendings(app, config)
     return app
+
+
+def _note_takings(app: Celery, worker_deps: Callable[[], WorkerDeps]) -> None:
+    """Have workers take from a queue of their own too, and write down what they take from which queue."""
+    host, pid = socket.gethostname(), os.getpid()  # of the main process: tasks run in forks of it
+    takings = _once_per_process(lambda: Takings(worker_deps().unit_of_work, utc_now, host, pid))
+
+    def note(task: Any, **_: Any) -> None:
+        info = task.request.delivery_info or {}
+        if task.app is app and info.get("routing_key") and task.request.hostname:
+            takings().note(task.request.hostname, info["routing_key"])
+
+    def add_queue(instance: Any, **_: Any) -> None:
+        if instance.app is app:
+            consume_own_queue(app, name_own_queue(host, pid))
+
+    task_prerun.connect(note, weak=False)
+    celeryd_after_setup.connect(add_queue, weak=False)
+
+
+def _note_sendings(app: Celery, config: Config) -> None:
+    """Have beat write down what it sends."""
+
+    def begin(**_: Any) -> None:
+        unit_of_work = partial(UnitOfWork, build_engine(config, "beat"))
+        sendings = Sendings(app.conf.beat_schedule, unit_of_work, utc_now, socket.gethostname(), os.getpid())
+
+        def note(sender: str, routing_key: str, **_: Any) -> None:
+            sendings.note(sender, routing_key)
+
+        after_task_publish.connect(note, weak=False)
+
+    beat_init.connect(begin, weak=False)
 
 
 def build_worker_deps(config: Config, app: Celery) -> WorkerDeps:

@@ -11,9 +11,10 @@ from kombu.exceptions import KombuError, OperationalError
 
 from celeryconfig import EVENT_LANES, QUORUM
 from config import Config
-from schedules.beat import RECONCILE_SECONDS, SWEEP_SECONDS
+from models.canaries import CANARY_SECONDS
+from schedules.beat import RECONCILE_SECONDS, SWEEP_SECONDS, TAKE_CANARY
 from schedules.tasks import RECONCILE_ACCOUNT
-from workers.app import create_producer
+from workers.app import create_producer, make_own_queue
 from workers.tasks import NOTIFY, PROCESS_EVENTS, SERVE_ACCOUNT
 
 
@@ -37,6 +38,11 @@ def build_ring_notify(config: Config) -> Callable[[], None]:
     return partial(ring_notify, create_producer(config.broker_url))
 
 
+def build_send_canary(config: Config) -> Callable[[str], None]:
+    """A function that sends a canary to the own queue of a worker, by its name, in a few seconds at most, or raises."""
+    return partial(send_canary, create_producer(config.broker_url))
+
+
 def publish(app: Celery, ids: Sequence[int], lane: int = 0) -> None:
     app.send_task(PROCESS_EVENTS, args=[list(ids)], ignore_result=True, queue=EVENT_LANES[lane])
 
@@ -53,6 +59,10 @@ def ring_notify(app: Celery) -> None:
 def ring_reconcile(app: Celery, psp: str, account: str, kind: str, day: str | None) -> None:
     """Ring for a run of an account."""
     app.send_task(RECONCILE_ACCOUNT, args=[psp, account, kind, day], ignore_result=True, expires=RECONCILE_SECONDS)
+
+
+def send_canary(app: Celery, own_queue: str) -> None:
+    app.send_task(TAKE_CANARY, queue=make_own_queue(own_queue), ignore_result=True, expires=CANARY_SECONDS)
 
 
 def count_messages(config: Config, queues: Sequence[str]) -> dict[str, int]:

@@ -84,8 +84,10 @@ def take_lanes(sender: Any, **_: Any) -> None:
 
 
 def _count_connections(sender: Any) -> int:
-    """What the processes of a Celery worker may hold together; a beat holds none."""
+    """What a beat may hold, or the processes of a Celery worker together."""
     processes = getattr(sender, "concurrency", 0)
-    queues = sender.app.amqp.queues.consume_from if processes else ()
+    if not processes:
+        return most_connections(["beat"])
+    queues = sender.app.amqp.queues.consume_from
     roles = [role for name in queues for role in QUEUE_ROLES[name]]
     return most_connections(roles, processes if isinstance(processes, int) else 1)

@@ -31,6 +31,7 @@ COMMANDS = {
     "status": "stack_status:status",
     "up": "stack:up",
     "users": "users:users",
+    "watchdog": "watchdog:watchdog",
 }
 
 

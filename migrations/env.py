@@ -4,6 +4,7 @@ from alembic import context
 
 import models.tables
 import models.tables_calls
+import models.tables_canaries
 import models.tables_discrepancies
 import models.tables_merchants
 import models.tables_notifications

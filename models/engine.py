@@ -6,11 +6,18 @@ from typing import Literal
 import orjson
 from sqlalchemy import Connection, Engine, create_engine, text
 
-Role = Literal["receiver", "api", "worker", "reconciler", "cli"]
+Role = Literal["receiver", "api", "worker", "reconciler", "beat", "cli"]
 
 # What one statement may take in a process of this role, and how many connections it holds at most.
-STATEMENT_SECONDS: dict[Role, int] = {"receiver": 5, "api": 5, "worker": 30, "reconciler": 60, "cli": 600}
-CONNECTIONS: dict[Role, int] = {"receiver": 2, "api": 8, "worker": 2, "reconciler": 3, "cli": 3}
+STATEMENT_SECONDS: dict[Role, int] = {
+    "receiver": 5,
+    "api": 5,
+    "worker": 30,
+    "reconciler": 60,
+    "beat": 5,
+    "cli": 600,
+}
+CONNECTIONS: dict[Role, int] = {"receiver": 2, "api": 8, "worker": 2, "reconciler": 3, "beat": 1, "cli": 3}
 
 # A worker process takes a role, and with it a pool of its own, for each kind of task in its queues.
 QUEUE_ROLES: dict[str, tuple[Role, ...]] = {
@@ -22,7 +29,7 @@ QUEUE_ROLES: dict[str, tuple[Role, ...]] = {
     "reconcile": ("reconciler",),
     "maintenance": ("worker", "reconciler"),
 }
-PROCFILE_CONNECTIONS = 41  # what its processes hold at most, one of each; docs/scaling.md has the sum
+PROCFILE_CONNECTIONS = 42  # what its processes hold at most, one of each; docs/scaling.md has the sum
 
 # Receiver and workers only ever look up rows by index. The table of events is a queue: its statistics are from some
 # other minute, and a plan that was right for an empty queue reads all of a long one.

@@ -16,6 +16,7 @@ from models.arrivals import ArrivalRepository
 from models.attempts import AttemptRepository
 from models.audit import Finding, run_audit
 from models.calls import CallRepository
+from models.canaries import CanaryRepository
 from models.cep_answers import CepRepository
 from models.deliveries import DeliveryRepository
 from models.difference_reading import DifferenceReader
@@ -122,6 +123,7 @@ class UnitOfWork:
     events: EventReader
     lately: LatelyReader
     queues: QueueRepository
+    canaries: CanaryRepository
     access: Access
     operators: OperatorRepository
 
@@ -163,6 +165,7 @@ class UnitOfWork:
         self.events = EventReader(self.connection)
         self.lately = LatelyReader(self.connection)
         self.queues = QueueRepository(self.connection)
+        self.canaries = CanaryRepository(self.connection)
         self.access = Access(self.connection)
         self.operators = OperatorRepository(self.connection)
         _open.units.add(self)

@@ -2,10 +2,13 @@
 
 from typing import Any
 
+from models.canaries import CANARY_ENTRY, CANARY_SECONDS, WATCHED
+
 SWEEP_SECONDS = 5
 INDEX_SECONDS = 5
 RECONCILE_SECONDS = 60  # the tick; an account is due every five minutes
 HOUSEKEEPING_SECONDS = 3600
+TAKE_CANARY = "schedules.take_canary"
 
 TIMETABLE: dict[str, dict[str, Any]] = {
     "sweep": {
@@ -27,5 +30,13 @@ TIMETABLE: dict[str, dict[str, Any]] = {
         "task": "schedules.keep_house",
         "schedule": HOUSEKEEPING_SECONDS,
         "options": {"expires": HOUSEKEEPING_SECONDS},
+    },
+    **{
+        f"{CANARY_ENTRY}{queue}": {
+            "task": TAKE_CANARY,
+            "schedule": CANARY_SECONDS,
+            "options": {"queue": queue, "expires": CANARY_SECONDS},
+        }
+        for queue in WATCHED
     },
 }

@@ -7,6 +7,7 @@ from celery import Celery
 
 from models.states import RunKind
 from schedules import searching, services
+from schedules.beat import TAKE_CANARY
 from schedules.reconciling import due, service
 from schedules.reconciling.dependencies import ReconcileDeps
 from schedules.services import ScheduleDeps
@@ -35,6 +36,10 @@ def register_tasks(app: Celery, deps: Callable[[], ScheduleDeps], reconcile_deps
         wanted = date.fromisoformat(day) if day else None
         service.reconcile_quietly(reconcile_deps(), str(psp), str(account), RunKind(kind), wanted)
 
+    def take_canary() -> None:
+        """Nothing: that it is taken is noted, as it is of every task."""
+
+    app.task(name=TAKE_CANARY)(take_canary)
     app.task(name="schedules.sweep")(sweep)
     app.task(name="schedules.index_search")(index_search)
     app.task(name="schedules.keep_house")(keep_house)

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from celery import Celery
 from celery.worker.consumer import Consumer
+from kombu import Exchange, Queue
 from kombu.transport import pyamqp, redis, virtual
 
 from celeryconfig import AMQP_OPTIONS, REDIS_OPTIONS
@@ -20,6 +21,7 @@ PRODUCER_SETTINGS: dict[str, Any] = {
 PRODUCER_OPTIONS = {"max_retries": 0, "interval_start": 0, "interval_step": 0}
 PRODUCER_REDIS_OPTIONS = {**PRODUCER_OPTIONS, "socket_timeout": 1, "socket_connect_timeout": 0.5}
 PRODUCER_AMQP_OPTIONS = {**PRODUCER_OPTIONS, "read_timeout": 1, "write_timeout": 1}
+OWN_QUEUE_SECONDS = 600  # after which RabbitMQ drops one that nobody takes from
 
 
 class _Qos(redis.QoS):
@@ -84,6 +86,18 @@ def create_producer(broker_url: str) -> Celery:
     options = PRODUCER_REDIS_OPTIONS if _is_redis(broker_url) else PRODUCER_AMQP_OPTIONS
     app.conf.broker_transport_options = app.conf.broker_transport_options | options
     return app
+
+
+def make_own_queue(name: str) -> Queue:
+    """A queue of one worker alone, without an exchange whose bindings would grow with every worker that ever was."""
+    nowhere = Exchange("")  # type: ignore[no-untyped-call]
+    return Queue(name, nowhere, routing_key=name, auto_delete=True, expires=OWN_QUEUE_SECONDS)  # type: ignore[no-untyped-call]
+
+
+def consume_own_queue(app: Celery, name: str) -> None:
+    """Have the worker of this application take from its own queue too, whatever it is told by `-Q`."""
+    queue = app.amqp.queues.select_add(make_own_queue(name))
+    queue.exchange = Exchange("")  # type: ignore[no-untyped-call] # instead of the default one, which it was given just now
 
 
 def _is_redis(broker_url: str) -> bool:

@@ -40,6 +40,8 @@ def count_of(line: str) -> int:
     if queues:
         roles = [role for queue in queues[1].split(",") for role in QUEUE_ROLES[queue]]
         return most_connections(roles, int(re.search(r" -c (\d+)", line)[1]))
+    if " beat " in line:
+        return most_connections(["beat"])
     only = re.search(r" --only (\S+)", line)
     return most_connections([only[1]]) if only else 0
 
