@@ -146,4 +146,7 @@ def _count_backlog(engine: Engine) -> Backlog:
     now = utc_now()
     with UnitOfWork(engine) as work:
         set_aside = [(psp, status, count, 0.0) for psp, status, count in work.inbox.count_set_aside()]
-        return Backlog(work.inbox.count_unfinished(now) + set_aside, work.queues.list_depths(now))
+        untouched = [
+            (one.queue, one.taken_seconds) for one in work.canaries.list_watches(now) if one.taken_seconds is not None
+        ]
+        return Backlog(work.inbox.count_unfinished(now) + set_aside, work.queues.list_depths(now), untouched)

@@ -1,6 +1,6 @@
 """Is the process alive, is everything it needs reachable, and the numbers for Prometheus."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ class Backlog:
 
     inbox: list[tuple[str, str, int, float]]
     queues: list[QueueDepth]
+    untouched: Sequence[tuple[str, float]] = ()  # queue, seconds since somebody took something from it
 
 
 CountBacklog = Callable[[], Backlog]
@@ -108,6 +109,12 @@ def build_backlog_gauges(backlog: Probe[Backlog]) -> CollectorRegistry:
     waiting = Gauge("acuse_queue_waiting", "What a pool of workers has not finished", ["queue"], registry=registry)
     due = Gauge("acuse_queue_due", "Of that, what could be worked on now", ["queue"], registry=registry)
     since = Gauge("acuse_queue_oldest_seconds", "For how long the oldest has been due", ["queue"], registry=registry)
+    untouched = Gauge(
+        "acuse_queue_untouched_seconds",
+        "For how long no worker has taken anything, canaries of beat included",
+        ["queue"],
+        registry=registry,
+    )
     try:
         told: Backlog | None = backlog.ask()
         known.set(1)
@@ -121,4 +128,6 @@ def build_backlog_gauges(backlog: Probe[Backlog]) -> CollectorRegistry:
         waiting.labels(depth.queue).set(depth.waiting)
         due.labels(depth.queue).set(depth.due)
         since.labels(depth.queue).set(depth.oldest_seconds)
+    for queue, seconds in told.untouched if told else ():
+        untouched.labels(queue).set(seconds)
     return registry

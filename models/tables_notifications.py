@@ -53,6 +53,11 @@ class Endpoint(Table):
             "(previous_secret_sealed is null) = (previous_until is null)", name="previous_secret_has_an_end"
         ),
         CheckConstraint("next_probe_at is null or disabled_at is not null", name="only_disabled_are_probed"),
+        Index(
+            "ix_endpoints_in_trouble",
+            "id",
+            postgresql_where=text("deleted_at is null and (failing_since is not null or disabled_at is not null)"),
+        ),
         Index("ix_endpoints_active", "merchant_id", postgresql_where=text("deleted_at is null")),
         Index("ix_endpoints_probes", "next_probe_at", postgresql_where=text("next_probe_at is not null")),
     )
@@ -117,6 +122,14 @@ class NotificationDelivery(Table):
         Index("ix_notification_deliveries_endpoint_due", "endpoint_id", "next_attempt_at", postgresql_where=IS_PENDING),
         Index("ix_notification_deliveries_leased", "endpoint_id", postgresql_where=text("lease_until is not null")),
         Index("ix_notification_deliveries_endpoint", "endpoint_id", "created_at", "notification_id"),
+        Index(
+            "ix_notification_deliveries_undelivered",
+            "endpoint_id",
+            "status",
+            "created_at",
+            "notification_id",
+            postgresql_where=text("status in ('failed', 'skipped')"),
+        ),
         {"postgresql_with": {"fillfactor": "80"}},
     )
 

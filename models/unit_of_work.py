@@ -23,6 +23,7 @@ from models.difference_reading import DifferenceReader
 from models.differences import DifferenceRepository
 from models.discrepancies import DiscrepancyRepository
 from models.endpoint_health import EndpointHealth
+from models.endpoint_reading import EndpointReader
 from models.endpoints import EndpointRepository
 from models.event_reading import EventReader
 from models.healing import HealingRepository
@@ -110,6 +111,7 @@ class UnitOfWork:
     notifications: NotificationRepository
     endpoints: EndpointRepository
     endpoint_health: EndpointHealth
+    endpoint_reader: EndpointReader
     reconciliations: ReconciliationRepository
     our_side: OurSide
     differences: DifferenceRepository
@@ -152,6 +154,7 @@ class UnitOfWork:
         self.notifications = NotificationRepository(self.connection)
         self.endpoints = EndpointRepository(self.connection)
         self.endpoint_health = EndpointHealth(self.connection)
+        self.endpoint_reader = EndpointReader(self.connection)
         self.reconciliations = ReconciliationRepository(self.connection)
         self.our_side = OurSide(self.connection)
         self.differences = DifferenceRepository(self.connection)

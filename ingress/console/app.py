@@ -4,10 +4,12 @@ from flask import Flask
 
 from ingress.console import (  # noqa: F401 - their views are on the blueprint
     discrepancies,
+    endpoints,
     events,
     now,
     parked,
     reconciling,
+    workers,
 )
 from ingress.console.dependencies import NAME, ConsoleDeps
 from ingress.console.pages import blueprint

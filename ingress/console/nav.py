@@ -7,5 +7,7 @@ NAV = (
     ("Payments", "console.list_payments"),
     ("Discrepancies", "console.list_discrepancies"),
     ("Reconciliation", "console.show_reconciliation"),
+    ("Endpoints", "console.list_endpoints"),
+    ("Workers", "console.show_workers"),
     ("Actions", "console.list_actions"),
 )

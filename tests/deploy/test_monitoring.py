@@ -11,7 +11,7 @@ import yaml
 
 import cli
 from ingress.answers import Refused
-from models.queues import QUEUES
+from models.canaries import LONGER, STALE_SECONDS, WATCHED
 from models.states import InboxStatus, Outcome
 from tests.deploy.names import asked_by, exported
 
@@ -29,7 +29,7 @@ EXPRESSIONS = {rule["alert"]: rule["expr"] for rule in RULES} | {
 }
 VALUES = {
     "answer": {"stored", "duplicate", "conflict", *(why.name.lower() for why in Refused)},
-    "queue": set(QUEUES),
+    "queue": set(WATCHED),
     "status": {status.value for status in InboxStatus},
     "outcome": {outcome.value for outcome in Outcome},
     "result": {"rung", "failed", "skipped"},
@@ -70,6 +70,16 @@ def test_an_alert_says_how_bad_it_is_and_what_to_do(rule: dict[str, Any]) -> Non
             assert command is not None, path
     for document in re.findall(r"docs/[a-z]+\.md", rule["annotations"]["description"]):
         assert (DEPLOY.parent / document).exists()
+
+
+def test_every_queue_has_an_alert_for_when_nobody_takes_from_it_and_none_before_that_is_a_fault() -> None:
+    limits: dict[str, int] = {}
+    for expression in (rule["expr"] for rule in RULES):
+        for one in asked_by(expression):
+            if one.series == "acuse_queue_untouched_seconds":
+                limits |= dict.fromkeys(dict(one.labels)["queue"].split("|"), int(expression.rsplit("> ", 1)[1]))
+    assert limits.keys() == set(WATCHED)
+    assert all(limit > STALE_SECONDS + LONGER.get(queue, 0) for queue, limit in limits.items())
 
 
 def test_every_series_is_on_the_board_or_in_an_alert() -> None:

@@ -1,0 +1,60 @@
+"""Queues, the workers that take from them, and beat: who works, and who only seems to."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from flask import render_template
+
+from ingress.console.dependencies import deps
+from ingress.console.guard import needs
+from ingress.console.pages import VIEWER, blueprint
+from models.canaries import CANARY_ENTRY, WATCHED, QueueWatch, Sending, Taking, patience_for, watch_queues
+from models.queues import QueueDepth
+
+BEAT_IS_ALIVE = timedelta(minutes=2)
+
+
+@dataclass(frozen=True, slots=True)
+class SeenWorker:
+    """A worker and one queue that it took from; an own queue has no name here."""
+
+    worker: str
+    queue: str | None
+    taken_at: datetime
+    seconds: float
+    is_stale: bool
+
+
+@blueprint.get("/workers")
+@needs(VIEWER)
+def show_workers() -> str:
+    """What waits in each queue, who takes from it, and what beat has sent."""
+    now = deps().clock()
+    with deps().open_front_work() as work:
+        depths = {depth.queue: depth for depth in work.queues.list_depths(now)}
+        takings, sendings = work.canaries.list_taken(), work.canaries.list_sent()
+    watches = watch_queues(takings, sendings, now)
+    queues: list[tuple[QueueWatch, QueueDepth | None]] = [(watch, depths.get(watch.queue)) for watch in watches]
+    return render_template(
+        "console/workers.html",
+        now=now,
+        queues=queues,
+        workers=[see_worker(taking, now) for taking in takings],
+        entries=[(sending, (now - sending.sent_at).total_seconds(), sending.is_late(now)) for sending in sendings],
+        beats=list_beats(sendings, now),
+    )
+
+
+def see_worker(taking: Taking, now: datetime) -> SeenWorker:
+    """As the page shows it."""
+    seconds = (now - taking.taken_at).total_seconds()
+    queue = taking.queue if taking.queue in WATCHED else None
+    is_stale = seconds > patience_for(taking.queue)
+    return SeenWorker(taking.worker, queue, taking.taken_at, max(0.0, seconds), is_stale)
+
+
+def list_beats(sendings: list[Sending], now: datetime) -> list[str]:
+    """The beats that have sent canaries lately, the one that sent last first; more than one does no harm."""
+    alive = [one for one in sendings if one.entry.startswith(CANARY_ENTRY) and now - one.sent_at <= BEAT_IS_ALIVE]
+    alive.sort(key=lambda one: one.sent_at, reverse=True)
+    return list(dict.fromkeys(f"{one.host}, {one.pid}" for one in alive))
