@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from functools import partial
 
+from bootstrap_starting import build_engine
 from config import Config
-from models.engine import open_engine
 from models.holding import hold_account
 from models.schema import NotReady
 from models.unit_of_work import UnitOfWork, refuse_inside_transaction
@@ -33,7 +33,7 @@ def build_reconcile_deps(
     interruption: type[BaseException] = KeyboardInterrupt,
 ) -> ReconcileDeps:
     """What a process needs that reconciles. It opens a pool of its own, so it is built after the fork."""
-    engine = open_engine(config.database_url, "reconciler")
+    engine = build_engine(config, "reconciler")
     unit_of_work = partial(UnitOfWork, engine)
     return ReconcileDeps(
         unit_of_work=unit_of_work,

@@ -12,6 +12,7 @@ from celeryconfig import EVENT_LANES
 from config import Config
 from migrations.head import HEAD
 from models.engine import QUEUE_ROLES, Role, most_connections, open_engine
+from models.payload_vault import PayloadVault, use_vault
 from models.schema import NotReady, check_durability, check_room, check_schema, check_summer
 from notifications.sealing import Sealer
 from psps.gate import CallLimits
@@ -25,7 +26,7 @@ def utc_now() -> datetime:
 
 def build_engine(config: Config, role: Role) -> Engine:
     """A pool for one process. Nothing connects before the first use, so it may be built before a fork."""
-    return open_engine(config.database_url, role)
+    return use_vault(open_engine(config.database_url, role), PayloadVault.from_texts(config.payload_keys))
 
 
 def build_sealer(config: Config) -> Sealer | None:

@@ -21,6 +21,7 @@ COMMANDS = {
     "merchants": "merchants:merchants",
     "migrate": "release:migrate",
     "operators": "operators:operators",
+    "payload-keys": "payload_keys:payload_keys",
     "payments": "asking:payments",
     "queues": "queues:queues",
     "reconcile": "reconcile:reconcile",

@@ -56,6 +56,7 @@ class Config:
         default_factory=dict
     )  # PSPs by method, the first that can makes it
     secret_keys: tuple[str, ...] = field(default=(), repr=False)  # seal what we must read again; the newest first
+    payload_keys: tuple[str, ...] = field(default=(), repr=False)  # seal what arrives; the newest first
     allow_loopback_endpoints: bool = False  # merchants may be notified on this machine: for development alone
     cep_url: str | None = None  # the folder of Banxico's portal; None: it is not asked
     cep_calls_per_minute: int = 6
@@ -93,7 +94,8 @@ def load_config(environ: Mapping[str, str] | None = None) -> Config:
         query_after_seconds=read.number("ACUSE_QUERY_AFTER_SECONDS", 30),
         requests_per_minute=read.number("ACUSE_REQUESTS_PER_MINUTE", 20, most=1_000_000),
         routes=_routes(read),
-        secret_keys=_secret_keys(read),
+        secret_keys=_keys(read, "ACUSE_SECRET_KEYS"),
+        payload_keys=_keys(read, "ACUSE_PAYLOAD_KEYS"),
         allow_loopback_endpoints=read.flag("ACUSE_ALLOW_LOOPBACK_ENDPOINTS"),
         cep_url=read.checked("ACUSE_CEP_URL", find_api_url_flaw) if read.optional("ACUSE_CEP_URL") else None,
         cep_calls_per_minute=read.number("ACUSE_CEP_CALLS_PER_MINUTE", 6, most=60_000),
@@ -123,8 +125,7 @@ def _sandbox_pace(read: Reader, accounts: dict[tuple[str, str], PspAccount]) -> 
     return pace
 
 
-def _secret_keys(read: Reader) -> tuple[str, ...]:
-    name = "ACUSE_SECRET_KEYS"
+def _keys(read: Reader, name: str) -> tuple[str, ...]:
     return tuple(check(name, key, find_secret_key_flaw) for key in read.parts(name))
 
 

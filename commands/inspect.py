@@ -12,8 +12,10 @@ from bootstrap_ringing import build_publish
 from bootstrap_starting import utc_now
 from commands.database import open_work, show_json, show_rows, stack_config
 from commands.terms import data_dir_option, fail, json_option, limit_option, read_since
+from models.payload_reading import Payload, PayloadReader
 from models.reading import NotFound
 from models.states import InboxStatus, PaymentState
+from psps.masking import mask_body, mask_headers
 from workers.state_machine import MOVES
 
 EVENT_COLUMNS = ("id", "psp", "event_key", "status", "reason", "received_at")
@@ -45,12 +47,15 @@ def list_events(psp: str | None, status: str | None, limit: int, data_dir: Path,
 
 @events.command("show")
 @click.argument("event_id", type=int)
+@click.option("--body", "with_body", is_flag=True, help="Also what arrived, without the people in it.")
 @data_dir_option
 @json_option
-def show_event(event_id: int, data_dir: Path, as_json: bool) -> None:
+def show_event(event_id: int, with_body: bool, data_dir: Path, as_json: bool) -> None:
     """Show one event and what was decided about it."""
     with open_work(stack_config(data_dir)) as work:
-        _show(lambda: work.reader.get_event(event_id), "decisions", as_json)
+        payload = PayloadReader(work.connection).get(event_id) if with_body else None
+        masked = {"payload_masked": _mask(payload)} if payload else {}
+        _show(lambda: work.reader.get_event(event_id) | masked, "decisions", as_json)
 
 
 @events.command("replay")
@@ -135,6 +140,12 @@ def audit(since: datetime | None, chain: bool, data_dir: Path, as_json: bool) ->
     sys.exit(1 if broken else 0)
 
 
+def _mask(payload: Payload) -> dict[str, Any]:
+    if payload.locked:
+        return {"locked": payload.locked}
+    return {"headers": mask_headers(dict(payload.headers)), "body": mask_body(payload.body, payload.content_type)}
+
+
 def _join(ids: list[int]) -> str:
     return ", ".join(map(str, ids))
 
@@ -148,9 +159,13 @@ def _show(get: Any, story: str, as_json: bool) -> None:
         show_json(found)
         return
     for name, value in found.items():
-        if not isinstance(value, list) and value is not None:
+        if not isinstance(value, list | dict) and value is not None:
             click.echo(f"{name:<20}{value}")
     click.echo()
+    if payload := found.get("payload_masked"):
+        for name, value in payload.get("headers", {}).items():
+            click.echo(f"{name}: {value}")
+        click.echo(f"\n{payload.get('body') or payload.get('locked', '')}\n")
     show_rows(found[story], DECISION_COLUMNS, "no decisions yet")
     if found.get("attempts"):
         click.echo()

@@ -17,6 +17,8 @@ from commands.terms import data_dir_option, fail, json_option
 from config import Config, PspAccount
 from migrations.run import CannotMigrate, MigrationsBusy
 from migrations.run import migrate as run_migrations
+from models.payload_rotation import PayloadKeyRepository, check_payload_keys
+from models.payload_vault import PayloadVault
 from models.retention import check_retention
 from models.schema import check_connections, check_durability, check_partitions, check_summer
 from psps.clabe import is_clabe
@@ -55,21 +57,44 @@ def doctor(data_dir: Path, as_json: bool) -> None:
         "summer time": partial(check_summer, engine),
         "connections": partial(check_connections, engine),
         "partitions": partial(check_partitions, engine, utc_now()),
+        "payload keys": partial(check_payload_keys, engine, PayloadVault.from_texts(config.payload_keys)),
         "retention": partial(check_retention, engine, utc_now(), config.retention_months),
         "time zones": check_time_zones,
         "banking days": partial(check_banking_days, utc_now().date()),
     }
     report = {name: _complaint(check) for name, check in checks.items()}
     accounts = _describe_accounts(config, {} if report["database"] else _find_key_uses(config))
+    payload_keys = [] if report["database"] else _find_payload_keys(config)
     engine.dispose()
     if as_json:
-        show_json({"ok": not any(report.values()), "checks": report, "accounts": accounts})
+        found = {"checks": report, "accounts": accounts, "payload_keys": payload_keys}
+        show_json({"ok": not any(report.values())} | found)
     else:
         for name, complaint in report.items():
             click.echo(f"{name:<14}{click.style(complaint, fg='red') if complaint else click.style('ok', fg='green')}")
         for account in accounts:
             _show_account(account)
+        for key in payload_keys:
+            use = "payloads need it" if key["is_used"] else "no payload needs it"
+            known = ", seals what comes" if key["is_newest"] else "" if key["is_configured"] else ", NOT CONFIGURED"
+            click.echo(f"payload key {key['key_id']}: {use}{known}")
     sys.exit(1 if any(report.values()) else 0)
+
+
+def _find_payload_keys(config: Config) -> list[dict[str, Any]]:
+    """The keys of payloads, configured or needed: one that no payload needs and that is not the newest may be removed."""
+    vault = PayloadVault.from_texts(config.payload_keys)
+    with open_work(config) as work:
+        used = PayloadKeyRepository(work.connection).list_used()
+    return [
+        {
+            "key_id": key_id,
+            "is_used": key_id in used,
+            "is_configured": key_id in vault.key_ids,
+            "is_newest": key_id == vault.newest,
+        }
+        for key_id in (*vault.key_ids, *sorted(set(used) - set(vault.key_ids)))
+    ]
 
 
 def _find_key_uses(config: Config) -> KeyUses:

@@ -54,6 +54,9 @@ where p.id = a.payment_id and a.id = (
 returning {COLUMNS}, p.psp_payment_id
 """)  # noqa: S608 - constants
 
+# Of what was asked for, what the PSP's answer has as well, or must be kept by nobody.
+DROPPED_WHEN_SETTLED = ["card_token", "payer", "beneficiary", "clabe", "wallet_address"]
+
 BEGIN = text("""
 update attempts set status = 'sending', sends = least(sends + 1, 30000), queries = 0, baseline_minor = :baseline,
     first_sent_at = coalesce(first_sent_at, :now), last_sent_at = :now
@@ -67,7 +70,7 @@ where id = :id and lease_token = :token and settled_at is null
 """)
 
 SETTLE = text("""
-update attempts set status = :status, settled_at = :now, request = request - 'card_token', psp_ref = :psp_ref, instructions = cast(:instructions as jsonb),
+update attempts set status = :status, settled_at = :now, request = request - cast(:dropped as text[]), psp_ref = :psp_ref, instructions = cast(:instructions as jsonb),
     event_id = :event_id, error_code = :code, error_message = :message, lease_until = null, lease_token = null
 where id = :id and lease_token = :token and settled_at is null
 """)
@@ -147,7 +150,16 @@ class AttemptRepository:
         code, message = error
         written = orjson.dumps(instructions).decode() if instructions else None
         values = {"status": status, "event_id": event_id, "psp_ref": psp_ref, "instructions": written}
-        self._fenced(SETTLE, id=attempt_id, token=token, now=now, code=code, message=message, **values)
+        self._fenced(
+            SETTLE,
+            id=attempt_id,
+            token=token,
+            now=now,
+            code=code,
+            message=message,
+            dropped=DROPPED_WHEN_SETTLED,
+            **values,
+        )
         if psp_payment_id:
             self.connection.execute(BIND, {"id": attempt_id, "psp_payment_id": psp_payment_id})
 

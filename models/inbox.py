@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 import crash_points
+from models.payload_vault import Belonging, PayloadVault, StoredPayload, find_vault
 from models.record import record
 from models.states import Decision, InboxStatus, Source
 
@@ -55,17 +56,17 @@ class Stored:
 
 
 # The ids are drawn before the insert, so that a payload finds out by its id alone whether its event is new.
-INSERT = text("""
+_INSERT = """
 with input as materialized (
     select nextval('inbox_events_id_seq') as id, t.*
     from rows from (
         json_to_recordset(cast(:rows as json)) as (
             psp text, account text, event_key text, content_digest bytea, body_sha256 bytea, headers jsonb, verified_with text,
-            redacted boolean, received_at timestamptz, clabe text, source text
+            redacted boolean, received_at timestamptz, clabe text, source text{column}
         ),
         unnest(cast(:bodies as bytea[]))
     ) as t (psp, account, event_key, content_digest, body_sha256, headers, verified_with, redacted, received_at, clabe,
-            source, body)
+            source{name}, body)
 ), stored as (
     insert into inbox_events (id, psp, account, event_key, content_digest, verified_with, received_at, next_attempt_at,
                               source, status, reason, processed_at, decision)
@@ -79,12 +80,14 @@ with input as materialized (
     on conflict (psp, account, event_key) do nothing
     returning id, psp, account, event_key, decision
 ), payload as (
-    insert into inbox_payloads (event_id, received_at, headers, body, body_sha256, redacted)
-    select id, received_at, headers, body, body_sha256, redacted
+    insert into inbox_payloads (event_id, received_at, headers, body, body_sha256, redacted{name})
+    select id, received_at, headers, body, body_sha256, redacted{name}
     from input where (id in (select id from stored)) is true  -- hashed, and not joined
 )
 select psp, account, event_key, id, decision from stored
-""")
+"""
+INSERT = text(_INSERT.format(column="", name=""))
+INSERT_SEALED = text(_INSERT.format(column=", key_id text", name=", key_id"))
 
 FIND = text("""
 select e.psp, e.account, e.event_key, e.id, e.content_digest, e.decision
@@ -162,10 +165,12 @@ def put_all(connection: Connection, deliveries: Sequence[Delivery]) -> list[Stor
 def _insert(connection: Connection, deliveries: list[Delivery], status: InboxStatus) -> dict[Key, Stored]:
     if not deliveries:
         return {}
-    rows = [_as_row(delivery) for delivery in deliveries]
+    vault = find_vault(connection)
+    payloads = [_seal(vault, delivery) for delivery in deliveries]
+    rows = [_as_row(delivery, payload) for delivery, payload in zip(deliveries, payloads, strict=True)]
     values = {
         "rows": _encode(rows),
-        "bodies": [d.body for d in deliveries],
+        "bodies": [payload.body for payload in payloads],
         "status": status,
         "reason": REASON_CONFLICT if status is InboxStatus.CONFLICT else None,
         "grace": timedelta(0) if status is InboxStatus.HINT else SWEEP_GRACE,
@@ -173,7 +178,9 @@ def _insert(connection: Connection, deliveries: list[Delivery], status: InboxSta
     is_conflict = status is InboxStatus.CONFLICT
     return {
         (psp, account, event_key): Stored(event_id, True, is_conflict, Decision(decision or "accept"))
-        for psp, account, event_key, event_id, decision in connection.execute(INSERT, values)
+        for psp, account, event_key, event_id, decision in connection.execute(
+            INSERT_SEALED if vault.newest else INSERT, values
+        )
     }
 
 
@@ -184,7 +191,15 @@ def _encode(rows: list[dict[str, Any]]) -> str:
         raise DeliveryRefused(type(error).__name__) from error
 
 
-def _as_row(delivery: Delivery) -> dict[str, Any]:
+def _seal(vault: PayloadVault, delivery: Delivery) -> StoredPayload:
+    try:
+        whose = Belonging(delivery.psp, delivery.account, delivery.event_key)
+        return vault.seal(whose, delivery.headers, delivery.body)
+    except orjson.JSONEncodeError as error:
+        raise DeliveryRefused(type(error).__name__) from error
+
+
+def _as_row(delivery: Delivery, payload: StoredPayload) -> dict[str, Any]:
     """All but the body. One JSON text for a batch costs both sides a fraction of an array for each column."""
     return {
         "psp": delivery.psp,
@@ -192,7 +207,8 @@ def _as_row(delivery: Delivery) -> dict[str, Any]:
         "event_key": delivery.event_key,
         "content_digest": "\\x" + delivery.content_digest.hex(),
         "body_sha256": "\\x" + delivery.body_sha256.hex(),
-        "headers": delivery.headers,
+        "headers": payload.headers,
+        **({"key_id": payload.key_id} if payload.key_id else {}),
         "verified_with": delivery.verified_with,
         "redacted": delivery.redacted,
         "received_at": delivery.received_at,

@@ -65,7 +65,7 @@ class InboxEvent(Table):
 
 
 class InboxPayload(Table):
-    """What arrived, byte for byte (card data redacted). Immutable, in monthly partitions that retention drops."""
+    """What arrived, byte for byte (card data redacted). It is sealed anew and erased, else immutable, in monthly partitions that retention drops."""
 
     __tablename__ = "inbox_payloads"
 
@@ -75,9 +75,11 @@ class InboxPayload(Table):
     body: Mapped[bytes]
     body_sha256: Mapped[bytes]  # of the body as it arrived, before redaction
     redacted: Mapped[bool] = mapped_column(server_default=text("false"))
+    key_id: Mapped[str | None]  # of the key that sealed headers and body into `body`; none: both are in clear
 
     __table_args__ = (
         PrimaryKeyConstraint("event_id", "received_at", name="pk_inbox_payloads"),
+        Index("ix_inbox_payloads_key_id", "key_id", postgresql_where=text("key_id is not null")),
         {"postgresql_partition_by": "RANGE (received_at)"},
     )
 

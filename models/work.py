@@ -7,31 +7,16 @@ from uuid import UUID
 
 from sqlalchemy import Connection, TextClause, text
 
+from models.claimed_events import ClaimedEvent, load_claimed
 from models.record import record
 from models.rows import to_json
-from models.states import Decision, InboxStatus, Source
-from models.waiting import WAITING
+from models.states import InboxStatus
+
+__all__ = ["ClaimedEvent", "Finished", "LeaseLost", "Postponed", "WorkRepository"]
 
 
 class LeaseLost(Exception):
     """Another worker has taken events over meanwhile; what was decided here must not be stored."""
-
-
-@record
-class ClaimedEvent:
-    """One inbox event under our lease, with what arrived."""
-
-    id: int
-    psp: str
-    account: str
-    event_key: str
-    source: Source
-    attempts: int  # this one included
-    received_at: datetime
-    decision: Decision | None
-    has_waited: bool  # it was looked at before, and its payment was not there
-    headers: dict[str, str]
-    body: bytes
 
 
 @record
@@ -88,14 +73,6 @@ select id, attempts from inbox_events
 where id = any(:ids) and processed_at is null and status <> 'hint' and attempts > 0 and next_attempt_at <= :now
     and (lease_until is null or lease_until < :now)
 order by id
-""")
-
-LOAD = text("""
-select e.id, e.psp, e.account, e.event_key, e.source, e.attempts, e.received_at, e.decision,
-    e.reason is not distinct from :waiting as has_waited, p.headers, p.body
-from inbox_events e join inbox_payloads p on p.event_id = e.id and p.received_at = e.received_at
-where e.id = any(:ids) and e.lease_token = :token
-order by e.id
 """)
 
 FINISH = text("""
@@ -185,22 +162,7 @@ class WorkRepository:
 
     def list_claimed(self, ids: Sequence[int], token: UUID) -> list[ClaimedEvent]:
         """What the claim got, in id order."""
-        return [
-            ClaimedEvent(
-                id=row.id,
-                psp=row.psp,
-                account=row.account,
-                event_key=row.event_key,
-                source=Source(row.source),
-                attempts=row.attempts,
-                received_at=row.received_at,
-                decision=Decision(row.decision) if row.decision else None,
-                has_waited=row.has_waited,
-                headers=dict(row.headers),
-                body=bytes(row.body),
-            )
-            for row in self.connection.execute(LOAD, {"ids": list(ids), "token": token, "waiting": WAITING})
-        ]
+        return load_claimed(self.connection, ids, token)
 
     def finish(self, finished: Sequence[Finished], token: UUID, now: datetime) -> None:
         """Give events their terminal status. Raises LeaseLost unless all of them were still ours."""

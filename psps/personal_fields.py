@@ -39,7 +39,7 @@ _SAYS_NOTHING = _many("id object type country currency status livemode locale br
 _WORD = re.compile(r"[A-Z]+(?![a-z])[0-9]*|[A-Z]?[a-z]+[0-9]*|[0-9]+")
 _DIGIT_OR_LETTER = "0-9A-Za-zÑñ"
 
-_URL_QUERY = re.compile(r"(https?://[^\s?\"<>]{1,2000})\?[^\s\"<>]+")
+_URL_QUERY = re.compile(r"(https?://[^\s?\"<>]{1,400})\?[^\s\"<>]+")
 _EMAIL = re.compile(r"[^\s@\"'<>(),;:=/\\]{1,64}(?:@|%40)[^\s@\"'<>(),;:=/\\]{1,253}", re.IGNORECASE)
 _WALLET = re.compile(rf"(?<![{_DIGIT_OR_LETTER}])0x[0-9a-fA-F]{{40}}(?![{_DIGIT_OR_LETTER}])")
 _CURP = re.compile(

@@ -62,6 +62,8 @@ def _fetch_next(deps: WorkerDeps, client: Client | None, psp: str, account: str)
 
 
 def _follow(deps: WorkerDeps, client: Client | None, event: ClaimedEvent, token: UUID) -> bool | None:
+    if event.locked:
+        return _finish(deps, event, token, InboxStatus.PARKED, event.locked)
     try:
         hint = read_any(deps.readers[event.psp], event)
     except Unparseable as error:

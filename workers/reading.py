@@ -74,6 +74,8 @@ def read_event(deps: WorkerDeps, event: ClaimedEvent) -> list[Item] | Hint | Fin
     reader = deps.readers.get(event.psp)
     if account is None or reader is None:
         return Finished(event.id, InboxStatus.PARKED, "account_not_configured")
+    if event.locked:
+        return Finished(event.id, InboxStatus.PARKED, event.locked)
     if event.decision is Decision.RETURN:
         return Finished(event.id, InboxStatus.IGNORED, "deposit to an unknown CLABE, sent back")
     try:
