@@ -23,6 +23,7 @@ COMMANDS = {
     "operators": "operators:operators",
     "payload-keys": "payload_keys:payload_keys",
     "payments": "asking:payments",
+    "persons": "persons:persons",
     "queues": "queues:queues",
     "reconcile": "reconcile:reconcile",
     "report": "report:report",

@@ -4,7 +4,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.states import OperatorRole
@@ -43,6 +44,26 @@ class OperatorSession(Table):
     __table_args__ = (
         Index("ix_operator_sessions_operator_id", "operator_id"),
         Index("ix_operator_sessions_expires_at", "expires_at"),
+    )
+
+
+class PersonRequest(Table):
+    """That the data of a person was exported or erased: who did it, why and how much. Nothing in it tells of whom, and a
+    trigger refuses every change."""
+
+    __tablename__ = "person_requests"
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    action: Mapped[str]
+    identified_by: Mapped[list[str]] = mapped_column(ARRAY(Text()))  # kinds, such as email; never the values
+    reason: Mapped[str]
+    done_by: Mapped[str]
+    counts: Mapped[dict[str, Any]]
+    done_at: Mapped[datetime]
+
+    __table_args__ = (
+        CheckConstraint("action in ('export', 'erase')", name="action"),
+        CheckConstraint("reason <> ''", name="reason"),
     )
 
 

@@ -8,7 +8,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
@@ -19,6 +19,7 @@ DEEPEST = 100  # what is nested deeper is not shown
 _FORM = "application/x-www-form-urlencoded"
 _JWT = re.compile(r"eyJ[A-Za-z0-9_-]{2,}\.([A-Za-z0-9_-]{2,})\.[A-Za-z0-9_-]*")
 _KEY = re.compile(r'"[A-Za-z_][A-Za-z0-9_.-]{0,63}"(?=\s*:)')
+_END = re.compile(rf"{re.escape(MASK)}[0-9]{{4}}")
 _LETTER, _DIGIT = re.compile(r"[^\W\d_]"), re.compile(r"\d")
 # Headers that tell how a delivery came and nothing about anybody.
 _OPEN_HEADERS = (
@@ -71,9 +72,21 @@ def mask_shape(text: str) -> str:
     return "".join(parts) + _blank(text[at:])
 
 
-def mask_tree(value: Any) -> Any:
-    """The same tree of `read_tree` without what is about people."""
-    return _mask(value, "", inside=False, depth=0)
+def mask_tree(value: Any, *, keeps_ends: bool = True) -> Any:
+    """The same tree of `read_tree` without what is about people; of accounts the last four digits stay, or nothing."""
+    masked = _mask(value, "", inside=False, depth=0)
+    return masked if keeps_ends else rewrite(masked, lambda _, text: _END.sub(MASK, text))
+
+
+def list_texts(body: bytes, content_type: str) -> Iterator[str]:
+    """Every key, text and number in a body, also those of documents and tokens within texts. Never raises."""
+    text = body.decode("utf-8-sig", errors="replace")
+    if content_type.partition(";")[0].strip().lower() == _FORM:
+        for name, value in parse_qsl(text, keep_blank_values=True, errors="replace"):
+            yield name
+            yield from _list_within(value, 0)
+    else:
+        yield from _list_within(text, 0)
 
 
 def read_tree(text: str) -> Any:
@@ -134,6 +147,19 @@ def _mask_text(value: str, hides: bool, depth: int) -> Any:
     if hides:
         return mask_value(value) if value else value
     return mask_patterns(value)
+
+
+def _list_within(text: str, depth: int) -> Iterator[str]:
+    nested = _claims_of(text.strip())
+    if nested is None and text.lstrip()[:1] in ("{", "["):
+        nested = _read(text)
+    if nested is None or depth > DEEPEST:
+        yield text
+        return
+    found: list[str] = []
+    rewrite(nested, lambda _, one: found.append(one) or one)  # type: ignore[func-returns-value]
+    for one in found:
+        yield from _list_within(one, depth + 1)
 
 
 def _mask_form(text: str) -> str:

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 from migrations.run import LOCK_TIMEOUT
 
@@ -21,7 +22,17 @@ order by c.relname
 """)
 
 
+REQUESTS = "person_requests"
+KEPT = """
+create or replace function keep_person_requests() returns trigger language plpgsql as $$
+begin
+    raise 'what was exported or erased is kept as it was written';
+end $$
+"""
+
+
 def upgrade() -> None:
+    _create_requests()
     with op.get_context().autocommit_block():
         op.execute(f"set lock_timeout = '{LOCK_TIMEOUT}'")
         op.execute("alter table inbox_payloads add column if not exists key_id text")
@@ -35,11 +46,37 @@ def upgrade() -> None:
             op.execute(f"alter index {NAME} attach partition {part}")
 
 
+def _create_requests() -> None:
+    """In the transaction before the autocommit block, which ends it: an interrupted run finds it made."""
+    if sa.inspect(op.get_bind()).has_table(REQUESTS):
+        return
+    op.create_table(
+        REQUESTS,
+        sa.Column("id", sa.BigInteger(), sa.Identity(), nullable=False),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("identified_by", postgresql.ARRAY(sa.Text()), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("done_by", sa.Text(), nullable=False),
+        sa.Column("counts", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("action in ('export', 'erase')", name=op.f("ck_person_requests_action")),
+        sa.CheckConstraint("reason <> ''", name=op.f("ck_person_requests_reason")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_person_requests")),
+    )
+    op.execute(KEPT)
+    op.execute(
+        f"create trigger person_requests_are_kept before update or delete or truncate on {REQUESTS}"
+        " for each statement execute function keep_person_requests()"
+    )
+
+
 def downgrade() -> None:
     """Refused while payloads are sealed: without the column nobody could open them."""
     op.execute(
         "do $$ begin if exists (select from inbox_payloads where key_id is not null)"
         " then raise 'payloads are sealed, and nothing older can open them'; end if; end $$"
     )
+    op.drop_table(REQUESTS)
+    op.execute("drop function keep_person_requests()")
     op.execute(f"drop index if exists {NAME}")
     op.execute("alter table inbox_payloads drop column if exists key_id")

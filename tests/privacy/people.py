@@ -102,12 +102,11 @@ def bring_all() -> list[Delivery]:
 
 def find_traces(engine: Engine) -> dict[str, set[str]]:
     """The person's traces by the column that holds them, over all columns of all tables."""
-    columns = (
-        "select table_name from information_schema.tables where table_schema = 'public' and table_type = 'BASE TABLE'"
-    )
+    tables = """select relname from pg_class
+                where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition"""
     found: dict[str, set[str]] = {}
     with engine.connect() as connection:
-        for (table,) in connection.execute(text(columns)).all():
+        for (table,) in connection.execute(text(tables)).all():
             for row in connection.execute(text(f"select * from {table}")).mappings():
                 for name, value in row.items():
                     told = bytes(value).decode("latin-1") if isinstance(value, bytes | memoryview) else str(value)

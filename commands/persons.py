@@ -1,0 +1,157 @@
+"""`acuse persons`: what is stored about one person, as a file for them; and to mask them everywhere."""
+
+import json
+import os
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bootstrap_starting import utc_now
+from commands.database import open_work, show_json, stack_config
+from commands.day_files import find_user
+from commands.person_search import Found, erase, search
+from commands.terms import data_dir_option, fail, json_option, read_since
+from models.persons import PersonRepository, PersonRequestNote
+from models.states import InboxStatus
+from models.unit_of_work import UnitOfWork
+from psps.persons import KINDS, NoIdentifier, Person, read_identifier
+
+FINISHED = (InboxStatus.PROCESSED, InboxStatus.IGNORED, InboxStatus.CONFLICT)
+since_option = click.option(
+    "--since", type=read_since, metavar="TIME", help="Look at payloads that arrived since then (90d, 2026-11-20)."
+)
+
+
+def identifier_options(command: Any) -> Any:
+    """A flag for each kind; the values are asked for, or read from standard input, a line each, in this order."""
+    for kind in reversed(KINDS):
+        command = click.option(f"--{kind}", is_flag=True, help=f"Ask for a {kind} of the person.")(command)
+    return command
+
+
+@click.group()
+def persons() -> None:
+    """Export or erase what is stored about one person. What they are known by is asked for, never an argument: those are seen
+    by everybody on a machine."""
+
+
+@persons.command("export")
+@identifier_options
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="A new file.")
+@click.option("--reason", required=True, help="Such as the number of the request.")
+@since_option
+@data_dir_option
+@json_option
+def export_person(out: Path, reason: str, since: datetime | None, data_dir: Path, as_json: bool, **kinds: bool) -> None:
+    """Write every event and payment in which the person appears to a file that you alone may read."""
+    person = _ask(kinds)
+    with open_work(stack_config(data_dir)) as work:
+        found = search(work, person, since, utc_now(), not as_json)
+        _write(out, _tell(work, found))
+        _log(work, "export", kinds, reason, found.count())
+        work.commit()
+    _report({"file": str(out)}, found, as_json)
+
+
+@persons.command("erase")
+@identifier_options
+@click.option("--dry-run", is_flag=True, help="Only tell how much would be masked.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--reason", help="Such as the number of the request; it must not name the person.")
+@since_option
+@data_dir_option
+@json_option
+def erase_person(
+    dry_run: bool,
+    yes: bool,
+    reason: str | None,
+    since: datetime | None,
+    data_dir: Path,
+    as_json: bool,
+    **kinds: bool,
+) -> None:
+    """Mask all that is about people wherever the person appears. Amounts, states, times, ids and decisions stay, and so do the
+    keys by which a repetition is known. Exit 1 if something had to be left."""
+    if not dry_run and not (reason or "").strip():
+        fail("--reason is needed: it is kept for good", 2)
+    person = _ask(kinds)
+    with open_work(stack_config(data_dir)) as work:
+        found = search(work, person, since, utc_now(), not as_json)
+        if dry_run:
+            found.kept = [one.event_id for one in found.payloads if one.status not in FINISHED]
+        else:
+            if not yes:
+                click.confirm(f"Mask them in {sum(found.count().values())} places for good?", abort=True, err=True)
+            erase(work, found)
+            _log(work, "erase", kinds, str(reason), found.count())
+            work.commit()
+    _report({"dry_run": dry_run, "not_finished": found.kept}, found, as_json)
+
+
+def _ask(kinds: dict[str, bool]) -> Person:
+    wanted = [kind for kind in KINDS if kinds[kind]]
+    if not wanted:
+        fail(f"say what the person is known by: {', '.join(f'--{kind}' for kind in KINDS)}", 2)
+    try:
+        return Person([read_identifier(kind, click.prompt(kind, err=True, type=str)) for kind in wanted])
+    except NoIdentifier as error:
+        fail(str(error), 2)
+
+
+def _tell(work: UnitOfWork, found: Found) -> dict[str, Any]:
+    """All of it, in clear: it is theirs."""
+    own = [key for place, key, _ in found.rows if place.table == "payments"]
+    payments = PersonRepository(work.connection).list_payments([one.event_id for one in found.payloads], own)
+    events = [
+        {
+            "id": one.event_id,
+            "psp": one.psp,
+            "account": one.account,
+            "event_key": one.event_key,
+            "received_at": one.received_at,
+            "status": one.status,
+            "headers": dict(one.headers),
+            "body": one.body.decode("utf-8", errors="replace"),
+        }
+        for one in found.payloads
+    ]
+    others = [
+        {"table": place.table, "id": str(key)} | {name: _as_text(value) for name, value in columns.items()}
+        for place, key, columns in found.rows
+        if place.table != "payments"
+    ]
+    return {"exported_at": utc_now(), "events": events, "payments": payments, "others": others}
+
+
+def _as_text(value: str | bytes) -> str:
+    return value.decode("utf-8", errors="replace") if isinstance(value, bytes) else value
+
+
+def _write(out: Path, told: dict[str, Any]) -> None:
+    try:
+        with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            json.dump(told, file, ensure_ascii=False, indent=2, default=str)
+    except OSError as error:
+        fail(f"{out} cannot be written: {error.strerror or error}")
+
+
+def _log(work: UnitOfWork, action: str, kinds: dict[str, bool], reason: str, counts: dict[str, int]) -> None:
+    names = [kind for kind in KINDS if kinds[kind]]
+    PersonRepository(work.connection).log(PersonRequestNote(action, names, reason, find_user(), counts, utc_now()))
+
+
+def _report(about: dict[str, Any], found: Found, as_json: bool) -> None:
+    """Exit 1 where something could not be looked into or had to be left."""
+    if as_json:
+        show_json(about | {"counts": found.count(), "locked_events": found.locked})
+    else:
+        for table, count in found.count().items():
+            click.echo(f"{table:<24}{count}")
+    if found.kept:
+        click.echo(f"acuse: {len(found.kept)} events are not finished and were left, such as {found.kept[0]}", err=True)
+    if found.locked:
+        click.echo(f"acuse: {len(found.locked)} payloads cannot be opened, such as {found.locked[0]}", err=True)
+    sys.exit(1 if found.kept or found.locked else 0)
