@@ -9,7 +9,7 @@ from typing import Any
 
 from commands.day_files import open_unit, show_bar
 from models.payload_reading import Payload, PayloadReader, walk
-from models.persons import PLACES, PersonRepository, Place
+from models.persons import JSON_COLUMNS, PLACES, PersonRepository, Place
 from models.schema import months_from
 from models.unit_of_work import UnitOfWork
 from psps.masking import list_texts
@@ -68,7 +68,7 @@ def erase(work: UnitOfWork, found: Found) -> None:
             persons.replace_payload(payload, erase_body(payload.body))
     for place, key, columns in found.rows:
         for column, value in columns.items():
-            persons.replace(place, key, column, _erase_column(place, value))
+            persons.replace(place, key, column, _erase_column(column, value))
     work.search.enqueue({key for place, key, _ in found.rows if place.table == "payments"})
 
 
@@ -122,7 +122,7 @@ def _is_in(person: Person, value: str | bytes) -> bool:
     return person.is_in(list_texts(value if isinstance(value, bytes) else value.encode(), ""))
 
 
-def _erase_column(place: Place, value: str | bytes) -> str | bytes:
+def _erase_column(column: str, value: str | bytes) -> str | bytes:
     if isinstance(value, bytes):
         return erase_body(value)
-    return erase_body(value.encode()).decode() if place.table == "attempts" else erase_text(value)
+    return erase_body(value.encode()).decode() if column in JSON_COLUMNS else erase_text(value)

@@ -24,11 +24,13 @@ class Place:
 # The payloads are apart: models/payload_reading.py.
 PLACES = (
     Place("payments", "id", ("description", "payer_reference")),
-    Place("attempts", "id", ("request", "instructions")),
+    Place("attempts", "id", ("request", "instructions", "error_message")),
     Place("notifications", "id", ("body",)),
     Place("discrepancy_evidence", "id", ("body",)),
     Place("cep_answers", "query_digest", ("body",)),
 )
+
+JSON_COLUMNS = ("request", "instructions")
 
 PAYMENTS_OF = text("""
 select p.* from payments p where p.id in (
@@ -86,7 +88,7 @@ class PersonRepository:
         if place.table == "cep_answers":
             self.connection.execute(text("delete from cep_answers where query_digest = :key"), {"key": key})
             return
-        kind = "jsonb" if place.table == "attempts" else "bytea" if column == "body" else "text"
+        kind = "jsonb" if column in JSON_COLUMNS else "bytea" if column == "body" else "text"
         query = f"update {place.table} set {column} = cast(:value as {kind}) where {place.key} = :key"  # noqa: S608 - constants
         self.connection.execute(text(query), {"value": value, "key": key})
 

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from functools import partial
 
 import pytest
@@ -73,6 +74,18 @@ def test_a_month_is_dropped_when_all_of_it_is_older_than_what_is_kept(
     assert "2025_10" in list_months(engine)
     with engine.connect() as connection:
         assert connection.scalar(text("select count(*) from inbox_events")) == 1, "the event itself stays"
+
+
+def test_a_repetition_is_known_long_after_its_payload_was_dropped(engine: Engine, keep: KeepHouse) -> None:
+    """The least that may be kept of payloads is a month; what a repetition is known by is never dropped."""
+    keep(THEN)
+    delivery = write_delivery(received_at=THEN, ignored="no matter")
+    [first] = InboxStore(engine).put([delivery])
+    change(engine, first.event_id, "status = 'ignored', processed_at = received_at")
+    assert keep(DROPPED, months=1) == ["payloads dropped"]
+    [again] = InboxStore(engine).put([replace(delivery, received_at=DROPPED)])
+    assert (again.event_id, again.is_new) == (first.event_id, False)
+    assert timedelta(days=90) < DROPPED - THEN
 
 
 def test_who_keeps_less_forgets_sooner(engine: Engine, keep: KeepHouse, event_id: int) -> None:
