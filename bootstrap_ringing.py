@@ -1,7 +1,8 @@
-"""The composition root of the doorbells: functions that ring for work which Postgres holds."""
+"""The composition root of the doorbells, which ring for work that Postgres holds, and of the workbench that sets it going again."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -9,13 +10,20 @@ from celery import Celery
 from kombu import Connection
 from kombu.exceptions import KombuError, OperationalError
 
+from bootstrap_starting import utc_now
 from celeryconfig import EVENT_LANES, QUORUM
 from config import Config
 from models.canaries import CANARY_SECONDS
+from models.replays import StoredEvent
+from models.states import Verification
+from models.unit_of_work import UnitOfWork
+from psps.registry import PSPS
 from schedules.beat import RECONCILE_SECONDS, SWEEP_SECONDS, TAKE_CANARY
 from schedules.tasks import RECONCILE_ACCOUNT
 from workers.app import create_producer, make_own_queue
+from workers.dependencies import ReplayDeps
 from workers.tasks import NOTIFY, PROCESS_EVENTS, SERVE_ACCOUNT
+from workers.verifying import verify_again
 
 
 def build_publish(config: Config) -> Callable[[Sequence[int]], None]:
@@ -36,6 +44,25 @@ def build_ring_account(config: Config) -> Callable[[str, str], None]:
 def build_ring_notify(config: Config) -> Callable[[], None]:
     """The same for `notify`."""
     return partial(ring_notify, create_producer(config.broker_url))
+
+
+def build_replay_deps(
+    config: Config, unit_of_work: Callable[[], UnitOfWork], enqueue: Callable[[Sequence[int]], None]
+) -> ReplayDeps:
+    """What a process needs that says what a replay would do, or does it."""
+
+    def verify(stored: StoredEvent) -> Verification:
+        return verify_again(PSPS, config.accounts, utc_now(), stored)
+
+    return ReplayDeps(
+        unit_of_work=unit_of_work,
+        readers={name: psp.events for name, psp in PSPS.items()},
+        accounts=config.accounts,
+        unmatched_wait=timedelta(seconds=config.unmatched_wait_seconds),
+        verify=verify,
+        enqueue=enqueue,
+        clock=utc_now,
+    )
 
 
 def build_send_canary(config: Config) -> Callable[[str], None]:

@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from bootstrap_ringing import build_publish
 from bootstrap_starting import utc_now
 from commands.database import open_work, show_json, show_rows, stack_config
+from commands.replay import replay
 from commands.terms import data_dir_option, fail, json_option, limit_option, read_since
 from models.payload_reading import Payload, PayloadReader
 from models.reading import NotFound
@@ -58,30 +58,7 @@ def show_event(event_id: int, with_body: bool, data_dir: Path, as_json: bool) ->
         _show(lambda: work.reader.get_event(event_id) | masked, "decisions", as_json)
 
 
-@events.command("replay")
-@click.argument("event_ids", type=int, nargs=-1, required=True)
-@data_dir_option
-@json_option
-def replay_events(event_ids: tuple[int, ...], data_dir: Path, as_json: bool) -> None:
-    """Process parked or ignored events again. Exit 1 if one of them is neither."""
-    config = stack_config(data_dir)
-    with open_work(config) as work:
-        replayed = work.inbox.replay(list(event_ids), utc_now())
-        work.commit()
-        forgotten = work.inbox.list_forgotten(list(event_ids))
-    left = sorted(set(event_ids) - set(replayed) - set(forgotten))
-    if replayed:
-        _ring(config, replayed)
-    if as_json:
-        show_json({"replayed": replayed, "left_alone": left, "forgotten": forgotten})
-    else:
-        click.echo(f"replaying {len(replayed)} of {len(event_ids)} events")
-    if forgotten:
-        click.echo(f"acuse: cannot be replayed, its payload was dropped by retention: {_join(forgotten)}", err=True)
-    if left:
-        fail(f"left alone, because only parked and ignored events can be replayed: {_join(left)}")
-    if forgotten:
-        sys.exit(1)
+events.add_command(replay)
 
 
 @click.group()
@@ -146,10 +123,6 @@ def _mask(payload: Payload) -> dict[str, Any]:
     return {"headers": mask_headers(dict(payload.headers)), "body": mask_body(payload.body, payload.content_type)}
 
 
-def _join(ids: list[int]) -> str:
-    return ", ".join(map(str, ids))
-
-
 def _show(get: Any, story: str, as_json: bool) -> None:
     try:
         found = get()
@@ -174,10 +147,3 @@ def _show(get: Any, story: str, as_json: bool) -> None:
         state = f"closed: {one['closed_reason']}" if one["closed_at"] else "open"
         opener = f"event {one['event_id']}" if one["event_id"] else "found by reconciliation"
         click.echo(f"discrepancy {one['id']} ({one['kind']}, {state}), {opener}")
-
-
-def _ring(config: Any, ids: list[int]) -> None:
-    try:
-        build_publish(config)(ids)
-    except Exception as error:  # noqa: BLE001 - whatever the broker raises, the sweep rings again
-        click.echo(f"the broker is away ({type(error).__name__}): the sweep will pick them up", err=True)

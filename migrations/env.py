@@ -9,7 +9,8 @@ import models.tables_discrepancies
 import models.tables_merchants
 import models.tables_notifications
 import models.tables_operators
-import models.tables_reconciliation  # noqa: F401
+import models.tables_reconciliation
+import models.tables_replays  # noqa: F401
 from models.table_base import Table
 
 connection = context.config.attributes["connection"]

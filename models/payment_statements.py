@@ -68,15 +68,17 @@ on conflict on constraint uq_payments_psp_payment_id do nothing
 returning id
 """)  # noqa: S608 - constants
 
-LOCK = text("""
+STANDING = """
 select id, merchant_id, state, amount_minor, received_minor, refunded_minor, currency, origin, livemode, place_at, place_rank,
        place_key, version, psp_payment_id, json_strip_nulls(json_build_object(
            'method', nullif(method, 'unknown'), 'merchant_reference', merchant_reference, 'expires_at', expires_at,
            'psp_created_at', psp_created_at, 'operating_day', operating_day, 'fee_minor', fee_minor,
            'crypto_asset', crypto_asset, 'crypto_network', crypto_network, 'crypto_base_units', crypto_base_units::text,
            'crypto_scale', crypto_scale, 'crypto_tx_hash', crypto_tx_hash)) as details
-from payments where id = any(:ids) order by id for no key update
-""")
+from payments where id = any(:ids) order by id
+"""
+READ = text(STANDING)
+LOCK = text(f"{STANDING} for no key update")
 
 # What describes a payment is the newest that its events say; what a merchant asked for stays, and so do the first words
 # about when it was made: a payment never moves to another day of its account's books.

@@ -17,6 +17,7 @@ from models.payment_statements import (
     FIND_OWN,
     LOCK,
     MOVE,
+    READ,
 )
 from models.record import record
 from models.rows import to_json
@@ -186,6 +187,13 @@ class PaymentRepository:
         if not ids:
             return {}
         rows = self.connection.execute(LOCK, {"ids": sorted(ids)}).mappings().all()
+        return {row["id"]: _locked(row) for row in rows}
+
+    def read(self, ids: Collection[UUID]) -> dict[UUID, LockedPayment]:
+        """The same without locks, for those who only look."""
+        if not ids:
+            return {}
+        rows = self.connection.execute(READ, {"ids": sorted(ids)}).mappings().all()
         return {row["id"]: _locked(row) for row in rows}
 
     def move(self, moved: Sequence[MovedPayment]) -> None:

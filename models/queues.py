@@ -38,6 +38,16 @@ select q.queue, coalesce(c.waiting, 0), coalesce(c.due, 0), coalesce(c.leased, 0
     coalesce(extract(epoch from :now - c.oldest), 0)::float8
 from unnest(cast(:queues as text[])) with ordinality as q (queue, place) left join counted c using (queue) order by q.place
 """)
+
+# What was set going again may wait for those who come now; 10,000 are enough to tell how long the oldest of them waits.
+OLDEST_LIVE = text("""
+select coalesce(extract(epoch from :now - min(due_since)), 0)::float8 from (
+    select case when attempts = 0 and reason is null then received_at else next_attempt_at end as due_since
+    from inbox_events
+    where status = 'received' and reason is distinct from 'replayed' and (lease_until is null or lease_until < :now)
+    order by next_attempt_at limit 10000) live
+where due_since <= :now
+""")
 QUEUES = ("events", "psp_calls", "notifications", "reconcile")
 
 
@@ -50,3 +60,7 @@ class QueueRepository:
     def list_depths(self, now: datetime) -> list[QueueDepth]:
         """Every queue that has a table, whether something waits in it or not. Work that waits for its time is not due."""
         return [QueueDepth(*row) for row in self.connection.execute(LIST, {"now": now, "queues": list(QUEUES)})]
+
+    def find_oldest_live(self, now: datetime) -> float:
+        """For how many seconds the oldest due event has been so that nobody set going again and nobody works on; 0.0: none is due."""
+        return float(self.connection.execute(OLDEST_LIVE, {"now": now}).scalar_one())

@@ -170,8 +170,9 @@ class Reader:
         }
 
     def get_payment_id(self, payment_id: str) -> UUID:
-        """Our id of it, by either id. Raises NotFound."""
-        return UUID(str(self._find_payment(payment_id)["id"]))
+        """Our id of a payment, by our id or the PSP's. Raises NotFound."""
+        found: UUID = self._find_payment(payment_id)["id"]
+        return found
 
     def get_attempt(self, attempt_id: UUID) -> Row:
         """One attempt. Raises NotFound."""

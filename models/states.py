@@ -199,3 +199,22 @@ class LineKind(StrEnum):
     FEE = "fee"
     PAYOUT = "payout"
     ADJUSTMENT = "adjustment"
+
+
+class Verification(StrEnum):
+    """What today's secrets say of a stored delivery."""
+
+    FITS = "fits"  # one of them made its signature
+    RECORDED = "recorded"  # it cannot be asked again, and the key that verified it when it came is still one of them
+    OURS = "ours"  # it is an answer to a call of ours, which nobody signs
+    ROTATED = "rotated"  # none of them did: the key is gone
+    ALTERED = "altered"  # what is stored is not what came
+
+
+class ReplayState(StrEnum):
+    """The life of a run that sets events going again. STOPPED and DONE are final."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+    DONE = "done"

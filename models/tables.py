@@ -60,6 +60,12 @@ class InboxEvent(Table):
         Index("ix_inbox_events_fetching", "psp", "account", postgresql_where=text("fetch_until is not null")),
         Index("ix_inbox_events_received_at", "received_at", postgresql_using="brin"),
         Index("ix_inbox_events_set_aside", "id", postgresql_where=text("status in ('parked', 'conflict')")),
+        Index(
+            "ix_inbox_events_replayable",
+            "received_at",
+            "id",
+            postgresql_where=text("status in ('parked', 'ignored')"),
+        ),
         {"postgresql_with": {"fillfactor": "50", "autovacuum_vacuum_scale_factor": "0.02"}},
     )
 

@@ -40,6 +40,7 @@ from models.payments import PaymentRepository
 from models.queues import QueueRepository
 from models.reading import Reader
 from models.reconciliations import ReconciliationRepository
+from models.replays import ReplayRepository
 from models.requests import RequestRepository
 from models.retention import PayloadRepository
 from models.schema import add_partitions, months_from
@@ -128,6 +129,7 @@ class UnitOfWork:
     canaries: CanaryRepository
     access: Access
     operators: OperatorRepository
+    replays: ReplayRepository
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -171,6 +173,7 @@ class UnitOfWork:
         self.canaries = CanaryRepository(self.connection)
         self.access = Access(self.connection)
         self.operators = OperatorRepository(self.connection)
+        self.replays = ReplayRepository(self.connection)
         _open.units.add(self)
         return self
 
@@ -215,6 +218,10 @@ class UnitOfWork:
             ),
             {"psp": psp, "account": account, "clabe": clabe, "merchant_id": DEFAULT_MERCHANT_ID, "now": now},
         )
+
+    def look_only(self) -> None:
+        """Have the database refuse every change, and show one moment. The first thing to be done in a unit of work."""
+        self.connection.execute(text("set transaction isolation level repeatable read, read only"))
 
     def commit(self) -> None:
         """Make everything since the last commit durable."""

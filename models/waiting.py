@@ -37,6 +37,11 @@ where (w.psp, w.account, w.psp_ref) = (r.psp, r.account, r.psp_ref)
 returning w.event_id
 """)
 
+FIND = text("""
+select w.event_id from json_to_recordset(cast(:rows as json)) as r (psp text, account text, psp_ref text, payment_id uuid)
+join waiting_references w on (w.psp, w.account, w.psp_ref) = (r.psp, r.account, r.psp_ref)
+""")
+
 TAKE_KNOWN = text("""
 delete from waiting_references w using payment_references r
 where (w.psp, w.account, w.psp_ref) = (r.psp, r.account, r.psp_ref)
@@ -73,6 +78,10 @@ class WaitingRepository:
         if not references:
             return []
         return self._hurry(self.connection.scalars(TAKE, {"rows": to_json(references)}), now)
+
+    def find(self, references: Sequence[PspReference]) -> set[int]:
+        """The events that `take` would give, left where they are."""
+        return set(self.connection.scalars(FIND, {"rows": to_json(references)})) if references else set()
 
     def take_known(self, now: datetime) -> list[int]:
         """The same for every reference that is known by now: for what a race between two workers left behind."""

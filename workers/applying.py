@@ -21,7 +21,7 @@ REFERENCE = "merchant_reference"
 
 
 @dataclass(slots=True)
-class _Progress:
+class Progress:
     """One payment that is locked, or about to be made, on its way through the batch."""
 
     payment: LockedPayment
@@ -64,13 +64,13 @@ def apply_items(
         by_payment[theirs] += by_payment.pop(ours, [])
     locked = _lock(work, {id: items for id, items in by_payment.items() if id not in applied.made})
     for one in locked:
-        _decide(one, now, is_new=False)
+        decide_items(one, now, is_new=False)
     work.payments.move([_move(one, now) for one in locked])
     _write(work, [*made, *locked], applied, now)
     return applied
 
 
-def _write(work: UnitOfWork, progress: Sequence[_Progress], applied: Applied, now: datetime) -> None:
+def _write(work: UnitOfWork, progress: Sequence[Progress], applied: Applied, now: datetime) -> None:
     discrepancies: list[NewDiscrepancy] = []
     explained: list[tuple[UUID, int]] = []
     for one in progress:
@@ -86,11 +86,11 @@ def _write(work: UnitOfWork, progress: Sequence[_Progress], applied: Applied, no
 
 def _make(
     work: UnitOfWork, by_payment: Mapping[UUID, list[Item]], new: Mapping[UUID, NewPayment], now: datetime
-) -> list[_Progress]:
+) -> list[Progress]:
     """Make payments as they stand after their items, in one step: nobody else can see them before. Those that were made."""
-    progress = [_start(expect(payment), by_payment.get(id, [])) for id, payment in new.items()]
+    progress = [start(expect(payment), by_payment.get(id, [])) for id, payment in new.items()]
     for one in progress:
-        _decide(one, now, is_new=True)
+        decide_items(one, now, is_new=True)
     moved = {one.payment.id: _move(one, now) for one in progress if one.items}
     made = work.payments.add_once(list(new.values()), moved)
     return [one for one in progress if one.payment.id in made]
@@ -103,7 +103,8 @@ def _find_elsewhere(work: UnitOfWork, payments: Sequence[NewPayment]) -> dict[UU
     return {id: found[key] for id, key in keys.items()}
 
 
-def _decide(one: _Progress, now: datetime, is_new: bool) -> None:
+def decide_items(one: Progress, now: datetime, is_new: bool) -> None:
+    """Decide about its items, one after the other. Pure."""
     for item in one.items:
         is_first = is_new and one.place is None
         one.event_ids[item.fact.key] = item.event.id
@@ -119,20 +120,25 @@ def _decide(one: _Progress, now: datetime, is_new: bool) -> None:
         _bind(one, item, decided)
 
 
-def _lock(work: UnitOfWork, by_payment: dict[UUID, list[Item]]) -> list[_Progress]:
+def _lock(work: UnitOfWork, by_payment: dict[UUID, list[Item]]) -> list[Progress]:
     progress = []
     for payment_id, payment in work.payments.lock(by_payment).items():
-        progress.append(_start(payment, by_payment[payment_id]))
+        progress.append(start(payment, by_payment[payment_id]))
+    add_history(work, progress)
+    return progress
+
+
+def add_history(work: UnitOfWork, progress: Sequence[Progress]) -> None:
+    """Read what was decided before, of those whose items need it."""
     behind = [one for one in progress if any(needs_history(item.fact, one.place) for item in one.items)]
     history = work.transitions.list_facts([one.payment.id for one in behind])
     for one in behind:
         for event_id, said in history.get(one.payment.id, []):
             one.past.append(Fact.from_json(said))
             one.event_ids[said["key"]] = event_id
-    return progress
 
 
-def _bind(one: _Progress, item: Item, decided: Decided) -> None:
+def _bind(one: Progress, item: Item, decided: Decided) -> None:
     """Learn the PSP's id of a payment of ours: from the answer to our own call, or from a webhook whose money fits. The
     reference alone proves nothing: a payer can see it."""
     psp_id = item.said.psp_payment_id
@@ -144,7 +150,7 @@ def _bind(one: _Progress, item: Item, decided: Decided) -> None:
         one.psp_payment_id = psp_id
 
 
-def _is_renamed(one: _Progress) -> bool:
+def _is_renamed(one: Progress) -> bool:
     before = one.payment
     if (one.psp_payment_id or before.psp_payment_id) != before.psp_payment_id:
         return True
@@ -152,7 +158,8 @@ def _is_renamed(one: _Progress) -> bool:
     return not is_ours and one.current.details.get(REFERENCE) != before.details.get(REFERENCE)
 
 
-def _start(payment: LockedPayment, items: Sequence[Item]) -> _Progress:
+def start(payment: LockedPayment, items: Sequence[Item]) -> Progress:
+    """A payment before its items, still without its history."""
     current = Standing(
         payment.state,
         payment.amount_minor,
@@ -170,10 +177,10 @@ def _start(payment: LockedPayment, items: Sequence[Item]) -> _Progress:
     if payment.place_at is not None:
         place = (payment.place_at, payment.place_rank or 0, payment.place_key or "")
     ordered = sorted(items, key=lambda item: item.fact.place)
-    return _Progress(payment, base, current, place, past=[], items=ordered)
+    return Progress(payment, base, current, place, past=[], items=ordered)
 
 
-def _record(one: _Progress, item: Item, decided: Decided, now: datetime, is_new: bool) -> NewTransition:
+def _record(one: Progress, item: Item, decided: Decided, now: datetime, is_new: bool) -> NewTransition:
     reason = decided.reason
     if reason is None and is_new and decided.outcome is Outcome.APPLIED:
         reason = "adopted"
@@ -195,7 +202,7 @@ def _record(one: _Progress, item: Item, decided: Decided, now: datetime, is_new:
     )
 
 
-def _open(one: _Progress, item: Item, decided: Decided, now: datetime) -> list[NewDiscrepancy]:
+def _open(one: Progress, item: Item, decided: Decided, now: datetime) -> list[NewDiscrepancy]:
     """One discrepancy for every fact that is refused as things stand now, also for an older one refused only now."""
     if not decided.forbidden:
         return []
@@ -220,7 +227,7 @@ def _open(one: _Progress, item: Item, decided: Decided, now: datetime) -> list[N
     ]
 
 
-def _move(one: _Progress, now: datetime) -> MovedPayment:
+def _move(one: Progress, now: datetime) -> MovedPayment:
     place_at, place_rank, place_key = one.place or one.items[-1].fact.place
     return MovedPayment(
         id=one.payment.id,

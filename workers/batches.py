@@ -15,7 +15,7 @@ from models.waiting import WAITING, WaitingReference
 from models.work import ClaimedEvent, Finished, Postponed
 from workers.applying import apply_items
 from workers.dependencies import WorkerDeps
-from workers.matching import match_items
+from workers.matching import Matched, match_items
 from workers.reading import Item
 
 log = structlog.get_logger(__name__)
@@ -31,12 +31,8 @@ def store_batch(
     now = deps.clock()
     with deps.unit_of_work() as work:
         matched = match_items(deps, work, items, now)
-        refused = {items[i].event.id: reason for i, reason in matched.refused.items()}
-        lost = [item for i, item in enumerate(items) if i not in matched.payment_ids and i not in matched.refused]
+        pairs, lost, refused = sort_items(items, matched)
         waiting = {item.event.id: postponed for item in lost if (postponed := _find_pause(deps, item, now))}
-        # A delivery goes in one piece.
-        whole = {item.event.id for item in items} - {item.event.id for item in lost} - refused.keys()
-        pairs = [(items[i], payment) for i, payment in matched.payment_ids.items() if items[i].event.id in whole]
         unmatched = [item for item in lost if item.event.id not in waiting]
         parked = [Finished(event_id, InboxStatus.PARKED, reason) for event_id, reason in refused.items()]
         results = [*finished, *parked, *_finish(pairs, unmatched)]
@@ -59,6 +55,16 @@ def store_batch(
         work.commit()
         crash_points.reach("worker.committed")
     return applied.transitions, results, notified
+
+
+def sort_items(items: Sequence[Item], matched: Matched) -> tuple[list[tuple[Item, UUID]], list[Item], dict[int, str]]:
+    """What can be applied and to which payment, what nothing led to a payment for, and why which events are refused. A delivery
+    goes in one piece."""
+    refused = {items[i].event.id: reason for i, reason in matched.refused.items()}
+    lost = [item for i, item in enumerate(items) if i not in matched.payment_ids and i not in matched.refused]
+    whole = {item.event.id for item in items} - {item.event.id for item in lost} - refused.keys()
+    pairs = [(items[i], payment) for i, payment in matched.payment_ids.items() if items[i].event.id in whole]
+    return pairs, lost, refused
 
 
 def _finish(pairs: Sequence[tuple[Item, UUID]], unmatched: Sequence[Item]) -> list[Finished]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
+from models.replays import StoredEvent
+from models.states import Verification
 from models.unit_of_work import UnitOfWork
 from notifications.sealing import Sealer
 from notifications.sending import Sender
@@ -20,6 +22,17 @@ class AccountRules(Protocol):
     def livemode(self) -> bool: ...
     @property
     def unmatched(self) -> Literal["adopt", "park"]: ...
+
+
+class Understanding(Protocol):
+    """What it takes to read deliveries and to find their payments."""
+
+    @property
+    def readers(self) -> Mapping[str, EventsModule]: ...
+    @property
+    def accounts(self) -> Mapping[tuple[str, str], AccountRules]: ...
+    @property
+    def unmatched_wait(self) -> timedelta: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +60,17 @@ class WorkerDeps:
     notify_pace: int = (
         1  # what the pauses between attempts are divided by; 1 unless endpoints are of this machine alone
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayDeps:
+    """What it takes to say what a replay would do, and to do it."""
+
+    unit_of_work: Callable[[], UnitOfWork]
+    readers: Mapping[str, EventsModule]
+    accounts: Mapping[tuple[str, str], AccountRules]
+    unmatched_wait: timedelta
+    verify: Callable[[StoredEvent], Verification]  # what today's secrets say of a stored delivery
+    enqueue: Callable[[Sequence[int]], None]  # rings process_events for these ids; raises when the broker is away
+    clock: Callable[[], datetime]
+    live_first: timedelta = timedelta(seconds=5)  # runs wait while a live event has been due for longer

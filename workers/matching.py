@@ -12,7 +12,7 @@ from models.payments import NewPayment, OwnPayment, PspKey, PspReference
 from models.requests import OWN
 from models.states import Origin, PaymentState
 from models.unit_of_work import UnitOfWork
-from workers.dependencies import WorkerDeps
+from workers.dependencies import Understanding
 from workers.reading import Item
 
 BELONGS_TO_ANOTHER = "its PSP payment belongs to another payment"
@@ -28,7 +28,7 @@ class Matched:
     refused: dict[int, str] = field(default_factory=dict)  # answers that must not be applied, and why
 
 
-def match_items(deps: WorkerDeps, work: UnitOfWork, items: Sequence[Item], now: datetime) -> Matched:
+def match_items(deps: Understanding, work: UnitOfWork, items: Sequence[Item], now: datetime) -> Matched:
     """Find the payment of every item, or decide to make one. Items that are not in `payment_ids` have none."""
     matched = Matched()
     keys = {i: _key(item, item.said.psp_payment_id) for i, item in enumerate(items) if item.said.psp_payment_id}
@@ -102,7 +102,7 @@ def _match_by_reference(work: UnitOfWork, matched: Matched, items: Sequence[Item
     matched.references = [PspReference(*key, payment) for key, payment in learned.items()]
 
 
-def _adopt(deps: WorkerDeps, work: UnitOfWork, items: list[Item], now: datetime) -> dict[PspKey, NewPayment]:
+def _adopt(deps: Understanding, work: UnitOfWork, items: list[Item], now: datetime) -> dict[PspKey, NewPayment]:
     """The payments of strangers, where the account adopts."""
     willing = [i for i in items if deps.accounts[i.event.psp, i.event.account].unmatched == "adopt"]
     willing = _leave_what_may_be_ours(deps, work, willing, now)
@@ -115,7 +115,7 @@ def _adopt(deps: WorkerDeps, work: UnitOfWork, items: list[Item], now: datetime)
     return new
 
 
-def _leave_what_may_be_ours(deps: WorkerDeps, work: UnitOfWork, items: list[Item], now: datetime) -> list[Item]:
+def _leave_what_may_be_ours(deps: Understanding, work: UnitOfWork, items: list[Item], now: datetime) -> list[Item]:
     """An event without any reference may have overtaken the answer to a create of ours: it waits while one is under way."""
     since = now - deps.unmatched_wait
     nameless = {
@@ -131,7 +131,7 @@ def _leave_what_may_be_ours(deps: WorkerDeps, work: UnitOfWork, items: list[Item
     ]
 
 
-def _new_payment(deps: WorkerDeps, item: Item, merchant_id: UUID, now: datetime) -> NewPayment:
+def _new_payment(deps: Understanding, item: Item, merchant_id: UUID, now: datetime) -> NewPayment:
     psp, account, psp_payment_id = _key(item, item.said.psp_payment_id)
     return NewPayment(
         id=uuid7(),

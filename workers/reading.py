@@ -8,7 +8,7 @@ from models.states import Decision, InboxStatus, Method
 from models.work import ClaimedEvent, Finished
 from psps.base import Hint, Ignored, PaymentEvent, Unparseable
 from workers.answers import find_own_payment, is_by_clock, read_any
-from workers.dependencies import WorkerDeps
+from workers.dependencies import Understanding, WorkerDeps
 from workers.facts import Fact
 
 WRONG_MODE = "livemode_mismatch"
@@ -70,6 +70,16 @@ def read_event(deps: WorkerDeps, event: ClaimedEvent) -> list[Item] | Hint | Fin
 
     Never raises for what a PSP can send.
     """
+    said = understand(deps, event)
+    if isinstance(said, Ignored):
+        if not said.known:
+            deps.metrics.unknown_types.labels(event.psp).inc()
+        return Finished(event.id, InboxStatus.IGNORED, said.reason)
+    return said
+
+
+def understand(deps: Understanding, event: ClaimedEvent) -> list[Item] | Hint | Ignored | Finished:
+    """The same, told to nobody: what a PSP's message says that moves nothing is left as it is."""
     account = deps.accounts.get((event.psp, event.account))
     reader = deps.readers.get(event.psp)
     if account is None or reader is None:
@@ -82,12 +92,8 @@ def read_event(deps: WorkerDeps, event: ClaimedEvent) -> list[Item] | Hint | Fin
         said = read_any(reader, event)
     except Unparseable as error:
         return Finished(event.id, InboxStatus.PARKED, f"unparseable: {error}")
-    if isinstance(said, Hint):
+    if isinstance(said, Hint | Ignored):
         return said
-    if isinstance(said, Ignored):
-        if not said.known:
-            deps.metrics.unknown_types.labels(event.psp).inc()
-        return Finished(event.id, InboxStatus.IGNORED, said.reason)
     if any(s.livemode is not None and s.livemode != account.livemode for s in said):
         return Finished(event.id, InboxStatus.PARKED, WRONG_MODE)
     return [_make_item(event, ordinal, s) for ordinal, s in enumerate(said)]

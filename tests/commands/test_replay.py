@@ -1,0 +1,215 @@
+"""`acuse events replay`: what would change, from signed deliveries of Stripe that were set aside, and what then does."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy import Engine, text
+
+import cli
+from models.inbox import Delivery, InboxStore
+from models.unit_of_work import UnitOfWork
+from psps.credentials import fingerprint
+from psps.registry import PSPS
+from sandbox.stripe.webhooks import sign
+from tests.paper import make_delivery
+from tests.workers.desk import Desk, Rules
+from workers.services import process_events
+
+SECRET, ANOTHER = "whsec_9fQ2researchVectorKey0123456789", "whsec_7gR3anotherVectorKey9876543210"
+OLD = datetime(2026, 11, 20, 18, tzinfo=UTC)
+ROOT = Path(cli.__file__).parent
+Acuse = Callable[..., Result]
+PARK = "update inbox_events set status = 'parked', reason = 'unparseable: no such word', processed_at = now()"
+
+
+def write_stripe(samples: Path, number: int, at: datetime = OLD) -> Delivery:
+    """A voucher that was paid, signed weeks ago."""
+    said = json.loads((samples / "stripe/payment_intent.succeeded.oxxo.json").read_text())
+    said["id"], said["data"]["object"]["id"] = f"evt_{number}", f"pi_{number}"
+    body = json.dumps(said).encode()
+    headers = {n.lower(): v for n, v in sign(body, {"webhook_secret": SECRET}, int(at.timestamp())).items()}
+    made = make_delivery(body, said["id"], "stripe", received_at=at)
+    return replace(made, headers=list(headers.items()), verified_with=fingerprint(SECRET))
+
+
+@pytest.fixture
+def environment(engine: Engine) -> dict[str, str]:
+    return {
+        "ACUSE_DATABASE_URL": engine.url.render_as_string(hide_password=False).replace("+psycopg2", ""),
+        "ACUSE_BROKER_URL": "redis://127.0.0.1:9/0",
+        "ACUSE_PSPS": "stripe",
+        "ACUSE_STRIPE_WEBHOOK_SECRETS": SECRET,
+    }
+
+
+@pytest.fixture
+def acuse(environment: dict[str, str]) -> Acuse:
+    return lambda *arguments, **more: CliRunner().invoke(
+        cli.main, ["events", "replay", *arguments], env=environment | more
+    )
+
+
+@pytest.fixture
+def parked(engine: Engine, samples: Path) -> list[int]:
+    stored = InboxStore(engine).put([write_stripe(samples, number) for number in (1, 2, 3)])
+    with engine.begin() as connection:
+        connection.execute(text(PARK))
+    return [one.event_id for one in stored]
+
+
+def read(result: Result, code: int = 0) -> Any:
+    assert result.exit_code == code, result.output
+    return json.loads(result.stdout)
+
+
+def rows(engine: Engine, query: str) -> list[Any]:
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(text(query))]
+
+
+def work(engine: Engine, ids: list[int]) -> None:
+    desk = Desk(engine, now=datetime.now(UTC))
+    accounts: Any = {("stripe", "default"): Rules()}
+    process_events(replace(desk.deps, readers={"stripe": PSPS["stripe"].events}, accounts=accounts), ids)
+
+
+def test_a_dry_run_names_the_payments_and_a_run_changes_those(acuse: Acuse, engine: Engine, parked: list[int]) -> None:
+    told = read(acuse("--status", "parked", "--json"))
+    assert [one["verification"] for one in told["events"]] == ["fits"] * 3, "however long ago it was signed"
+    assert {one["psp_payment_id"]: one["changes"] for one in told["payments"]} == dict.fromkeys(
+        ("pi_1", "pi_2", "pi_3"), True
+    )
+    shown = acuse("--reason", "unparseable*").output
+    assert "these 3 payments would change" in shown
+    assert "not there" in shown
+    assert rows(engine, "select count(*) from payments") == [(0,)]
+    done = read(acuse("--status", "parked", "--run", "--why", "the mapping is mended", "--rate", "1000", "--json"))
+    assert (done["state"], done["replayed"], done["refused"]) == ("done", 3, 0)
+    assert "@" in done["author"]
+    work(engine, parked)
+    query = "select psp_payment_id, state, amount_minor, received_minor, refunded_minor, currency from payments"
+    after = {one["psp_payment_id"]: tuple(one["after"].values()) for one in told["payments"]}
+    assert {row[0]: row[1:] for row in rows(engine, query)} == after
+    again = read(acuse("--psp", "stripe", "--run", "--why", "once more", "--json"))
+    assert again["replayed"] == 0
+
+
+def test_a_rotated_key_is_told_and_its_events_go_only_where_that_is_said(
+    acuse: Acuse, engine: Engine, parked: list[int]
+) -> None:
+    rotated = {"ACUSE_STRIPE_WEBHOOK_SECRETS": ANOTHER}
+    told = read(acuse("--status", "parked", "--json", **rotated))
+    assert [(one["verification"], one["goes"]) for one in told["events"]] == [("rotated", False)] * 3
+    assert told["payments"] == []
+    shown = acuse("--status", "parked", **rotated).output
+    assert "key rotated" in shown
+    assert "--accept-recorded-verification" in shown
+    run = ("--status", "parked", "--run", "--why", "it was genuine then", "--rate", "1000")
+    left = read(acuse(*run, "--json", **rotated))
+    assert (left["replayed"], left["refused"]) == (0, 3)
+    assert "left: 3 that fit no active secret" in acuse(*run, **rotated).output
+    assert read(acuse(*run, "--accept-recorded-verification", "--json", **rotated))["replayed"] == 3
+
+
+def test_a_body_that_was_changed_where_it_is_stored_never_goes(acuse: Acuse, engine: Engine, parked: list[int]) -> None:
+    forged = "update inbox_payloads set body = replace(convert_from(body, 'utf8'), '\"pi_1\"', '\"pi_9\"')::bytea where event_id = :id"
+    both = "update inbox_payloads set body_sha256 = sha256(body) where event_id = :id"
+    for statement in (forged, both):  # and whoever did so may have changed its digest too
+        with engine.begin() as connection:
+            connection.execute(text(statement), {"id": parked[0]})
+        told = read(acuse("--status", "parked", "--accept-recorded-verification", "--json"))
+        assert [(one["verification"], one["goes"]) for one in told["events"]] == [
+            ("altered", False),
+            ("fits", True),
+            ("fits", True),
+        ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((), "say which events"),
+        (("--run", "--status", "parked"), "--run takes a reason"),
+        (("--run", "--status", "parked", "--why", " "), "--run takes a reason"),
+        (("1", "--status", "parked"), "ids say which events are meant"),
+        (("--status", "parked", "--run", "--why", "x", "--dry-run"), "--run stands alone"),
+        (
+            (
+                "--status",
+                "processed",
+            ),
+            "'processed' is not one of",
+        ),
+    ],
+)
+def test_what_makes_no_sense_is_refused(acuse: Acuse, arguments: tuple[str, ...], says: str) -> None:
+    refused = acuse(*arguments)
+    assert refused.exit_code == 2
+    assert says in refused.stderr
+
+
+def test_events_are_rehearsed_by_id(acuse: Acuse, parked: list[int]) -> None:
+    told = read(acuse(str(parked[1]), "--dry-run", "--json"))
+    assert [one["id"] for one in told["events"]] == [parked[1]]
+
+
+def test_a_history_is_folded_anew(acuse: Acuse, engine: Engine, parked: list[int]) -> None:
+    read(acuse("--status", "parked", "--run", "--why", "mended", "--rate", "1000", "--json"))
+    work(engine, parked)
+    same = acuse("--history", "--payment", "pi_2").output
+    assert "is the same" in same
+    assert read(acuse("--history", "--psp", "stripe", "--json")) == {"looked_at": 3, "is_whole": True, "payments": []}
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "update payments set state = 'refunded', refunded_minor = received_minor where psp_payment_id = 'pi_2'"
+            )
+        )
+    [differing] = read(acuse("--history", "--psp", "stripe", "--json"))["payments"]
+    assert (differing["psp_payment_id"], differing["stored"]["state"], differing["folded"]["state"]) == (
+        "pi_2",
+        "refunded",
+        "completed",
+    )
+    assert "folded anew: completed" in acuse("--history", "--payment", "pi_2").output
+    assert "1 of 3 payments differ" in acuse("--history", "--psp", "stripe").output
+    assert acuse("--history", "--payment", "nothing").exit_code == 1
+
+
+def test_ctrl_c_pauses_a_run_between_two_steps_and_says_how_to_go_on(
+    environment: dict[str, str], acuse: Acuse, engine: Engine, samples: Path
+) -> None:
+    InboxStore(engine).put([write_stripe(samples, number) for number in range(20)])
+    with engine.begin() as connection:
+        connection.execute(text(PARK))
+    arguments = ["--status", "parked", "--run", "--why", "slowly", "--rate", "5"]
+    command = [sys.executable, "-m", "cli", "events", "replay", *arguments]
+    process = subprocess.Popen(command, env=os.environ | environment, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 20
+    while not rows(engine, "select 1 from replay_runs where replayed > 0") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "go on with: acuse events replay --resume 1" in said
+    [(state, replayed)] = rows(engine, "select state, replayed from replay_runs")
+    assert (state, 0 < replayed < 20) == ("paused", True)
+    assert rows(engine, "select count(*) from inbox_events where status = 'received'") == [(replayed,)]
+    with UnitOfWork(engine) as unit:
+        unit.connection.execute(text("update replay_runs set rate = 1000"))
+        unit.commit()
+    done = read(acuse("--resume", "1", "--json"))
+    assert (done["state"], done["replayed"]) == ("done", 20)
+    assert "run 1 is done" in acuse("--resume", "1").stderr
+    assert acuse("--resume", "7").exit_code == 1

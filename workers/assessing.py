@@ -1,0 +1,127 @@
+"""Which stored events may go again, and what the code that is installed understands of them."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+from uuid import UUID
+
+from models.reading import NotFound
+from models.record import record
+from models.replays import MOMENT, START, Cursor, ReplayFilter, StoredEvent
+from models.states import InboxStatus, Verification
+from models.unit_of_work import UnitOfWork
+from models.work import Finished
+from psps.base import Hint, Ignored
+from workers.dependencies import ReplayDeps
+from workers.matching import match_items
+from workers.reading import Item, understand
+
+CHUNK, WINDOW = 500, 5000
+FORGOTTEN = "its payload was dropped by retention"
+TRUSTED = frozenset({Verification.FITS, Verification.RECORDED, Verification.OURS})
+
+
+@record
+class Assessed:
+    """One stored event. `said` is what ends it, what to fetch for it, or what it says about payments."""
+
+    stored: StoredEvent
+    verification: Verification
+    said: list[Item] | Hint | Finished
+    is_trusted: bool
+
+    @property
+    def is_same_again(self) -> bool:
+        """Whether it would end as it did, or fail."""
+        ends = (self.said.status, self.said.reason) if isinstance(self.said, Finished) else None
+        return ends is not None and (ends == (self.stored.status, self.stored.reason) or _is_failure(self.said))
+
+    @property
+    def goes(self) -> bool:
+        """Whether a replay sets it going."""
+        return self.stored.has_payload and self.is_trusted and not self.is_same_again
+
+
+def assess(deps: ReplayDeps, stored: StoredEvent, accepts_recorded: bool) -> Assessed:
+    """Verify and read one event again. What is stored otherwise than it came is never trusted."""
+    id = stored.event.id
+    if not stored.has_payload:
+        return Assessed(stored, Verification.RECORDED, Finished(id, InboxStatus.PARKED, FORGOTTEN), is_trusted=False)
+    verification = deps.verify(stored)
+    is_trusted = verification in TRUSTED or (accepts_recorded and verification is Verification.ROTATED)
+    return Assessed(stored, verification, read_again(deps, stored), is_trusted)
+
+
+def read_again(deps: ReplayDeps, stored: StoredEvent) -> list[Item] | Hint | Finished:
+    """What a stored event says today; a bug of ours is told and harms nobody."""
+    try:
+        said = understand(deps, stored.event)
+    except Exception as error:  # noqa: BLE001 - the worker would give it its attempts and park it
+        return Finished(stored.event.id, InboxStatus.PARKED, f"{FAILS}{type(error).__name__}")
+    return Finished(stored.event.id, InboxStatus.IGNORED, said.reason) if isinstance(said, Ignored) else said
+
+
+FAILS = "cannot be read: fails with "
+
+
+def _is_failure(said: object) -> bool:
+    return isinstance(said, Finished) and (said.reason or "").startswith(FAILS)
+
+
+@record
+class Picked:
+    """Events that fit a filter; where to go on; whether there is nothing behind that."""
+
+    events: list[Assessed]
+    cursor: Cursor
+    is_end: bool
+
+
+def pick_all(
+    deps: ReplayDeps, work: UnitOfWork, wanted: ReplayFilter, limit: int, accepts_recorded: bool, most_windows: int
+) -> Picked:
+    """The first events that fit, `limit` of them at most, in the order of their arrival."""
+    picked = Picked([], START, False)
+    until = deps.clock() + MOMENT
+    for _ in range(most_windows):
+        room = min(limit - len(picked.events), CHUNK)
+        if picked.is_end or not room:
+            break
+        found = pick(deps, work, wanted, picked.cursor, until, room, accepts_recorded)
+        picked = Picked([*picked.events, *found.events], found.cursor, found.is_end)
+    return picked
+
+
+def pick(
+    deps: ReplayDeps,
+    work: UnitOfWork,
+    wanted: ReplayFilter,
+    after: Cursor,
+    until: datetime,
+    limit: int,
+    accepts_recorded: bool,
+) -> Picked:
+    """The next events that fit, among one window of those that were set aside."""
+    scan = work.replays.scan(wanted, after, until, limit, WINDOW)
+    assessed = [assess(deps, stored, accepts_recorded) for stored in work.replays.load(scan.ids)]
+    if wanted.payment:
+        assessed = _keep_of_payment(deps, work, assessed, wanted.payment)
+    return Picked(assessed, scan.cursor, scan.is_end)
+
+
+def _keep_of_payment(deps: ReplayDeps, work: UnitOfWork, assessed: Sequence[Assessed], named: str) -> list[Assessed]:
+    """Only reading tells which payment an event is about; one of which the payload is gone is about none."""
+    ours: UUID | None = None
+    with suppress(NotFound):
+        ours = work.reader.get_payment_id(named)
+    items = [item for one in assessed if isinstance(one.said, list) for item in one.said]
+    matched = match_items(deps, work, items, deps.clock()).payment_ids
+    about = {
+        item.event.id
+        for i, item in enumerate(items)
+        if item.said.psp_payment_id == named or (ours is not None and matched.get(i) == ours)
+    }
+    hinted = {
+        one.stored.event.id for one in assessed if isinstance(one.said, Hint) and one.said.psp_payment_id == named
+    }
+    return [one for one in assessed if one.stored.event.id in about | hinted]

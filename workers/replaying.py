@@ -1,0 +1,85 @@
+"""Runs that set parked and ignored events going again: step by step, at their rate, and live events first.
+
+A step is one transaction: the events that go, the row that says which, and how far the run has come. So a run can be paused,
+killed or taken over by another process at any moment.
+"""
+
+import math
+from datetime import datetime, timedelta
+
+import structlog
+
+from models.replays import NewReplay, ReplayRun, ReplayStep
+from models.states import ReplayState
+from models.unit_of_work import UnitOfWork
+from workers.assessing import pick
+from workers.dependencies import ReplayDeps
+
+log = structlog.get_logger(__name__)
+
+CATCH_UP = timedelta(seconds=2)  # what a run did not use of its rate in this time it may still use
+MOST_AT_ONCE = 500
+MOST_RUNS = 10
+
+
+def start_run(deps: ReplayDeps, new: NewReplay) -> ReplayRun:
+    """Write a run down; whoever advances runs takes it from there."""
+    with deps.unit_of_work() as work:
+        run = work.replays.add_run(new)
+        work.commit()
+    return run
+
+
+def advance_all(deps: ReplayDeps) -> None:
+    """One step of every run that is neither paused nor over."""
+    with deps.unit_of_work() as work:
+        running = work.replays.list_running(MOST_RUNS)
+    for run_id in running:
+        advance(deps, run_id)
+
+
+def advance(deps: ReplayDeps, run_id: int) -> ReplayRun | None:
+    """One step of a run, if it runs and nobody else is at it; the run as it is then."""
+    replayed: list[int] = []
+    with deps.unit_of_work() as work:
+        run, now = work.replays.hold_run(run_id), deps.clock()
+        if run:
+            step, replayed = _take_step(deps, work, run, now)
+            work.replays.move_run(run, step, replayed, now)
+            work.commit()
+        found = work.replays.find_run(run_id)
+    if replayed:
+        _ring(deps, replayed)
+    return found
+
+
+def _take_step(deps: ReplayDeps, work: UnitOfWork, run: ReplayRun, now: datetime) -> tuple[ReplayStep, list[int]]:
+    if work.queues.find_oldest_live(now) > deps.live_first.total_seconds():
+        return ReplayStep(run.state, run.cursor, max(run.spent_until, now), held_back_at=now), []
+    begins = max(run.spent_until, now - CATCH_UP)
+    room = min(math.floor((now - begins) / timedelta(seconds=1) * run.rate), MOST_AT_ONCE)
+    left = room if run.most is None else min(room, run.most - run.replayed)
+    if left < 1:
+        is_done = run.most is not None and run.replayed >= run.most
+        return ReplayStep(ReplayState.DONE if is_done else run.state, run.cursor, begins), []
+    picked = pick(deps, work, run.wanted, run.cursor, run.until_at, left, run.accepts_recorded)
+    going = work.inbox.replay([one.stored.event.id for one in picked.events if one.goes], now)
+    forgotten = sum(not one.stored.has_payload for one in picked.events)
+    same_again = sum(one.is_same_again for one in picked.events if one.stored.has_payload and one.is_trusted)
+    step = ReplayStep(
+        state=ReplayState.DONE if picked.is_end else run.state,
+        cursor=picked.cursor,
+        spent_until=begins + timedelta(seconds=len(going) / run.rate),
+        replayed=len(going),
+        same_again=same_again,
+        refused=sum(not one.is_trusted for one in picked.events) - forgotten,
+        forgotten=forgotten,
+    )
+    return step, sorted(going)
+
+
+def _ring(deps: ReplayDeps, ids: list[int]) -> None:
+    try:
+        deps.enqueue(ids)
+    except Exception as error:  # noqa: BLE001 - whatever the broker raises, the sweep rings again
+        log.warning("ring_failed", error=type(error).__name__)
