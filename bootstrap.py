@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import cache, partial
 from typing import Any, TypeVar
@@ -13,7 +13,7 @@ from celery.signals import after_task_publish, beat_init, celeryd_after_setup, t
 from prometheus_client import CollectorRegistry
 
 from bootstrap_reconciling import build_reconcile_deps
-from bootstrap_ringing import publish, ring_account, ring_notify, ring_reconcile
+from bootstrap_ringing import build_replay_deps, publish, ring_account, ring_notify, ring_reconcile
 from bootstrap_starting import build_engine, build_sealer, call_limits, refuse_start, share_through, take_lanes, utc_now
 from celeryconfig import EVENT_LANES
 from config import Config, load_config
@@ -29,7 +29,7 @@ from schedules.services import ScheduleDeps
 from schedules.tasks import register_tasks as register_schedule_tasks
 from workers.app import consume_own_queue, create_celery
 from workers.clients import build_clients
-from workers.dependencies import WorkerDeps
+from workers.dependencies import ReplayDeps, WorkerDeps
 from workers.metrics import WorkerMetrics
 from workers.taking import Takings
 from workers.tasks import register_tasks as register_worker_tasks
@@ -49,7 +49,7 @@ def build_celery(config: Config | None = None) -> Celery:
         starting.connect(partial(refuse_start, config), weak=False, dispatch_uid="acuse.check_start")
     worker_init.connect(take_lanes, dispatch_uid="acuse.take_lanes")
     worker_deps = _once_per_process(partial(build_worker_deps, config, app))
-    register_worker_tasks(app, worker_deps)
+    register_worker_tasks(app, worker_deps, lambda: _build_replay_deps(config, app, worker_deps()))
     register_schedule_tasks(
         app,
         lambda: _build_schedule_deps(config, app, worker_deps()),
@@ -119,10 +119,14 @@ def build_worker_deps(config: Config, app: Celery) -> WorkerDeps:
     )
 
 
+def _build_replay_deps(config: Config, app: Celery, deps: WorkerDeps) -> ReplayDeps:
+    return build_replay_deps(config, deps.unit_of_work, _publish_behind(app))
+
+
 def _build_schedule_deps(config: Config, app: Celery, deps: WorkerDeps) -> ScheduleDeps:
     return ScheduleDeps(
         unit_of_work=deps.unit_of_work,
-        enqueue=partial(publish, app, lane=len(EVENT_LANES) - 1),  # a long backlog stands in nobody's way
+        enqueue=_publish_behind(app),
         ring_account=deps.ring_account,
         clock=deps.clock,
         ring_notify=deps.ring_notify,
@@ -130,10 +134,15 @@ def _build_schedule_deps(config: Config, app: Celery, deps: WorkerDeps) -> Sched
     )
 
 
+def _publish_behind(app: Celery) -> Callable[[Sequence[int]], None]:
+    """For what need not be at once, a long backlog as a rule: it stands in nobody's way in the last lane."""
+    return partial(publish, app, lane=len(EVENT_LANES) - 1)
+
+
 def _build_reconcile_deps(config: Config, app: Celery) -> ReconcileDeps:
     return build_reconcile_deps(
         config,
-        partial(publish, app),
+        _publish_behind(app),
         partial(ring_reconcile, app),
         utc_now,
         call_limits(config),

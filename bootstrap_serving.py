@@ -8,12 +8,19 @@ from kombu.exceptions import OperationalError
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
-from bootstrap_ringing import build_publish, build_publish_into, build_ring_account, build_ring_notify, ring_reconcile
+from bootstrap_ringing import (
+    build_publish,
+    build_publish_into,
+    build_replay_deps,
+    build_ring_account,
+    build_ring_notify,
+    ring_reconcile,
+)
 from bootstrap_starting import build_engine, build_sealer, utc_now
 from config import Config, PspAccount
 from ingress.api.dependencies import MerchantDeps
 from ingress.app import ApiDeps, ReceiverDeps
-from ingress.console.dependencies import Bookkeeping, ConsoleDeps
+from ingress.console.dependencies import Bookkeeping, ConsoleDeps, Workbench
 from ingress.doorbell import Doorbell
 from ingress.framing import Limits
 from ingress.health import Backlog
@@ -34,6 +41,10 @@ from schedules.reporting.documents import draw_certificate, write_certificate
 from schedules.reporting.masks import mask_clabes
 from schedules.reporting.timeline import compare_sides
 from workers.app import create_producer
+from workers.refolding import refold
+from workers.rehearsing import rehearse
+
+MOST_WINDOWS_SHOWN = 4  # of set-aside events that a page looks through
 
 
 def build_receiver(config: Config) -> ReceiverDeps:
@@ -70,10 +81,15 @@ def build_api(config: Config) -> ApiDeps:
 
 def build_console(config: Config, engine: Engine) -> ConsoleDeps:
     """The parts of the operators' pages."""
+    publish = build_publish(config)
+    replay_deps = build_replay_deps(config, partial(UnitOfWork, engine), publish)
     return ConsoleDeps(
         open_front_work=partial(UnitOfWork, engine),
         accounts=config.accounts,
-        publish=build_publish(config),
+        publish=publish,
+        workbench=Workbench(
+            partial(rehearse, replay_deps, most_windows=MOST_WINDOWS_SHOWN), partial(refold, replay_deps)
+        ),
         clock=utc_now,
         bookkeeping=build_bookkeeping(partial(ring_reconcile, create_producer(config.broker_url))),
         is_secure=not config.console_over_http,

@@ -15,6 +15,7 @@ task_routes = {
     "workers.process_events": {"queue": "events"},
     "workers.serve_account": {"queue": "psp_calls"},
     "workers.notify": {"queue": "notifications"},
+    "workers.advance_replays": {"queue": "maintenance"},
     "schedules.reconcile_account": {"queue": "reconcile"},
     "schedules.*": {"queue": "maintenance"},
 }

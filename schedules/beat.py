@@ -6,6 +6,7 @@ from models.canaries import CANARY_ENTRY, CANARY_SECONDS, WATCHED
 
 SWEEP_SECONDS = 5
 INDEX_SECONDS = 5
+REPLAY_SECONDS = 2
 RECONCILE_SECONDS = 60  # the tick; an account is due every five minutes
 HOUSEKEEPING_SECONDS = 3600
 TAKE_CANARY = "schedules.take_canary"
@@ -20,6 +21,11 @@ TIMETABLE: dict[str, dict[str, Any]] = {
         "task": "schedules.index_search",
         "schedule": INDEX_SECONDS,
         "options": {"expires": INDEX_SECONDS},
+    },
+    "advance_replays": {
+        "task": "workers.advance_replays",
+        "schedule": REPLAY_SECONDS,
+        "options": {"expires": REPLAY_SECONDS},
     },
     "start_reconciling": {
         "task": "schedules.start_reconciling",

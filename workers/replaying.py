@@ -17,7 +17,7 @@ from workers.dependencies import ReplayDeps
 
 log = structlog.get_logger(__name__)
 
-CATCH_UP = timedelta(seconds=2)  # what a run did not use of its rate in this time it may still use
+CATCH_UP = timedelta(seconds=3)  # what a run did not use of its rate in this time it may still use
 MOST_AT_ONCE = 500
 MOST_RUNS = 10
 

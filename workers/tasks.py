@@ -1,19 +1,21 @@
-"""The tasks of event processing, of calling PSPs and of notifying merchants: they fetch their dependencies and call a service."""
+"""The tasks of event processing, of calling PSPs, of notifying merchants and of setting events going again: they fetch their
+dependencies and call a service."""
 
 from collections.abc import Callable
 
 from celery import Celery
 
-from workers import calling, notifying, services
-from workers.dependencies import WorkerDeps
+from workers import calling, notifying, replaying, services
+from workers.dependencies import ReplayDeps, WorkerDeps
 
 PROCESS_EVENTS = "workers.process_events"
 SERVE_ACCOUNT = "workers.serve_account"
 NOTIFY = "workers.notify"
+ADVANCE_REPLAYS = "workers.advance_replays"
 
 
-def register_tasks(app: Celery, deps: Callable[[], WorkerDeps]) -> None:
-    """Register the tasks; `deps` is asked in the worker process, after the fork."""
+def register_tasks(app: Celery, deps: Callable[[], WorkerDeps], replay_deps: Callable[[], ReplayDeps]) -> None:
+    """Register the tasks; dependencies are asked for in the worker process, after the fork."""
 
     def process_events(ids: list[int]) -> None:
         services.process_events(deps(), [int(i) for i in ids])
@@ -24,6 +26,10 @@ def register_tasks(app: Celery, deps: Callable[[], WorkerDeps]) -> None:
     def notify() -> None:
         notifying.notify(deps())
 
+    def advance_replays() -> None:
+        replaying.advance_all(replay_deps())
+
     app.task(name=PROCESS_EVENTS, max_retries=3)(process_events)
     app.task(name=SERVE_ACCOUNT, max_retries=3)(serve_account)
     app.task(name=NOTIFY, max_retries=3)(notify)
+    app.task(name=ADVANCE_REPLAYS)(advance_replays)

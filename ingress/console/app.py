@@ -9,6 +9,7 @@ from ingress.console import (  # noqa: F401 - their views are on the blueprint
     now,
     parked,
     reconciling,
+    replay,
     workers,
 )
 from ingress.console.dependencies import NAME, ConsoleDeps

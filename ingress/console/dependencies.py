@@ -12,6 +12,8 @@ from config import PspAccount
 from ingress.passwords import Passwords
 from models.closings import Closing, DayKey
 from models.our_side import Ours
+from models.rehearsals import FoldedPayment, Rehearsal
+from models.replays import ReplayFilter
 from models.unit_of_work import UnitOfWork
 
 NAME = "acuse-console"
@@ -46,6 +48,20 @@ class Bookkeeping:
     ring_reconcile: Callable[[str, str, str, str | None], None]  # rings for a run; may raise
 
 
+class Rehearse(Protocol):
+    """What would become of the first events that fit a filter."""
+
+    def __call__(self, wanted: ReplayFilter, limit: int, accepts_recorded: bool = False) -> Rehearsal: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Workbench:
+    """What a replay would do, as those tell who do it. Neither writes."""
+
+    rehearse: Rehearse
+    refold: Callable[[str], FoldedPayment]  # of a payment, by our id or the PSP's; raises models.reading.NotFound
+
+
 @dataclass(frozen=True, slots=True)
 class ConsoleDeps:
     """Built once for each process that serves the API."""
@@ -55,6 +71,7 @@ class ConsoleDeps:
     publish: Callable[[Sequence[int]], None]  # rings for events; may raise
     clock: Callable[[], datetime]  # aware UTC
     bookkeeping: Bookkeeping
+    workbench: Workbench | None = None
     is_secure: bool = True  # whether browsers may send the cookie over https alone
     trusted_proxies: int = 0
     passwords: Passwords = field(default_factory=Passwords)

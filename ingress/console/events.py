@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response as Answer
 
 from ingress.console.dependencies import deps
 from ingress.console.guard import needs, signed_in
-from ingress.console.pages import LONGEST_REASON, OPERATOR, PAGE, VIEWER, blueprint
+from ingress.console.pages import LARGEST_ID, LONGEST_REASON, OPERATOR, PAGE, VIEWER, blueprint
 from ingress.console.words import SPANISH
 from models.event_reading import EventFilters, Row
 from models.operators import NewAction
@@ -17,7 +17,6 @@ from models.reading import NotFound
 from models.states import InboxStatus
 from psps.masking import mask_body, mask_headers
 
-LARGEST_ID = 2**63 - 1
 MOST_SHOWN = 64 * 1024  # bytes of a body
 ASKED = ("psp", "status", "key", "payment", "from", "to")
 

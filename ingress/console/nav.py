@@ -4,6 +4,7 @@ NAV = (
     ("Now", "console.show_now"),
     ("Events", "console.list_events"),
     ("Parked", "console.show_parked"),
+    ("Replay", "console.show_replay"),
     ("Payments", "console.list_payments"),
     ("Discrepancies", "console.list_discrepancies"),
     ("Reconciliation", "console.show_reconciliation"),

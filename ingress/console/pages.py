@@ -24,6 +24,7 @@ from models.unit_of_work import DatabaseUnavailable, is_too_much
 
 log = structlog.get_logger(__name__)
 PAGE = 50
+LARGEST_ID = 2**63 - 1
 LONGEST_REASON = 500
 VIEWER, OPERATOR = OperatorRole.VIEWER, OperatorRole.OPERATOR
 blueprint = Blueprint("console", __name__, url_prefix="/console", template_folder="templates", static_folder="static")

@@ -7,6 +7,7 @@ from flask import request
 from ingress.console.spanish import COMMON
 from ingress.console.spanish_now import EVENT, NOW
 from ingress.console.spanish_reconciling import RECONCILING
+from ingress.console.spanish_replay import REPLAY
 from ingress.console.spanish_workers import WORKERS
 
 LANGUAGES = ("en", "es")
@@ -17,6 +18,7 @@ SPANISH = {
     **NOW,
     **RECONCILING,
     **WORKERS,
+    **REPLAY,
 }
 
 

@@ -16,13 +16,16 @@ from werkzeug.test import TestResponse
 
 from bootstrap_serving import build_bookkeeping
 from ingress.console.app import add_console
-from ingress.console.dependencies import ConsoleDeps
+from ingress.console.dependencies import ConsoleDeps, Workbench
 from ingress.passwords import Passwords
-from models.states import OperatorRole
+from models.states import OperatorRole, Verification
 from models.unit_of_work import UnitOfWork
 from tests.paper import NOON, write_delivery
 from tests.schedules.counting_house import Rules
 from tests.workers.test_services import PAID, Desk, at
+from workers.dependencies import ReplayDeps
+from workers.refolding import refold
+from workers.rehearsing import rehearse
 
 PASSWORD = "correct horse battery staple"
 HIDDEN = re.compile(r'name="csrf" value="([0-9a-f]{64})"')
@@ -38,18 +41,29 @@ class Console:
     rung: list[int] = field(default_factory=list)
     runs_rung: list[tuple[str, str, str, str | None]] = field(default_factory=list)
     rules: Rules = field(default_factory=Rules)
+    verification: Verification = Verification.FITS
     app: Flask = field(init=False)
 
     def __post_init__(self) -> None:
         hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
         self.passwords = Passwords(hasher)
         self.app = Flask("console", static_folder=None)
+        self.replay_deps = ReplayDeps(
+            unit_of_work=partial(UnitOfWork, self.desk.engine),
+            readers=self.desk.deps.readers,
+            accounts=self.desk.deps.accounts,
+            unmatched_wait=self.desk.deps.unmatched_wait,
+            verify=lambda stored: self.verification,
+            enqueue=self.ring,
+            clock=lambda: self.now,
+        )
         deps = ConsoleDeps(
             open_front_work=partial(UnitOfWork, self.desk.engine),
             accounts={("paper", "default"): self.rules},  # type: ignore[dict-item]
             publish=self.ring,
             clock=lambda: self.now,
             bookkeeping=build_bookkeeping(lambda *run: self.runs_rung.append(run)),
+            workbench=Workbench(partial(rehearse, self.replay_deps), partial(refold, self.replay_deps)),
             is_secure=self.is_secure,
             passwords=self.passwords,
             key_labels={("paper", "default"): ("test", "older")},

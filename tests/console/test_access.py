@@ -16,7 +16,19 @@ from models.unit_of_work import UnitOfWork
 from tests.console.conftest import PASSWORD, Console
 
 PAGES = (
-    *("", "/now", "/events", "/events/1", "/parked", "/payments", "/payments/p1", "/actions", "/endpoints", "/workers"),
+    *(
+        "",
+        "/now",
+        "/events",
+        "/events/1",
+        "/parked",
+        "/replay",
+        "/payments",
+        "/payments/p1",
+        "/actions",
+        "/endpoints",
+        "/workers",
+    ),
     *("/discrepancies", "/discrepancies/1", "/reconciliation", "/reconciliation/paper/default"),
     "/reconciliation/paper/default/2026-11-20",
 )

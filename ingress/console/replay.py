@@ -1,0 +1,151 @@
+"""The workbench: what would change if events were processed again, and the runs that set them going."""
+
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import abort, redirect, render_template, request, url_for
+
+from ingress.console.dependencies import Workbench, deps
+from ingress.console.guard import needs, signed_in
+from ingress.console.pages import LONGEST_REASON, OPERATOR, PAGE, VIEWER, blueprint
+from ingress.console.words import SPANISH
+from models.operators import NewAction
+from models.reading import NotFound
+from models.rehearsals import FoldedPayment
+from models.replays import NewReplay, ReplayFilter, ReplayRun
+from models.states import ReplayState, Verification
+
+AT_ONCE = 200  # events that a dry run looks at here
+RATES = (1, 10, 50, 200, 1000)
+TIMES = ("received_from", "received_to")
+SWITCHES = {"pause": ReplayState.PAUSED, "resume": ReplayState.RUNNING, "stop": ReplayState.STOPPED}
+SIGNATURES = {
+    Verification.FITS: "It fits.",
+    Verification.RECORDED: "It cannot be asked again; its key is active.",
+    Verification.OURS: "An answer to a call of ours.",
+    Verification.ROTATED: "It fits no active secret: the key was rotated.",
+    Verification.ALTERED: "What is stored is not what came.",
+}
+
+
+@blueprint.get("/replay")
+@needs(VIEWER)
+def show_replay() -> str:
+    """A filter, what would change, and the runs."""
+    wanted, asked = _read_filter(request.args), _echo(request.args)
+    is_asked = "look" in request.args and wanted != ReplayFilter()
+    accepts = request.args.get("accepts") == "1"
+    rehearsal = _workbench().rehearse(wanted, AT_ONCE, accepts_recorded=accepts) if is_asked else None
+    folded = _refold(wanted.payment) if wanted.payment and "history" in request.args else None
+    with deps().open_front_work() as work:
+        runs = work.replays.list_runs(PAGE)
+    said = request.args.get("said", "")
+    return render_template(
+        "console/replay.html",
+        asked=asked,
+        accepts=accepts,
+        rehearsal=rehearsal,
+        folded=folded,
+        runs=runs,
+        psps=sorted({psp for psp, _ in deps().accounts}),
+        accounts=sorted({name for _, name in deps().accounts}),
+        rates=RATES,
+        at_once=AT_ONCE,
+        signatures=SIGNATURES,
+        said=said if said in SPANISH else "",
+        refresh=any(run.state is ReplayState.RUNNING for run in runs) and not is_asked and not folded,
+    )
+
+
+@blueprint.post("/replay")
+@needs(OPERATOR)
+def start_replay() -> Any:
+    """A run, for a reason that is written down with it."""
+    wanted, why = _read_filter(request.form), request.form.get("why", "").strip()[:LONGEST_REASON]
+    if not why:
+        again: dict[str, Any] = {**_echo(request.form), "said": "A reason is needed.", "look": 1}
+        return redirect(url_for("console.show_replay", **again))
+    rate = request.form.get("rate", type=int)
+    if wanted == ReplayFilter() or rate not in RATES:
+        abort(400, "there is nothing at this address")
+    accepts, now, who = request.form.get("accepts") == "1", deps().clock(), signed_in().operator
+    with deps().open_front_work() as work:
+        run = work.replays.add_run(NewReplay(wanted, who.email, why, rate, None, accepts, now))
+        details = {**wanted.to_json(), "rate": rate, "accepts_recorded": accepts}
+        work.operators.log_action(NewAction(who.id, "replay.start", _name(run.id), why, details, now))
+        work.commit()
+    return redirect(url_for("console.show_run", run_id=run.id))
+
+
+@blueprint.get("/replay/runs/<int:run_id>")
+@needs(VIEWER)
+def show_run(run_id: int) -> str:
+    """How far a run has come, and what operators did to it."""
+    with deps().open_front_work() as work:
+        run = _get_run(work.replays.find_run(min(run_id, 2**63 - 1)))
+        actions = work.operators.list_actions(_name(run.id), PAGE)
+    said = request.args.get("said", "")
+    return render_template(
+        "console/replay_run.html", run=run, actions=actions, said=said if said in SPANISH else "", now=deps().clock()
+    )
+
+
+@blueprint.post("/replay/runs/<int:run_id>")
+@needs(OPERATOR)
+def switch_run(run_id: int) -> Any:
+    """Pause, go on or stop, between two of its steps."""
+    action = request.form.get("action", "")
+    if action not in SWITCHES:
+        abort(400, "there is nothing at this address")
+    why = request.form.get("why", "").strip()[:LONGEST_REASON] or action
+    now, who = deps().clock(), signed_in().operator
+    with deps().open_front_work() as work:
+        run = _get_run(work.replays.find_run(min(run_id, 2**63 - 1)))
+        is_done = work.replays.switch_run(run.id, SWITCHES[action], now)
+        if is_done:
+            work.operators.log_action(NewAction(who.id, f"replay.{action}", _name(run.id), why, {}, now))
+        work.commit()
+    said = None if is_done else "Nothing was done."
+    return redirect(url_for("console.show_run", run_id=run.id, said=said))
+
+
+def _workbench() -> Workbench:
+    found = deps().workbench
+    return found or abort(404, "there is nothing at this address")
+
+
+def _get_run(run: ReplayRun | None) -> ReplayRun:
+    return run or abort(404, "there is nothing at this address")
+
+
+def _name(run_id: int) -> str:
+    return f"replay {run_id}"
+
+
+def _refold(payment_id: str) -> FoldedPayment:
+    try:
+        return _workbench().refold(payment_id)
+    except NotFound:
+        abort(404, "there is no such event or payment")
+
+
+def _echo(said: Any) -> dict[str, str]:
+    """What was asked for, as it was written."""
+    return {field.name: said.get(field.name, "").strip() for field in fields(ReplayFilter)}
+
+
+def _read_filter(said: Any) -> ReplayFilter:
+    asked: dict[str, Any] = {name: value or None for name, value in _echo(said).items()}
+    if asked["status"] not in (None, "parked", "ignored"):
+        abort(400, "there is nothing at this address")
+    try:
+        times = {name: _read_time(asked[name]) for name in TIMES if asked[name]}
+    except ValueError:
+        abort(400, "this is no date and time")
+    return ReplayFilter(**{**asked, **times})
+
+
+def _read_time(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
