@@ -12,13 +12,14 @@ import structlog
 from models.replays import NewReplay, ReplayRun, ReplayStep
 from models.states import ReplayState
 from models.unit_of_work import UnitOfWork
-from workers.assessing import pick
+from workers.assessing import Picked, pick
 from workers.dependencies import ReplayDeps
 
 log = structlog.get_logger(__name__)
 
 CATCH_UP = timedelta(seconds=3)  # what a run did not use of its rate in this time it may still use
-MOST_AT_ONCE = 500
+MOST_AT_ONCE = 2000
+MOST_WINDOWS = 20  # of set-aside events that a step looks through for one that fits
 MOST_RUNS = 10
 
 
@@ -62,7 +63,7 @@ def _take_step(deps: ReplayDeps, work: UnitOfWork, run: ReplayRun, now: datetime
     if left < 1:
         is_done = run.most is not None and run.replayed >= run.most
         return ReplayStep(ReplayState.DONE if is_done else run.state, run.cursor, begins), []
-    picked = pick(deps, work, run.wanted, run.cursor, run.until_at, left, run.accepts_recorded)
+    picked = _pick_some(deps, work, run, left)
     going = work.inbox.replay([one.stored.event.id for one in picked.events if one.goes], now)
     forgotten = sum(not one.stored.has_payload for one in picked.events)
     same_again = sum(one.is_same_again for one in picked.events if one.stored.has_payload and one.is_trusted)
@@ -76,6 +77,15 @@ def _take_step(deps: ReplayDeps, work: UnitOfWork, run: ReplayRun, now: datetime
         forgotten=forgotten,
     )
     return step, sorted(going)
+
+
+def _pick_some(deps: ReplayDeps, work: UnitOfWork, run: ReplayRun, limit: int) -> Picked:
+    picked = Picked([], run.cursor, False)
+    for _ in range(MOST_WINDOWS):
+        picked = pick(deps, work, run.wanted, picked.cursor, run.until_at, limit, run.accepts_recorded)
+        if picked.events or picked.is_end:
+            break
+    return picked
 
 
 def _ring(deps: ReplayDeps, ids: list[int]) -> None:

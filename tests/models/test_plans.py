@@ -9,6 +9,7 @@ from sqlalchemy import Engine, text
 
 from bench.growth.plans import watch
 from models.inbox import InboxStore
+from models.replays import START, ReplayFilter
 from models.unit_of_work import UnitOfWork
 from tests.paper import NOON, write_delivery
 
@@ -24,6 +25,9 @@ QUESTIONS: dict[str, Callable[[UnitOfWork], Any]] = {
     "groups of what was parked": lambda work: work.reader.group_parked(50),
     "one group of what was parked": lambda work: work.reader.list_parked_for("paper", "unmatched", 50),
     "calls that are held back": lambda work: work.lately.list_held_back(1000),
+    "what can go again": lambda work: work.replays.scan(ReplayFilter(psp="paper"), START, NOON, 50, 5000).ids,
+    "oldest live event": lambda work: [age for age in [work.queues.find_oldest_live(NOON)] if age],
+    "runs that run": lambda work: work.replays.list_running(10),
     "sweep": lambda work: work.inbox.list_due(NOON + timedelta(hours=1), 100),
 }
 

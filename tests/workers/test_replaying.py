@@ -18,6 +18,7 @@ from psps.base import PaymentEvent
 from tests.paper import NOON, PaperPsp, write_delivery
 from tests.workers.replays import IGNORED, Bench, make_bench
 from tests.workers.test_services import PAID, at
+from workers import assessing
 from workers.refolding import list_payments, refold
 from workers.rehearsing import UNMATCHED, rehearse, rehearse_ids
 from workers.replaying import advance, advance_all
@@ -230,6 +231,19 @@ def test_a_step_that_another_process_makes_is_not_made_beside_it(bench: Bench) -
         assert seen.replayed == 0
     advance_all(bench.deps)
     assert bench.rung == [5, 6, 8]
+
+
+def test_what_fits_is_found_behind_many_that_do_not(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assessing, "WINDOW", 2)
+    bench.desk.receive(*(write_delivery(ignored="no matter") for _ in range(30)))
+    bench.desk.receive(write_delivery(payment="p4", at=at(70), refunded_minor=1, kind="refunded"))
+    wanted = ReplayFilter(reason="not a type that is known")
+    found = [one.id for one in rehearse(bench.deps, wanted, 100).events]
+    assert found == [5, 6, 8, 40]
+    run = bench.start(wanted)
+    for _ in range(5):
+        run = bench.step(run)
+    assert (run.state, bench.rung) == (ReplayState.DONE, found)
 
 
 def test_what_came_after_the_start_of_a_run_is_not_meant(bench: Bench) -> None:
