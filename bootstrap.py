@@ -9,12 +9,20 @@ from typing import Any, TypeVar
 
 from celery import Celery
 from celery.exceptions import SoftTimeLimitExceeded
-from celery.signals import after_task_publish, beat_init, celeryd_after_setup, task_prerun, worker_init
-from prometheus_client import CollectorRegistry
+from celery.signals import (
+    after_task_publish,
+    beat_init,
+    celeryd_after_setup,
+    task_prerun,
+    worker_init,
+    worker_process_init,
+    worker_process_shutdown,
+)
 
+from bootstrap_metrics import ProcessMetrics, connect_signals, share_through
 from bootstrap_reconciling import build_reconcile_deps
 from bootstrap_ringing import build_replay_deps, publish, ring_account, ring_notify, ring_reconcile
-from bootstrap_starting import build_engine, build_sealer, call_limits, refuse_start, share_through, take_lanes, utc_now
+from bootstrap_starting import build_engine, build_sealer, call_limits, refuse_start, take_lanes, utc_now
 from celeryconfig import EVENT_LANES
 from config import Config, load_config
 from logs import configure_logging
@@ -30,9 +38,9 @@ from schedules.tasks import register_tasks as register_schedule_tasks
 from workers.app import consume_own_queue, create_celery
 from workers.clients import build_clients
 from workers.dependencies import ReplayDeps, WorkerDeps
-from workers.metrics import WorkerMetrics
 from workers.taking import Takings
 from workers.tasks import register_tasks as register_worker_tasks
+from workers.watching import CallWatch
 
 T = TypeVar("T")
 
@@ -48,12 +56,14 @@ def build_celery(config: Config | None = None) -> Celery:
     for starting in (worker_init, beat_init):
         starting.connect(partial(refuse_start, config), weak=False, dispatch_uid="acuse.check_start")
     worker_init.connect(take_lanes, dispatch_uid="acuse.take_lanes")
-    worker_deps = _once_per_process(partial(build_worker_deps, config, app))
+    connect_signals(config, worker_init, worker_process_init, worker_process_shutdown, beat_init, after_task_publish)
+    metrics = _once_per_process(ProcessMetrics.build)
+    worker_deps = _once_per_process(lambda: build_worker_deps(config, app, metrics()))
     register_worker_tasks(app, worker_deps, lambda: _build_replay_deps(config, app, worker_deps()))
     register_schedule_tasks(
         app,
         lambda: _build_schedule_deps(config, app, worker_deps()),
-        _once_per_process(partial(_build_reconcile_deps, config, app)),
+        _once_per_process(lambda: _build_reconcile_deps(config, app, metrics())),
     )
     _note_takings(app, worker_deps)
     _note_sendings(app, config)
@@ -93,9 +103,11 @@ def _note_sendings(app: Celery, config: Config) -> None:
     beat_init.connect(begin, weak=False)
 
 
-def build_worker_deps(config: Config, app: Celery) -> WorkerDeps:
+def build_worker_deps(config: Config, app: Celery, metrics: ProcessMetrics | None = None) -> WorkerDeps:
     """What the tasks of one worker process need. It opens a pool of its own, so it is built after the fork."""
-    unit_of_work = partial(UnitOfWork, build_engine(config, "worker"))
+    metrics = metrics or ProcessMetrics.build()
+    unit_of_work = partial(UnitOfWork, metrics.pools.watch(build_engine(config, "worker"), "worker"))
+    make_watch = partial(CallWatch, metrics.calls)
     return WorkerDeps(
         unit_of_work=unit_of_work,
         readers={name: psp.events for name, psp in PSPS.items()},
@@ -103,9 +115,9 @@ def build_worker_deps(config: Config, app: Celery) -> WorkerDeps:
         enqueue=partial(publish, app),
         ring_account=partial(ring_account, app),
         ring_notify=partial(ring_notify, app),
-        find_client=build_clients(config.accounts, call_limits(config), unit_of_work),
+        find_client=build_clients(config.accounts, call_limits(config), unit_of_work, make_watch=make_watch),
         clock=utc_now,
-        metrics=WorkerMetrics(CollectorRegistry()),
+        metrics=metrics.worker,
         interruption=SoftTimeLimitExceeded,
         lease=timedelta(seconds=config.lease_seconds),
         max_attempts=config.max_attempts,
@@ -139,7 +151,7 @@ def _publish_behind(app: Celery) -> Callable[[Sequence[int]], None]:
     return partial(publish, app, lane=len(EVENT_LANES) - 1)
 
 
-def _build_reconcile_deps(config: Config, app: Celery) -> ReconcileDeps:
+def _build_reconcile_deps(config: Config, app: Celery, metrics: ProcessMetrics) -> ReconcileDeps:
     return build_reconcile_deps(
         config,
         _publish_behind(app),
@@ -147,6 +159,7 @@ def _build_reconcile_deps(config: Config, app: Celery) -> ReconcileDeps:
         utc_now,
         call_limits(config),
         interruption=SoftTimeLimitExceeded,
+        metrics=metrics,
     )
 
 

@@ -1,6 +1,6 @@
 """The composition root of the processes that serve HTTP."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from celery import Celery
@@ -8,6 +8,7 @@ from kombu.exceptions import OperationalError
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
+from bootstrap_metrics import PoolMetrics
 from bootstrap_ringing import (
     build_publish,
     build_publish_into,
@@ -33,6 +34,7 @@ from models.schema import NotReady, check_schema
 from models.unit_of_work import UnitOfWork
 from psps.credentials import LABELS
 from psps.registry import PSPS
+from schedules.beat import JOBS
 from schedules.closing.service import find_obstacles
 from schedules.reconciling.approving import approve
 from schedules.reconciling.comparing import describe_ours
@@ -49,8 +51,9 @@ MOST_WINDOWS_SHOWN = 4  # of set-aside events that a page looks through
 
 def build_receiver(config: Config) -> ReceiverDeps:
     """The receiver's parts; whoever serves them starts the doorbell and the writer."""
-    engine = build_engine(config, "receiver")
-    metrics = ReceiverMetrics(CollectorRegistry())
+    registry = CollectorRegistry()
+    engine = PoolMetrics(registry).watch(build_engine(config, "receiver"), "receiver")
+    metrics = ReceiverMetrics(registry)
     doorbell = Doorbell(build_publish_into(config), metrics.count_doorbell)
     limits = _limits(config)
     return ReceiverDeps(
@@ -67,12 +70,13 @@ def build_receiver(config: Config) -> ReceiverDeps:
 
 def build_api(config: Config) -> ApiDeps:
     """The API's parts."""
-    engine = build_engine(config, "api")
+    registry = CollectorRegistry()
+    engine = PoolMetrics(registry).watch(build_engine(config, "api"), "api")
     return ApiDeps(
         checks=build_checks(config, engine),
-        count_backlog=partial(_count_backlog, engine),
+        count_backlog=partial(_count_backlog, engine, [key for key, one in config.accounts.items() if one.can_call]),
         limits=_limits(config),
-        registry=CollectorRegistry(),
+        registry=registry,
         metrics_dir=config.metrics_dir,
         merchants=build_merchants(config, engine),
         console=build_console(config, engine),
@@ -158,11 +162,23 @@ def _check_broker(app: Celery) -> None:
             raise NotReady(f"the broker does not answer ({type(error.__cause__ or error).__name__})") from error
 
 
-def _count_backlog(engine: Engine) -> Backlog:
+def _count_backlog(engine: Engine, accounts: Sequence[tuple[str, str]]) -> Backlog:
     now = utc_now()
     with UnitOfWork(engine) as work:
         set_aside = [(psp, status, count, 0.0) for psp, status, count in work.inbox.count_set_aside()]
         untouched = [
             (one.queue, one.taken_seconds) for one in work.canaries.list_watches(now) if one.taken_seconds is not None
         ]
-        return Backlog(work.inbox.count_unfinished(now) + set_aside, work.queues.list_depths(now), untouched)
+        inbox, queues = work.inbox.count_unfinished(now) + set_aside, work.queues.list_depths(now)
+        ran = work.oversight.list_last_windows(list(JOBS.values()))
+        return Backlog(
+            inbox,
+            queues,
+            untouched,
+            runs=[(entry, ran[job].timestamp()) for entry, job in JOBS.items() if job in ran],
+            compared=[
+                (psp, name, ended.timestamp() if ended else None)
+                for psp, name, ended in work.oversight.list_last_successes(accounts)
+            ],
+            differences=work.oversight.count_open_differences(),
+        )

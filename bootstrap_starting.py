@@ -1,11 +1,8 @@
 """The composition root of what every process needs: its clock, its pool, and what it makes sure of before it starts."""
 
-import os
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-import prometheus_client.values
 from sqlalchemy import Engine
 
 from celeryconfig import EVENT_LANES
@@ -37,13 +34,6 @@ def build_sealer(config: Config) -> Sealer | None:
 def call_limits(config: Config) -> CallLimits:
     """How long calls to PSPs may take."""
     return CallLimits(deadline=config.call_seconds, tries_deadline=config.call_seconds * 0.8)
-
-
-def share_through(folder: Path) -> None:
-    """Keep this process's metrics in files of `folder`, where one scrape sees all processes. Call it before any metric is made."""
-    folder.mkdir(parents=True, exist_ok=True)
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
-    prometheus_client.values.ValueClass = prometheus_client.values.get_value_class()  # type: ignore[no-untyped-call]
 
 
 def check_time_zones() -> None:

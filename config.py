@@ -63,6 +63,7 @@ class Config:
     retention_months: int = 13  # that payloads are kept, beside the running one
     log_format: Literal["json", "console"] = "json"
     metrics_dir: Path | None = None
+    metrics_listen: tuple[str, int] | None = None  # where a process serves what all that share metrics_dir count
 
 
 def process_environment() -> dict[str, str]:
@@ -102,6 +103,7 @@ def load_config(environ: Mapping[str, str] | None = None) -> Config:
         retention_months=read.number("ACUSE_RETENTION_MONTHS", 13, most=MOST_RETENTION_MONTHS),
         log_format=read.choice("ACUSE_LOG_FORMAT", "json", ("json", "console")),  # type: ignore[arg-type]
         metrics_dir=Path(metrics_dir) if metrics_dir else None,
+        metrics_listen=_metrics_listen(read, metrics_dir),
     )
 
 
@@ -138,6 +140,15 @@ def _routes(read: Reader) -> dict[Method, tuple[str, ...]]:
                 able = ", ".join(psp.name for psp in PSPS.values() if method in psp.creates)
                 raise ConfigError(f"ACUSE_ROUTE_{method.upper()} names {name!r}; {method} payments are made by {able}")
     return {method: names for method, names in routes.items() if names}
+
+
+def _metrics_listen(read: Reader, metrics_dir: str | None) -> tuple[str, int] | None:
+    place = read.place("ACUSE_METRICS_LISTEN")
+    if place and metrics_dir is None:
+        raise ConfigError(
+            "ACUSE_METRICS_LISTEN needs ACUSE_METRICS_DIR: a worker's children tell through it what they count"
+        )
+    return place
 
 
 def _redis_url(read: Reader, broker_url: str) -> str | None:

@@ -44,6 +44,17 @@ class Reader:
             raise ConfigError(f"{name} must be true or false")
         return value in ("true", "1", "yes")
 
+    def place(self, name: str) -> tuple[str, int] | None:
+        """A host and a port to listen on, written as 127.0.0.1:9100 or [::1]:9100; None where it is not set."""
+        value = self.optional(name)
+        if value is None:
+            return None
+        host, _, port = value.rpartition(":")
+        is_port = re.fullmatch(r"[0-9]{1,5}", port) and 0 < int(port) < 65_536
+        if not is_port or not re.fullmatch(r"[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]", host):
+            raise ConfigError(f"{name} must be a host and a port, such as 127.0.0.1:9100")
+        return host.strip("[]"), int(port)
+
     def choice(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
         value = self.text(name, default)
         if value not in allowed:

@@ -18,11 +18,18 @@ Check = Callable[[], None]
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What waits: `inbox` has (psp, status, count, age of the oldest in seconds) of what it holds unfinished or set aside."""
+    """What waits: `inbox` has (psp, status, count, age of the oldest in seconds) of what it holds unfinished or set aside.
+
+    And what happened by the clock, in seconds since 1970: `runs` by entry of the timetable, `compared` as (psp, account,
+    when its last reconciliation ended; None: never). `differences` has (psp, class, count) of those that are open.
+    """
 
     inbox: list[tuple[str, str, int, float]]
     queues: list[QueueDepth]
     untouched: Sequence[tuple[str, float]] = ()  # queue, seconds since somebody took something from it
+    runs: Sequence[tuple[str, float]] = ()
+    compared: Sequence[tuple[str, str, float | None]] = ()
+    differences: Sequence[tuple[str, str, int]] = ()
 
 
 CountBacklog = Callable[[], Backlog]
@@ -130,4 +137,30 @@ def build_backlog_gauges(backlog: Probe[Backlog]) -> CollectorRegistry:
         since.labels(depth.queue).set(depth.oldest_seconds)
     for queue, seconds in told.untouched if told else ():
         untouched.labels(queue).set(seconds)
+    _add_oversight(registry, told)
     return registry
+
+
+def _add_oversight(registry: CollectorRegistry, told: Backlog | None) -> None:
+    """Times and no ages: those grow on where the database does not answer any more."""
+    ran = Gauge(
+        "acuse_schedule_run_timestamp_seconds",
+        "When a worker began the last run of an entry of the timetable",
+        ["entry"],
+        registry=registry,
+    )
+    compared = Gauge(
+        "acuse_reconciliation_success_timestamp_seconds",
+        "When an account was last compared with its PSP without a failure; 0: never",
+        ["psp", "account"],
+        registry=registry,
+    )
+    differences = Gauge(
+        "acuse_reconciliation_differences", "Differences that are open, by class", ["psp", "kind"], registry=registry
+    )
+    for entry, at in told.runs if told else ():
+        ran.labels(entry).set(at)
+    for psp, account, ended in told.compared if told else ():
+        compared.labels(psp, account).set(ended or 0.0)
+    for psp, kind, count in told.differences if told else ():
+        differences.labels(psp, kind).set(count)

@@ -12,8 +12,9 @@ from contextlib import suppress
 import structlog
 import uvloop
 
+from bootstrap_metrics import CannotListen, MetricsServer, share_through
 from bootstrap_serving import build_api, build_receiver
-from bootstrap_starting import check_start, share_through
+from bootstrap_starting import check_start
 from config import Config, ConfigError, load_config
 from ingress.app import ApiDeps, ReceiverDeps, create_api, create_receiver, open_desk
 from ingress.connection import Connection
@@ -55,8 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             share_through(config.metrics_dir)
         configure_logging(config.log_format)
         check_start(config, most_connections([options.only] if options.only else PARTS))
+        MetricsServer(config).start()
         uvloop.run(run(config, options.host, options.port, options.only))
-    except (ConfigError, NotReady, CannotServe) as error:
+    except (ConfigError, NotReady, CannotListen, CannotServe) as error:
         sys.stderr.write(f"acuse: {error}\n")
         return 1
     return 0

@@ -36,6 +36,7 @@ from models.open_payments import OpenPayments
 from models.operators import OperatorRepository
 from models.our_side import OurSide
 from models.outbox import OutboxRepository
+from models.oversight import OversightRepository
 from models.payments import PaymentRepository
 from models.queues import QueueRepository
 from models.reading import Reader
@@ -130,6 +131,7 @@ class UnitOfWork:
     access: Access
     operators: OperatorRepository
     replays: ReplayRepository
+    oversight: OversightRepository
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -174,6 +176,7 @@ class UnitOfWork:
         self.access = Access(self.connection)
         self.operators = OperatorRepository(self.connection)
         self.replays = ReplayRepository(self.connection)
+        self.oversight = OversightRepository(self.connection)
         _open.units.add(self)
         return self
 

@@ -4,8 +4,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from psps.outbound import NotNow
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,13 @@ class Breaker:
             return "closed"
         return "open" if self._monotonic() < self._closed_again_at else "half-open"
 
+    @property
+    def opens_for(self) -> float:
+        """For how many seconds more it holds every call back; 0.0 where it does not."""
+        if self._failures < self._threshold:
+            return 0.0
+        return max(self._closed_again_at - self._monotonic(), 0.0)
+
     def enter(self) -> None:
         """Raises NotNow while the breaker holds calls back."""
         if self._failures < self._threshold:
@@ -68,6 +78,20 @@ class Breaker:
         self._closed_again_at = self._monotonic() + self._pause
 
 
+class Watch:
+    """Is told of every try of a call. This one does nothing; what counts or traces calls overrides it."""
+
+    def hold_back(self) -> None:
+        """A call was not made: the breaker is open, or it was not our turn."""
+
+    def exchange(self, send: Callable[[], T]) -> T:
+        """Make the call: what `send` gives, or raises."""
+        return send()
+
+    def heed_breaker(self, breaker: Breaker) -> None:
+        """The breaker was told how a call went."""
+
+
 def _no_check() -> None:
     return None
 
@@ -83,3 +107,4 @@ class Gate:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], None] = time.sleep
     monotonic: Callable[[], float] = time.monotonic
+    watch: Watch = field(default_factory=Watch)

@@ -8,6 +8,7 @@ Refused (the PSP said no), NotNow (nothing was done), OutcomeUnknown (it may hav
 import asyncio
 import ssl
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import httpx
@@ -100,14 +101,9 @@ class PspHttp:
 
     def _try(self, call: Call, give_up_at: float) -> HttpAnswer:
         self._gate.check()
-        self._gate.breaker.enter()
+        self._enter()
         try:
-            self._gate.take_turn()
-        except BaseException:
-            self._gate.breaker.leave()
-            raise
-        try:
-            answer = self._exchange(call, give_up_at)
+            answer = self._gate.watch.exchange(partial(self._exchange, call, give_up_at))
         except PspError as error:
             self._tell_breaker(works=_is_from_psp(error))
             raise
@@ -118,11 +114,25 @@ class PspHttp:
         self._tell_breaker(works=True)
         return answer
 
+    def _enter(self) -> None:
+        """Pass the breaker and wait for our turn. Raises NotNow."""
+        try:
+            self._gate.breaker.enter()
+            try:
+                self._gate.take_turn()
+            except BaseException:
+                self._gate.breaker.leave()
+                raise
+        except NotNow:
+            self._gate.watch.hold_back()
+            raise
+
     def _tell_breaker(self, works: bool) -> None:
         if works:
             self._gate.breaker.succeed()
         else:
             self._gate.breaker.fail()
+        self._gate.watch.heed_breaker(self._gate.breaker)
 
     def _exchange(self, call: Call, give_up_at: float) -> HttpAnswer:
         started_at, started = self._gate.clock(), self._gate.monotonic()

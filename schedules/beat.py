@@ -11,6 +11,14 @@ RECONCILE_SECONDS = 60  # the tick; an account is due every five minutes
 HOUSEKEEPING_SECONDS = 3600
 TAKE_CANARY = "schedules.take_canary"
 
+# Under which job an entry takes its windows, so the last one tells when it ran.
+JOBS = {
+    "sweep": "sweep",
+    "index_search": "index_search",
+    "start_reconciling": "reconcile",
+    "housekeeping": "housekeeping",
+}
+
 TIMETABLE: dict[str, dict[str, Any]] = {
     "sweep": {
         "task": "schedules.sweep",

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 
 from config import PspAccount
@@ -9,6 +10,7 @@ from models.unit_of_work import Contention, DatabaseUnavailable, UnitOfWork, ref
 from psps.gate import CallLimits, Gate
 from psps.outbound import Client, ClientSettings, NotNow
 from psps.registry import PSPS
+from workers.watching import CallWatch, WatchedClient
 
 TURN_TRIES = 3
 
@@ -18,28 +20,39 @@ def build_clients(
     limits: CallLimits,
     unit_of_work: Callable[[], UnitOfWork],
     patience: float = 0.0,
+    make_watch: Callable[[str, str], CallWatch] | None = None,
 ) -> Callable[[str, str], Client | None]:
     """A function that gives the client of a PSP's account, made once, or None where its calls are not configured.
 
-    `patience` is for how many seconds a call waits for its turn at the most; for three turns in any case.
+    `patience` is for how many seconds a call waits for its turn at the most; for three turns in any case. `make_watch`
+    makes what counts the calls of a PSP's account.
     """
     made: dict[tuple[str, str], Client | None] = {}
 
     def find(psp: str, account: str) -> Client | None:
         if (psp, account) not in made:
             one = accounts.get((psp, account))
-            made[psp, account] = _make_client(one, limits, unit_of_work, patience) if one and one.can_call else None
+            watch = make_watch(psp, account) if make_watch else None
+            made[psp, account] = (
+                _make_client(one, limits, unit_of_work, patience, watch) if one and one.can_call else None
+            )
         return made[psp, account]
 
     return find
 
 
 def _make_client(
-    account: PspAccount, limits: CallLimits, unit_of_work: Callable[[], UnitOfWork], patience: float
+    account: PspAccount,
+    limits: CallLimits,
+    unit_of_work: Callable[[], UnitOfWork],
+    patience: float,
+    watch: CallWatch | None,
 ) -> Client:
     settings = ClientSettings(account.account, account.api_url, account.livemode, account.options, account.secrets)
     gate = Gate(limits, check=refuse_inside_transaction, take_turn=partial(_take_turn, account, unit_of_work, patience))
-    return PSPS[account.psp].make_client(settings, gate)
+    if watch is None:
+        return PSPS[account.psp].make_client(settings, gate)
+    return WatchedClient(PSPS[account.psp].make_client(settings, replace(gate, watch=watch)), watch)
 
 
 def _take_turn(account: PspAccount, unit_of_work: Callable[[], UnitOfWork], patience: float) -> None:

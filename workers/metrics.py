@@ -28,6 +28,18 @@ class WorkerMetrics:
             buckets=(1, 2, 5, 10, 20, 50, 100, 200),
             registry=registry,
         )
+        self.batch_seconds = Histogram(
+            "acuse_worker_batch_seconds",
+            "The transaction that applies a batch of inbox events, from its first statement to its commit",
+            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5),
+            registry=registry,
+        )
+        self.notification_seconds = Histogram(
+            "acuse_notification_seconds",
+            "What an attempt to notify a merchant took, from the look-up of the name to the end of the answer",
+            buckets=(0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 15),
+            registry=registry,
+        )
         self.notifications = Counter(
             "acuse_notification_attempts_total",
             "Attempts to notify a merchant, by what became of the delivery (pending: it is tried again)",

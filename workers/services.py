@@ -114,7 +114,9 @@ def _try_batch(deps: WorkerDeps, events: Sequence[ClaimedEvent], token: UUID) ->
     hints = [event for event, result in zip(events, read, strict=True) if isinstance(result, Hint)]
     for tries_left in reversed(range(CONTENTION_TRIES)):
         try:
+            began = time.perf_counter()
             transitions, results, notified = store_batch(deps, items, finished, [event.id for event in hints], token)
+            deps.metrics.batch_seconds.observe(time.perf_counter() - began)
             break
         except Contention:
             if not tries_left:

@@ -118,5 +118,7 @@ def tell(deps: WorkerDeps, results: Sequence[DeliveryResult], held: Held) -> Non
             log.warning("delivery_lease_lost", **place)
             continue
         deps.metrics.notifications.labels(result.outcome).inc()
+        if result.latency_ms:  # else it was never sent
+            deps.metrics.notification_seconds.observe(result.latency_ms / 1000)
         if result.outcome is DeliveryStatus.FAILED:
             log.warning("notification_given_up", **place, status=result.status, error=result.error)

@@ -1,6 +1,6 @@
 """What reconciling needs, as one parameter."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,6 +32,10 @@ class ReconcileRules(Protocol):
     def heal_most_minor(self) -> int: ...  # money of one run
 
 
+def _tell_nobody(accounts: Iterable[tuple[str, str]], silent: Collection[tuple[str, str]]) -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class ReconcileDeps:
     """Built once for each process that reconciles."""
@@ -51,3 +55,5 @@ class ReconcileDeps:
     clock: Callable[[], datetime]
     cep: CepClient | None = None  # None: Banxico is not asked
     interruption: type[BaseException] = KeyboardInterrupt  # what the task runner raises when a task takes too long
+    # Is told all accounts and those of them that are silent now, each as (psp, account).
+    tell_silence: Callable[[Iterable[tuple[str, str]], Collection[tuple[str, str]]], None] = _tell_nobody

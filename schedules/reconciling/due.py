@@ -69,6 +69,7 @@ def list_due(deps: ReconcileDeps, now: datetime) -> list[Due]:
         quiet = list_quiet_accounts(work.arrivals, callable_accounts, now, load_pauses().find_pause)
     by_day = {(one.psp, one.account): one for one in _list_days(deps, callable_accounts, now)}
     by_quiet = {(one.psp, one.account): one for one in quiet}
+    deps.tell_silence(callable_accounts, by_quiet)
     due = []
     for key in callable_accounts:
         before = last.get(key, NEVER)

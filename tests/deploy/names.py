@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 
+from bootstrap_metrics import BeatMetrics, ProcessMetrics
 from ingress.health import Backlog, Probe, build_backlog_gauges
 from ingress.metrics import ReceiverMetrics
-from workers.metrics import WorkerMetrics
 
 SUFFIXES = {
     "counter": ("_total",),
@@ -27,15 +27,38 @@ class Asked:
     labels: tuple[tuple[str, str], ...]
 
 
-def exported() -> dict[str, frozenset[str]]:
-    """The label names of every series of /metrics, by its name."""
+@dataclass(frozen=True)
+class Exported:
+    """One metric. A counter's name ends in _total, as its series does."""
+
+    name: str
+    type: str
+    labels: tuple[str, ...]
+    help: str
+
+
+def exported_metrics() -> list[Exported]:
+    """Everything that /metrics may show."""
     registry = CollectorRegistry()
     ReceiverMetrics(registry)
-    WorkerMetrics(registry)
+    BeatMetrics(registry)
+    ProcessMetrics.build(registry)
     gauges = build_backlog_gauges(Probe(lambda: Backlog([], [])))
-    labels = {name: frozenset(names) for one in (registry, gauges) for name, names in _label_names(one).items()}
+    labels = {name: names for one in (registry, gauges) for name, names in _label_names(one).items()}
     families: list[Metric] = [*registry.collect(), *gauges.collect()]
-    return {f"{f.name}{suffix}": labels[f.name] for f in families for suffix in SUFFIXES[f.type]}
+    return [
+        Exported(f.name + (SUFFIXES[f.type][0] if f.type == "counter" else ""), f.type, labels[f.name], f.documentation)
+        for f in families
+    ]
+
+
+def exported() -> dict[str, frozenset[str]]:
+    """The label names of every series of /metrics, by its name."""
+    return {
+        one.name.removesuffix("_total") + suffix: frozenset(one.labels)
+        for one in exported_metrics()
+        for suffix in SUFFIXES[one.type]
+    }
 
 
 def _label_names(registry: CollectorRegistry) -> dict[str, tuple[str, ...]]:

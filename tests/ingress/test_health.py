@@ -13,6 +13,8 @@ from tests.ingress.conftest import Served, serve_edge
 from tests.ingress.http1 import Received, exchange, post, request
 from tests.ingress.senders import stripe_body, stripe_headers
 
+NOON_OF_THE_20TH = "1.795176e+09"
+
 
 def get(served: Served, path: str) -> Received:
     return exchange(served.port, request(path, {}, method="GET"))
@@ -56,6 +58,30 @@ def test_metrics_tell_what_the_inbox_holds_unfinished(edge: Served) -> None:
     assert 'acuse_inbox_events{psp="stripe",status="received"} 1.0' in lines
     assert "acuse_inbox_depth_known 1.0" in lines
     assert {'acuse_queue_waiting{queue="events"} 1.0', 'acuse_queue_due{queue="notifications"} 0.0'} <= set(lines)
+
+
+def test_metrics_tell_what_runs_by_the_clock_and_what_differs(make_config: Callable[..., Config]) -> None:
+    """An account that was never compared is told too, or nobody would miss it."""
+    runs = """insert into reconciliation_runs (psp, account, kind, window_start, window_end, reached_at, status, started_at,
+        finished_at) values ('stripe', 'default', 'continuous', :at, :at, :at, :status, :at, :at)"""
+    difference = """insert into discrepancies (source, psp, account, psp_payment_id, account_day, kind, ours, theirs,
+        opened_at) values ('reconciliation', 'stripe', 'default', 'pi_1', '2026-11-20', 'amount', '{}', '{}', now())"""
+    with serve_edge(make_config(ACUSE_STRIPE_API_KEY="sk_test_" + "4fJ9qLx2" * 3)) as served:
+        never = get(served, "/metrics").body.decode()
+        with served.engine.begin() as connection:
+            connection.execute(text("insert into schedule_windows values ('reconcile', '2026-11-20T12:00Z')"))
+            connection.execute(text(runs), {"at": "2026-11-20T12:00Z", "status": "done"})
+            connection.execute(text(runs), {"at": "2026-11-20T13:00Z", "status": "failed"})
+            connection.execute(text(difference))
+        told = get(served, "/metrics").body.decode().splitlines()
+    success = 'acuse_reconciliation_success_timestamp_seconds{account="default",psp="stripe"}'
+    assert f"{success} 0.0" in never
+    assert 'entry="start_reconciling"' not in never
+    assert {
+        f"{success} {NOON_OF_THE_20TH}",
+        f'acuse_schedule_run_timestamp_seconds{{entry="start_reconciling"}} {NOON_OF_THE_20TH}',
+        'acuse_reconciliation_differences{kind="amount",psp="stripe"} 1.0',
+    } <= set(told)
 
 
 def test_a_count_that_takes_too_long_is_no_count_of_nothing() -> None:

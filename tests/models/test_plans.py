@@ -18,6 +18,10 @@ FEW_BLOCKS = 100  # the table has more
 QUESTIONS: dict[str, Callable[[UnitOfWork], Any]] = {
     "counts for /metrics": lambda work: work.inbox.count_unfinished(NOON),
     "queues for /metrics": lambda work: [depth for depth in work.queues.list_depths(NOON) if depth.waiting],
+    "successes for /metrics": lambda work: [
+        one for one in work.oversight.list_last_successes([("paper", "default")]) if one[2]
+    ],
+    "open differences for /metrics": lambda work: work.oversight.count_open_differences(),
     "counts of what was set aside": lambda work: work.inbox.count_set_aside(),
     "list of what was received": lambda work: work.reader.list_events(None, "received", 50),
     "list of hints": lambda work: work.reader.list_events(None, "hint", 50),

@@ -11,9 +11,12 @@ from sqlalchemy import Engine, text
 from models.inbox import InboxStore
 from models.schema import NotReady, check_partitions
 from models.unit_of_work import UnitOfWork
-from schedules.beat import SWEEP_SECONDS, TIMETABLE
+from schedules.beat import JOBS, SWEEP_SECONDS, TIMETABLE
+from schedules.reconciling.due import start_due
+from schedules.searching import index_search
 from schedules.services import RING_SIZE, ScheduleDeps, find_window, keep_house, sweep
 from tests.paper import NOON, write_delivery
+from tests.schedules.counting_house import CountingHouse
 
 
 class Bell:
@@ -140,3 +143,15 @@ def test_windows_begin_at_multiples_of_their_length() -> None:
 
 def test_a_run_that_was_missed_is_dropped_and_not_piled_up() -> None:
     assert all(entry["options"]["expires"] == entry["schedule"] for entry in TIMETABLE.values())
+
+
+def test_every_entry_of_the_timetable_leaves_the_window_by_which_metrics_see_that_it_ran(
+    engine: Engine, bell: Bell
+) -> None:
+    sweep(bell.deps)
+    index_search(bell.deps)
+    keep_house(bell.deps)
+    start_due(CountingHouse(engine).deps)
+    with UnitOfWork(engine) as work:
+        assert work.oversight.list_last_windows([*JOBS.values(), "nothing"]).keys() == set(JOBS.values())
+    assert JOBS.keys() == TIMETABLE.keys()

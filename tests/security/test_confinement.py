@@ -74,7 +74,9 @@ def test_a_webhook_is_taken_and_applied_by_processes_that_can_write_nowhere_else
         assert (worker, beat) == (set(), set()), "they listen to nobody"
         time.sleep(1)
         others = {
-            name for name in container.written() if not re.match(r"metrics/[a-z_]+\d*\.db$|acuse-beat-schedule", name)
+            name
+            for name in container.written()
+            if not re.match(r"metrics/[a-z_]+\d+-[\w.-]+\.db$|acuse-beat-schedule", name)
         }
         assert others == set()
 
