@@ -12,8 +12,10 @@ import yaml
 import cli
 from ingress.answers import Refused
 from models.canaries import LONGER, STALE_SECONDS, WATCHED
-from models.states import InboxStatus, Outcome
+from models.states import DeliveryStatus, InboxStatus, Outcome
+from schedules.beat import CANARY_ENTRY, JOBS, TIMETABLE
 from tests.deploy.names import asked_by, exported
+from workers.call_metrics import OUTCOMES as CALL_OUTCOMES
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 RULES: list[dict[str, Any]] = [
@@ -31,8 +33,13 @@ VALUES = {
     "answer": {"stored", "duplicate", "conflict", *(why.name.lower() for why in Refused)},
     "queue": set(WATCHED),
     "status": {status.value for status in InboxStatus},
-    "outcome": {outcome.value for outcome in Outcome},
     "result": {"rung", "failed", "skipped"},
+    "entry": set(JOBS),
+}
+OUTCOMES = {
+    "acuse_decisions_total": {outcome.value for outcome in Outcome},
+    "acuse_notification_attempts_total": {status.value for status in DeliveryStatus},
+    "acuse_psp_calls_total": set(CALL_OUTCOMES),
 }
 GROUPED = re.compile(r"\bby \(([^)]*)\)")
 COMMAND = re.compile(r"`acuse ([a-z ]+)")
@@ -46,7 +53,7 @@ def test_an_expression_asks_for_what_is_exported(name: str) -> None:
         assert one.series in known
         for label, value in one.labels:
             assert label in known[one.series]
-            assert set(value.split("|")) <= VALUES[label]
+            assert set(value.split("|")) <= (OUTCOMES[one.series] if label == "outcome" else VALUES[label])
     grouped = {label.strip() for labels in GROUPED.findall(EXPRESSIONS[name]) for label in labels.split(",")} - {"le"}
     assert all(grouped <= known[one.series] for one in asked)
 
@@ -80,6 +87,29 @@ def test_every_queue_has_an_alert_for_when_nobody_takes_from_it_and_none_before_
                 limits |= dict.fromkeys(dict(one.labels)["queue"].split("|"), int(expression.rsplit("> ", 1)[1]))
     assert limits.keys() == set(WATCHED)
     assert all(limit > STALE_SECONDS + LONGER.get(queue, 0) for queue, limit in limits.items())
+
+
+def test_panels_do_not_lie_on_each_other_and_have_names_of_their_own() -> None:
+    places = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in BOARD["panels"]]
+    titles = [panel["title"] for panel in BOARD["panels"]]
+    ids = [panel["id"] for panel in BOARD["panels"]]
+    assert all(len(set(kind)) == len(kind) for kind in (places, titles, ids))
+
+
+def test_every_entry_of_the_timetable_is_missed_by_an_alert_when_it_does_not_run() -> None:
+    [rule] = [rule for rule in RULES if rule["alert"] == "AcuseBeatIsSilent"]
+    watched = {
+        entry
+        for one in asked_by(rule["expr"])
+        for label, value in one.labels
+        if label == "entry"
+        for entry in value.split("|")
+    }
+    assert watched == set(JOBS)
+    elsewhere = {entry for entry in TIMETABLE if entry.startswith(CANARY_ENTRY)} | {"advance_replays"}
+    assert set(TIMETABLE) == watched | elsewhere, (
+        "canaries have an alert by queue; replays that stand still are on their page"
+    )
 
 
 def test_every_series_is_on_the_board_or_in_an_alert() -> None:
