@@ -22,7 +22,7 @@ from celery.signals import (
 from bootstrap_metrics import ProcessMetrics, connect_signals, share_through
 from bootstrap_reconciling import build_reconcile_deps
 from bootstrap_ringing import build_replay_deps, publish, ring_account, ring_notify, ring_reconcile
-from bootstrap_starting import build_engine, build_sealer, call_limits, refuse_start, take_lanes, utc_now
+from bootstrap_starting import build_engine, build_sealer, call_limits, find_tracing, refuse_start, take_lanes, utc_now
 from celeryconfig import EVENT_LANES
 from config import Config, load_config
 from logs import configure_logging
@@ -40,6 +40,7 @@ from workers.clients import build_clients
 from workers.dependencies import ReplayDeps, WorkerDeps
 from workers.taking import Takings
 from workers.tasks import register_tasks as register_worker_tasks
+from workers.tracing import UNTRACED, Untraced
 from workers.watching import CallWatch
 
 T = TypeVar("T")
@@ -58,12 +59,13 @@ def build_celery(config: Config | None = None) -> Celery:
     worker_init.connect(take_lanes, dispatch_uid="acuse.take_lanes")
     connect_signals(config, worker_init, worker_process_init, worker_process_shutdown, beat_init, after_task_publish)
     metrics = _once_per_process(ProcessMetrics.build)
-    worker_deps = _once_per_process(lambda: build_worker_deps(config, app, metrics()))
+    open_tracer = _prepare_tracer(config)
+    worker_deps = _once_per_process(lambda: build_worker_deps(config, app, metrics(), open_tracer()))
     register_worker_tasks(app, worker_deps, lambda: _build_replay_deps(config, app, worker_deps()))
     register_schedule_tasks(
         app,
         lambda: _build_schedule_deps(config, app, worker_deps()),
-        _once_per_process(lambda: _build_reconcile_deps(config, app, metrics())),
+        _once_per_process(lambda: _build_reconcile_deps(config, app, metrics(), open_tracer())),
     )
     _note_takings(app, worker_deps)
     _note_sendings(app, config)
@@ -103,11 +105,13 @@ def _note_sendings(app: Celery, config: Config) -> None:
     beat_init.connect(begin, weak=False)
 
 
-def build_worker_deps(config: Config, app: Celery, metrics: ProcessMetrics | None = None) -> WorkerDeps:
+def build_worker_deps(
+    config: Config, app: Celery, metrics: ProcessMetrics | None = None, tracer: Untraced = UNTRACED
+) -> WorkerDeps:
     """What the tasks of one worker process need. It opens a pool of its own, so it is built after the fork."""
     metrics = metrics or ProcessMetrics.build()
     unit_of_work = partial(UnitOfWork, metrics.pools.watch(build_engine(config, "worker"), "worker"))
-    make_watch = partial(CallWatch, metrics.calls)
+    make_watch = partial(CallWatch, metrics.calls, tracer=tracer)
     return WorkerDeps(
         unit_of_work=unit_of_work,
         readers={name: psp.events for name, psp in PSPS.items()},
@@ -128,6 +132,7 @@ def build_worker_deps(config: Config, app: Celery, metrics: ProcessMetrics | Non
         sealer=build_sealer(config),
         make_sender=cache(partial(_make_sender, config)),
         notify_pace=_notify_pace(config),
+        tracer=tracer,
     )
 
 
@@ -151,7 +156,17 @@ def _publish_behind(app: Celery) -> Callable[[Sequence[int]], None]:
     return partial(publish, app, lane=len(EVENT_LANES) - 1)
 
 
-def _build_reconcile_deps(config: Config, app: Celery, metrics: ProcessMetrics) -> ReconcileDeps:
+def _prepare_tracer(config: Config) -> Callable[[], Untraced]:
+    """What gives each worker process its tracer. Raises ConfigError where it could not."""
+    make = find_tracing(config)
+    if make is None:
+        return lambda: UNTRACED
+    tracing = _once_per_process(partial(make, "acuse-worker"))
+    worker_process_shutdown.connect(lambda **_: tracing().close(), weak=False, dispatch_uid="acuse.close_traces")
+    return _once_per_process(lambda: tracing().for_workers())
+
+
+def _build_reconcile_deps(config: Config, app: Celery, metrics: ProcessMetrics, tracer: Untraced) -> ReconcileDeps:
     return build_reconcile_deps(
         config,
         _publish_behind(app),
@@ -160,6 +175,7 @@ def _build_reconcile_deps(config: Config, app: Celery, metrics: ProcessMetrics) 
         call_limits(config),
         interruption=SoftTimeLimitExceeded,
         metrics=metrics,
+        tracer=tracer,
     )
 
 

@@ -18,6 +18,7 @@ from schedules.calendar.banking import load_calendar
 from schedules.reconciling.dependencies import ReconcileDeps
 from schedules.settlements.missing import load_expected_days
 from workers.clients import build_clients
+from workers.tracing import UNTRACED, Untraced
 from workers.watching import CallWatch
 
 CEP_BURST = 6.0  # calls
@@ -34,11 +35,12 @@ def build_reconcile_deps(
     limits: CallLimits,
     interruption: type[BaseException] = KeyboardInterrupt,
     metrics: ProcessMetrics | None = None,
+    tracer: Untraced = UNTRACED,
 ) -> ReconcileDeps:
     """What a process needs that reconciles. It opens a pool of its own, so it is built after the fork."""
     metrics = metrics or ProcessMetrics.build()
     engine = metrics.pools.watch(build_engine(config, "reconciler"), "reconciler")
-    make_watch = partial(CallWatch, metrics.calls)
+    make_watch = partial(CallWatch, metrics.calls, tracer=tracer)
     unit_of_work = partial(UnitOfWork, engine)
     return ReconcileDeps(
         unit_of_work=unit_of_work,

@@ -27,6 +27,8 @@ from ingress.framing import Limits
 from ingress.health import Backlog
 from ingress.inbox_writer import InboxWriter
 from ingress.metrics import ReceiverMetrics
+from ingress.receiver import Pending
+from ingress.tracing import Record, trace_pending
 from migrations.head import HEAD
 from models.inbox import InboxStore
 from models.merchant_work import MerchantWork
@@ -49,8 +51,8 @@ from workers.rehearsing import rehearse
 MOST_WINDOWS_SHOWN = 4  # of set-aside events that a page looks through
 
 
-def build_receiver(config: Config) -> ReceiverDeps:
-    """The receiver's parts; whoever serves them starts the doorbell and the writer."""
+def build_receiver(config: Config, record: Record | None = None) -> ReceiverDeps:
+    """The receiver's parts; whoever serves them starts the doorbell and the writer. `record` traces what was answered."""
     registry = CollectorRegistry()
     engine = PoolMetrics(registry).watch(build_engine(config, "receiver"), "receiver")
     metrics = ReceiverMetrics(registry)
@@ -65,6 +67,7 @@ def build_receiver(config: Config) -> ReceiverDeps:
         checks=build_checks(config, engine),
         limits=limits,
         trusted_proxies=config.trusted_proxies,
+        make_pending=trace_pending(record) if record else Pending,
     )
 
 

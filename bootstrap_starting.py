@@ -1,12 +1,14 @@
 """The composition root of what every process needs: its clock, its pool, and what it makes sure of before it starts."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine
 
 from celeryconfig import EVENT_LANES
-from config import Config
+from config import Config, ConfigError
 from migrations.head import HEAD
 from models.engine import QUEUE_ROLES, Role, most_connections, open_engine
 from models.payload_vault import PayloadVault, use_vault
@@ -14,6 +16,9 @@ from models.schema import NotReady, check_durability, check_room, check_schema, 
 from notifications.sealing import Sealer
 from psps.gate import CallLimits
 from schedules.calendar.zones import OldTimeZones, check_zones
+
+if TYPE_CHECKING:
+    from bootstrap_tracing import Tracing
 
 
 def utc_now() -> datetime:
@@ -34,6 +39,20 @@ def build_sealer(config: Config) -> Sealer | None:
 def call_limits(config: Config) -> CallLimits:
     """How long calls to PSPs may take."""
     return CallLimits(deadline=config.call_seconds, tries_deadline=config.call_seconds * 0.8)
+
+
+def find_tracing(config: Config) -> "Callable[[str], Tracing] | None":
+    """What makes the traces of a process, given its service's name, where it is told to trace; else nothing of
+    OpenTelemetry is even imported. Raises ConfigError where its packages are missing."""
+    if config.traces_url is None:
+        return None
+    try:
+        from bootstrap_tracing import Tracing  # noqa: PLC0415 - an extra, and slow to import
+    except ImportError as error:
+        raise ConfigError(
+            f"OTEL_EXPORTER_OTLP_ENDPOINT is set, but {error.name} is not installed: pip install 'acuse[otel]'"
+        ) from error
+    return partial(Tracing, config.traces_url, config.traces_percent / 100)
 
 
 def check_time_zones() -> None:

@@ -64,6 +64,8 @@ class Config:
     log_format: Literal["json", "console"] = "json"
     metrics_dir: Path | None = None
     metrics_listen: tuple[str, int] | None = None  # where a process serves what all that share metrics_dir count
+    traces_url: str | None = None  # of the collector, without /v1/traces; None: nothing is traced
+    traces_percent: int = 100  # of all traces, those that are kept
 
 
 def process_environment() -> dict[str, str]:
@@ -104,6 +106,8 @@ def load_config(environ: Mapping[str, str] | None = None) -> Config:
         log_format=read.choice("ACUSE_LOG_FORMAT", "json", ("json", "console")),  # type: ignore[arg-type]
         metrics_dir=Path(metrics_dir) if metrics_dir else None,
         metrics_listen=_metrics_listen(read, metrics_dir),
+        traces_url=read.web_address("OTEL_EXPORTER_OTLP_ENDPOINT"),
+        traces_percent=read.number("ACUSE_TRACES_PERCENT", 100, most=100),
     )
 
 

@@ -55,6 +55,13 @@ class Reader:
             raise ConfigError(f"{name} must be a host and a port, such as 127.0.0.1:9100")
         return host.strip("[]"), int(port)
 
+    def web_address(self, name: str) -> str | None:
+        """An address that starts with http:// or https://; None where it is not set."""
+        value = self.optional(name)
+        if value and not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", value):
+            raise ConfigError(f"{name} must be an address that starts with http:// or https://")
+        return value
+
     def choice(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
         value = self.text(name, default)
         if value not in allowed:

@@ -88,8 +88,8 @@ def engine_children(data_dir: Path) -> tuple[Child, Child]:
 
 
 def build_environment(caller: Mapping[str, str], plan: Plan, database_url: str, redis_url: str) -> dict[str, str]:
-    """The ACUSE_* variables of the stack: the caller's own, the engines' addresses, the sandbox's secrets."""
-    own = {name: value for name, value in caller.items() if name.startswith("ACUSE_")}
+    """The ACUSE_* and OTEL_* variables of the stack: the caller's own, the engines' addresses, the sandbox's secrets."""
+    own = {name: value for name, value in caller.items() if name.startswith(("ACUSE_", "OTEL_"))}
     addresses = {
         "ACUSE_DATABASE_URL": database_url,
         "ACUSE_BROKER_URL": redis_url,

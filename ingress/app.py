@@ -25,7 +25,7 @@ from ingress.framing import Limits
 from ingress.health import Check, CountBacklog, build_health, build_metrics_page
 from ingress.inbox_writer import InboxWriter
 from ingress.metrics import ReceiverMetrics
-from ingress.receiver import Desk, as_response, build_blueprint
+from ingress.receiver import Desk, MakePending, Pending, as_response, build_blueprint
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +42,7 @@ class ReceiverDeps:
     checks: Mapping[str, Check]  # for /readyz
     limits: Limits
     trusted_proxies: int = 0
+    make_pending: MakePending = Pending
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class ApiDeps:
 
 def open_desk(deps: ReceiverDeps) -> Desk:
     """Where the deliveries for these accounts are handed in."""
-    return Desk(deps.accounts, deps.writer, deps.clock, deps.metrics, deps.trusted_proxies)
+    return Desk(deps.accounts, deps.writer, deps.clock, deps.metrics, deps.trusted_proxies, deps.make_pending)
 
 
 def create_receiver(deps: ReceiverDeps) -> Flask:

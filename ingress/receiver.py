@@ -101,6 +101,9 @@ class Pending:
         return psp.events.reply(self.arrival.body, stored.decision)
 
 
+MakePending = Callable[[Door, Arrival, Ticket, ReceiverMetrics], Pending]
+
+
 class Desk:
     """Where deliveries are handed in, by the edge or by Flask under any WSGI server."""
 
@@ -111,8 +114,10 @@ class Desk:
         clock: Callable[[], datetime],
         metrics: ReceiverMetrics,
         trusted_proxies: int = 0,
+        make_pending: MakePending = Pending,
     ) -> None:
         self._writer, self._clock, self._metrics = writer, clock, metrics
+        self._make_pending = make_pending
         self._doors: dict[str, Door] = {}
         for (psp, name), account in accounts.items():
             self._doors[f"{ROOT}{psp}/{name}"] = door = Door.of(account, trusted_proxies)
@@ -128,7 +133,7 @@ class Desk:
         try:
             delivery = door.admit(arrival, self._clock())
             crash_points.reach("receiver.verified")
-            return Pending(door, arrival, self._writer.put(delivery, loop), self._metrics)
+            return self._make_pending(door, arrival, self._writer.put(delivery, loop), self._metrics)
         except InvalidSignature as error:
             self._metrics.count_invalid_signature(door.psp.name, str(error))
             raise Refusal(Refused.BAD_SIGNATURE) from error

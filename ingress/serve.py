@@ -14,7 +14,7 @@ import uvloop
 
 from bootstrap_metrics import CannotListen, MetricsServer, share_through
 from bootstrap_serving import build_api, build_receiver
-from bootstrap_starting import check_start
+from bootstrap_starting import check_start, find_tracing
 from config import Config, ConfigError, load_config
 from ingress.app import ApiDeps, ReceiverDeps, create_api, create_receiver, open_desk
 from ingress.connection import Connection
@@ -66,7 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def run(config: Config, host: str, port: int, only: str | None) -> None:
     """Serve the parts until a signal ends it; what was taken is then stored and answered."""
-    receiver = None if only == "api" else build_receiver(config)
+    make_tracing = find_tracing(config)
+    tracing = make_tracing("acuse-receiver") if make_tracing and only != "api" else None
+    receiver = None if only == "api" else build_receiver(config, tracing.record_delivery if tracing else None)
     api = None if only == "receiver" else build_api(config)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -80,6 +82,8 @@ async def run(config: Config, host: str, port: int, only: str | None) -> None:
     if receiver:
         receiver.writer.stop()
         receiver.doorbell.stop()
+    if tracing:
+        tracing.close()
     log.info("ingress.stopped", port=port)
 
 

@@ -80,6 +80,7 @@ class OutboxRepository:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        self.written: list[UUID] = []  # the notifications, in their order
 
     def add(self, changes: Sequence[PaymentChange]) -> int:
         """Write what merchants with endpoints are told of these changes, in their order; how many deliveries wait now.
@@ -137,6 +138,7 @@ class OutboxRepository:
         return statuses.count(DeliveryStatus.PENDING)
 
     def _add_rows(self, rows: Sequence[_Written]) -> None:
+        self.written += [row.id for row in rows]
         columns = {
             "ids": [row.id for row in rows],
             "merchant_ids": [row.merchant_id for row in rows],

@@ -54,6 +54,7 @@ def store_batch(
         crash_points.reach("worker.before_commit")
         work.commit()
         crash_points.reach("worker.committed")
+        deps.tracer.lead_to_notifications(work.outbox.written)
     return applied.transitions, results, notified
 
 

@@ -55,7 +55,8 @@ def _fetch_next(deps: WorkerDeps, client: Client | None, psp: str, account: str)
         return False
     crash_points.reach("fetch.claimed")
     try:
-        return _follow(deps, client, event, token)
+        with deps.tracer.follow(event):
+            return _follow(deps, client, event, token)
     except (LeaseLost, Contention, DatabaseUnavailable) as error:
         log.warning("hint_left", event_id=event.id, error=type(error).__name__)
         return True
@@ -99,6 +100,7 @@ def _store(deps: WorkerDeps, event: ClaimedEvent, token: UUID, answer: Delivery,
             crash_points.reach("fetch.before_commit")
             work.commit()
             crash_points.reach("fetch.stored")
+            deps.tracer.lead_to_event(stored.event_id, answer.received_at)
     if not is_news:
         return _look_again(deps, event, token, NOTHING_NEW_AGAIN, InboxStatus.PROCESSED, "fetched, and nothing is new")
     ring_quietly(deps, [stored.event_id])

@@ -13,6 +13,7 @@ from notifications.sending import Sender
 from psps.base import EventsModule
 from psps.outbound import Client
 from workers.metrics import WorkerMetrics
+from workers.tracing import UNTRACED, Untraced
 
 
 class AccountRules(Protocol):
@@ -60,6 +61,7 @@ class WorkerDeps:
     notify_pace: int = (
         1  # what the pauses between attempts are divided by; 1 unless endpoints are of this machine alone
     )
+    tracer: Untraced = UNTRACED
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,8 @@ async def dispatch(deps: WorkerDeps, delivery: ClaimedDelivery) -> Sent:
     if delivery.attempts > MOST_ATTEMPTS:  # whoever made the attempts before died of them, or lost their results
         return Sent(delivery, now, None, GAVE_UP)
     try:
-        result = await send(deps, delivery.url, delivery.secrets, str(delivery.notification_id), delivery.body)
+        with deps.tracer.notification(delivery.notification_id, delivery.attempts):
+            result = await send(deps, delivery.url, delivery.secrets, str(delivery.notification_id), delivery.body)
     except (CannotOpen, ValueError):
         log.error("secret_unavailable", endpoint_id=str(delivery.endpoint_id))
         return Sent(delivery, now, None, SECRET_UNAVAILABLE)

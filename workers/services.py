@@ -88,7 +88,8 @@ def _process_tried(deps: WorkerDeps, ids: Sequence[int], token: UUID) -> None:
 
 def _process_batch(deps: WorkerDeps, events: Sequence[ClaimedEvent], token: UUID) -> None:
     try:
-        _try_batch(deps, events, token)
+        with deps.tracer.batch(events):
+            _try_batch(deps, events, token)
     except LeaseLost as error:
         log.warning("lease_lost", events=len(events), error=str(error))
     except (Contention, DatabaseUnavailable) as error:

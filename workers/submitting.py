@@ -51,7 +51,8 @@ def submit_next(deps: WorkerDeps, client: Client | None, psp: str, account: str)
     crash_points.reach("submit.claimed")
     one = _Submission(deps, client, attempt, token, until)
     try:
-        return one.send() if attempt.status is AttemptStatus.READY else one.query()
+        with deps.tracer.attempt(attempt.id, attempt.psp, attempt.operation):
+            return one.send() if attempt.status is AttemptStatus.READY else one.query()
     except (LeaseLost, Contention, DatabaseUnavailable) as error:
         # What the PSP did stays done, and the attempt is found in `sending` when its lease has ended.
         log.warning("attempt_left", attempt_id=str(attempt.id), error=type(error).__name__)
@@ -215,6 +216,7 @@ class _Submission:
             crash_points.reach("submit.before_settle")
             work.commit()
         crash_points.reach("submit.settled")
+        self.deps.tracer.lead_to_event(event_id, now)
         log.info("attempt_done", attempt_id=str(attempt.id), psp=attempt.psp, operation=attempt.operation)
         ring_quietly(self.deps, [event_id])
         return True
@@ -238,6 +240,7 @@ class _Submission:
             work.attempts.settle(attempt.id, self.token, now, AttemptStatus.REFUSED, event_id, made, error=error)
             self._ask_for(work, refused.answer, now)
             work.commit()
+        self.deps.tracer.lead_to_event(event_id, now)
         log.warning("attempt_refused", attempt_id=str(attempt.id), psp=attempt.psp, code=refused.code)
         ring_quietly(self.deps, [event_id])
         return True

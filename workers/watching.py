@@ -18,6 +18,7 @@ from psps.outbound import (
     Refused,
 )
 from workers.call_metrics import CallMetrics
+from workers.tracing import UNTRACED, Untraced
 
 T = TypeVar("T")
 OUTCOMES: dict[type[PspError], str] = {Refused: "refused", NotNow: "not_now", OutcomeUnknown: "unknown"}
@@ -26,8 +27,16 @@ OUTCOMES: dict[type[PspError], str] = {Refused: "refused", NotNow: "not_now", Ou
 class CallWatch(Watch):
     """Watches the requests of one account. `operation` is what its client does at this moment, in its one thread."""
 
-    def __init__(self, metrics: CallMetrics, psp: str, account: str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        metrics: CallMetrics,
+        psp: str,
+        account: str,
+        tracer: Untraced = UNTRACED,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._metrics, self._psp, self._account, self._clock = metrics, psp, account, clock
+        self._tracer = tracer
         self._is_open = False
         self.operation = "other"
 
@@ -37,7 +46,8 @@ class CallWatch(Watch):
     def exchange(self, send: Callable[[], T]) -> T:
         began, outcome = time.perf_counter(), "broken"
         try:
-            answer = send()
+            with self._tracer.call(self._psp, self._account, self.operation):
+                answer = send()
             outcome = "answered"
         except PspError as error:
             outcome = next(name for kind, name in OUTCOMES.items() if isinstance(error, kind))
