@@ -54,8 +54,8 @@ def sandbox_server(sandbox_keys: Keys) -> Iterator[SandboxServer]:
 
 
 @contextmanager
-def run_sandbox(sandbox_keys: Keys) -> Iterator[SandboxServer]:
-    state = new_state(sandbox_keys, "http://127.0.0.1:9", seed=7)
+def run_sandbox(sandbox_keys: Keys, target: str = "http://127.0.0.1:9") -> Iterator[SandboxServer]:
+    state = new_state(sandbox_keys, target, seed=7)
     server = make_server("127.0.0.1", 0, create_sandbox(state), threaded=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
