@@ -17,7 +17,7 @@ USER 10001:10001
 EXPOSE 8080
 # For the processes that serve; the API, which listens elsewhere, sets ACUSE_HEALTH_URL=http://127.0.0.1:8081/healthz.
 # release, worker and beat serve nothing: run them with --no-healthcheck (Compose: `healthcheck: {disable: true}`).
-# A worker that hangs shows in acuse_inbox_oldest_seconds of the API's /metrics.
+# A worker that hangs is started again by its watchdog, and shows in acuse_queue_untouched_seconds of the API's /metrics.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
     CMD python -c 'import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=2)' "${ACUSE_HEALTH_URL:-http://127.0.0.1:8080/healthz}"
 # The other processes are in the Procfile: give one of its lines to `sh -c` as the container's command.
