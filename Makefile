@@ -9,7 +9,7 @@ PYTHON ?= $(shell for name in python3.12 python3.11 python3 python; do \
 	"$$name" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null && echo "$$name" && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test lint security faults soak fuzz bench bench-quick bench-growth bench-console proof docs format lock moved
+.PHONY: help setup run demo test lint security faults soak fuzz bench bench-quick bench-growth bench-console proof docs sbom format lock moved
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -62,6 +62,13 @@ proof: $(READY) ## Plant differences at simulated PSPs and find them all (ARGS="
 
 docs: $(READY) ## Print docs/states.md from the table of legal moves
 	@$(VENV_PYTHON) -m workers.state_diagram > docs/states.md
+
+SBOM_FLAGS ?= --validate # against CycloneDX's schema, which takes seconds
+sbom: $(READY) ## Write what the image's packages are to build/acuse.cdx.json (CycloneDX), from the lock
+	@mkdir -p build
+	@$(VENV_PYTHON) -W ignore -m cyclonedx_py requirements requirements-image.lock --pyproject deploy/sbom.toml \
+		--output-reproducible --of JSON $(SBOM_FLAGS) -o build/acuse.cdx.json
+	@echo 'build/acuse.cdx.json'
 
 format: $(READY) ## Rewrite the code as lint wants it
 	$(VENV_PYTHON) -m ruff check --fix .

@@ -61,7 +61,7 @@ def test_the_health_check_asks_where_it_is_told(server: str) -> None:
 
 
 def test_the_image_has_the_acuse_command(tmp_path: Path) -> None:
-    found = re.search(r"^RUN (printf .+)$", DOCKERFILE, re.MULTILINE)
+    found = re.search(r"^ +&& (printf .+)$", DOCKERFILE, re.MULTILINE)
     assert found
     script = tmp_path / "acuse"
     assert run(found[1].replace("/usr/local/bin/acuse", str(script))).returncode == 0
