@@ -1,7 +1,5 @@
 """The Terraform of deploy/ecs refers to nothing that is not there, opens nothing more than it must, and scales by what exists."""
 
-import json
-import os
 import re
 import shutil
 import subprocess
@@ -15,11 +13,10 @@ from config import Config
 from ingress import serve
 from tests.deploy.ecs import FOLDER, PLACEHOLDER, PROCFILE, read_container
 from tests.deploy.names import exported
-from tests.deploy.terraform import TERRAFORM, TEXT, find_locals, named, read_blocks, resources, walk
+from tests.deploy.terraform import DIGEST, TERRAFORM, TEXT, evaluate, find_locals, named, read_blocks, resources, walk
 from tests.models.test_connections import count_of
 
 SERVICES = find_locals()["services"]
-DIGEST = "sha256:" + "0" * 64
 EVERYBODY = ("0.0.0.0/0", "::/0")
 
 
@@ -222,31 +219,3 @@ def test_terraform_refuses_what_must_not_be(terraform: str, tmp_path: Path, name
     with pytest.raises(subprocess.CalledProcessError) as refused:
         evaluate(terraform, tmp_path, {name: value})
     assert "Invalid value for variable" in refused.value.stderr and f"var.{name}" in refused.value.stderr
-
-
-def evaluate(terraform: str, folder: Path, variables: dict[str, object]) -> dict:
-    for source in (*FOLDER.glob("*.json"), FOLDER / "collector.yaml"):
-        shutil.copy(source, folder)
-    place = folder / "terraform"
-    place.mkdir()
-    shutil.copy(TERRAFORM / "variables.tf", place)
-    texts = [(TERRAFORM / name).read_text(encoding="utf-8") for name in ("services.tf", "scaling.tf", "outputs.tf")]
-    computed = [text[: text.index("\n}\n") + 3] for text in texts[:2]]
-    computed.append(texts[2][texts[2].index('output "database_connections') :])
-    shown = "".join(f'output "{name}" {{\n  value = local.{name}\n}}\n' for name in ("tasks", "containers", "pools"))
-    shown += 'output "scale" {\n  value = var.scale\n}\n'
-    main = re.sub(r"\baws_\w+\.\w+\.(arn|name)\b", '"made:\\1"', "".join(computed)) + shown
-    (place / "main.tf").write_text(main, encoding="utf-8")
-    given = {name: f"some-{name}" for name, body in named("variable").items() if "default" not in body}
-    given |= {"image": f"acuse@{DIGEST}", "collector_image": f"collector@{DIGEST}", "secret_arn": "arn:secret"}
-    given |= {"public_subnet_ids": ["a"], "private_subnet_ids": ["a"], "settings": {"ACUSE_PSPS": "stripe"}}
-    given |= {"psp_secret_names": ["ACUSE_STRIPE_WEBHOOK_SECRETS"], **variables}
-    (place / "terraform.tfvars.json").write_text(json.dumps(given), encoding="utf-8")
-    run_terraform([terraform, "apply", "-auto-approve", "-no-color", "-input=false"], place)
-    said = run_terraform([terraform, "output", "-json"], place)
-    return {name: one["value"] for name, one in json.loads(said).items()}
-
-
-def run_terraform(argv: list[str], place: Path) -> str:
-    environment = {**os.environ, "CHECKPOINT_DISABLE": "1"}
-    return subprocess.run(argv, cwd=place, env=environment, capture_output=True, text=True, check=True).stdout
