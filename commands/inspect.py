@@ -140,9 +140,10 @@ def _show(get: Any, story: str, as_json: bool) -> None:
             click.echo(f"{name}: {value}")
         click.echo(f"\n{payload.get('body') or payload.get('locked', '')}\n")
     show_rows(found[story], DECISION_COLUMNS, "no decisions yet")
-    if found.get("attempts"):
+    calls = found.get("attempts")  # of a payment; an event's are a number
+    if calls and isinstance(calls, list):
         click.echo()
-        show_rows(found["attempts"], ATTEMPT_COLUMNS, "")
+        show_rows(calls, ATTEMPT_COLUMNS, "")
     for one in found.get("discrepancies", []):
         state = f"closed: {one['closed_reason']}" if one["closed_at"] else "open"
         opener = f"event {one['event_id']}" if one["event_id"] else "found by reconciliation"

@@ -72,6 +72,15 @@ def test_an_event_is_shown_with_its_decisions_and_without_its_body(acuse: Acuse)
     assert "FORBIDDEN" in acuse("events", "show", str(newest["id"])).output
 
 
+def test_an_event_that_was_tried_before_is_shown_with_how_often(acuse: Acuse, desk: Desk) -> None:
+    parked = read(acuse("events", "list", "--status", "parked", "--json"))[0]["id"]
+    with desk.engine.begin() as connection:
+        connection.execute(text("update inbox_events set attempts = 3 where id = :id"), {"id": parked})
+    shown = acuse("events", "show", str(parked))
+    assert shown.exit_code == 0, shown.output
+    assert re.search(r"^attempts +3$", shown.output, re.MULTILINE)
+
+
 def test_a_payment_is_shown_by_either_id_with_its_story(acuse: Acuse) -> None:
     [payment] = read(acuse("payments", "list", "--json"))
     for identity in (payment["id"], "p1"):
