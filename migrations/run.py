@@ -10,7 +10,8 @@ from alembic.config import Config
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from models.schema import add_partitions, find_revision, months_from
+from migrations.head import HEAD
+from models.schema import add_partitions, find_revision, is_behind, months_from
 from models.unit_of_work import DatabaseUnavailable
 
 LOCK_KEY = 0x4143555345  # "ACUSE"
@@ -38,7 +39,7 @@ def _config() -> Config:
 
 
 def migrate(engine: Engine, say: Callable[[str], None], wait_seconds: float = 600) -> tuple[str | None, str]:
-    """Upgrade to head and return (revision before, revision after).
+    """Upgrade to head and return (revision before, revision after). A schema that a newer release has migrated stays as it is.
 
     Runs that come at the same time wait for each other: the lock is polled in autocommit, because a waiter inside a
     transaction would hold up `create index concurrently`. A table that is in use is tried again and again: every migration
@@ -76,7 +77,10 @@ def _try_all(engine: Engine) -> bool:
             _limit_waits(connection)
             config = _config()
             config.attributes["connection"] = connection
-            _upgrade(config)
+            revision = find_revision(connection)
+            connection.commit()  # a migration is a transaction of its own, or several
+            if is_behind(revision, HEAD):
+                _upgrade(config)
             _limit_waits(connection)  # some lift it for concurrent indexes
             add_partitions(connection, months_from(datetime.now(UTC), MONTHS_AHEAD))
             connection.commit()

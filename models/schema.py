@@ -37,8 +37,14 @@ def find_revision(connection: Connection) -> str | None:
     return revision
 
 
+def is_behind(revision: str | None, head: str) -> bool:
+    """Whether the schema has to be migrated for this code. Revisions are numbers of four digits."""
+    return revision is None or revision < head
+
+
 def check_schema(engine: Engine, head: str) -> None:
-    """Raises NotReady unless the schema stands at `head`."""
+    """Raises NotReady where the schema stands before `head`. A newer one will do: it is made before the new code comes, and
+    nothing is taken away in it that the code before needs (docs/upgrade.md)."""
     try:
         with engine.connect() as connection:
             revision = find_revision(connection)
@@ -46,7 +52,7 @@ def check_schema(engine: Engine, head: str) -> None:
         if any(words in str(error) for words in FULL_WORDS):
             raise NotReady(f"all connections of the database are in use: {MORE_ROOM}") from error
         raise NotReady(f"the database does not answer ({type(error).__name__})") from error
-    if revision != head:
+    if is_behind(revision, head):
         raise NotReady(f"the schema stands at {revision or 'nothing'}, this code needs {head}: run `acuse migrate`")
 
 

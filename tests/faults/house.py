@@ -56,6 +56,7 @@ class House:
     killed: int = 0
     senders: list[subprocess.Popen[bytes]] = field(default_factory=list)
     ports: dict[str, int] = field(default_factory=dict)
+    trees: dict[str, Path] = field(default_factory=dict)  # where the code of a program is that is of another release
 
     @property
     def url(self) -> str:
@@ -101,7 +102,9 @@ class House:
             "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges",
         }
         with (self.folder / f"{name}.log").open("ab") as log:
-            self.running[name] = launch(argv, env={**self.environment, **python}, cwd=ROOT, output=log)
+            self.running[name] = launch(
+                argv, env={**self.environment, **python}, cwd=self.trees.get(name, ROOT), output=log
+            )
         self.note(f"start {name} {' '.join(self.options.get(name, ()))} as {self.running[name].pid}")
 
     def _program(self, name: str) -> Sequence[str]:

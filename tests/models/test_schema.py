@@ -3,6 +3,7 @@
 import threading
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -11,6 +12,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine, create_engine, text
 
 from embedded import RunningEngine
+from migrations import run
 from migrations.head import HEAD
 from migrations.run import LOCK_KEY, CannotMigrate, MigrationsBusy, migrate
 from models.inbox import InboxStore
@@ -73,6 +75,23 @@ def test_the_way_down_and_up_again(engine: Engine) -> None:
         check_schema(engine, HEAD)
     assert migrate(engine, print) == (None, HEAD)
     check_schema(engine, HEAD)
+
+
+def test_code_works_on_a_schema_that_a_newer_release_has_migrated(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("update alembic_version set version_num = '9999'"))
+    check_schema(engine, HEAD)
+    assert migrate(engine, print) == ("9999", "9999")
+    with engine.begin() as connection:
+        connection.execute(text("update alembic_version set version_num = '0001'"))
+    with pytest.raises(NotReady, match=f"the schema stands at 0001, this code needs {HEAD}: run `acuse migrate`"):
+        check_schema(engine, HEAD)
+
+
+def test_revisions_can_be_compared_as_texts() -> None:
+    revisions = sorted(file.name[:4] for file in Path(run.__file__).parent.glob("versions/*.py"))
+    assert revisions == [f"{number:04}" for number in range(1, len(revisions) + 1)]
+    assert revisions[-1] == HEAD
 
 
 def test_migrations_at_the_same_time_wait_for_each_other(engine: Engine) -> None:

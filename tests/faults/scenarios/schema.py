@@ -49,7 +49,7 @@ def migrate_under_load(scene: Scene) -> Verdict:
         house.start_with("receiver", f"--with=head={BEFORE}")
         lasts = seconds + 4
         with _reading(house):
-            with _holding_up(house):
+            with holding_up(house):
                 for name in MIGRATIONS:
                     _begin_migration(house, name)
                 wait_until(lambda: house.query(AT_THE_START)[0][0] == 2, "two migrations wait for their turn", 90)
@@ -109,7 +109,7 @@ def _reading(house: House) -> Iterator[None]:
 
 
 @contextmanager
-def _holding_up(house: House) -> Iterator[None]:
+def holding_up(house: House) -> Iterator[None]:
     """No migration begins before the end of this: whoever starts up takes seconds to come so far."""
     first = psycopg2.connect(house.engines.url_of(house.database))
     with first.cursor() as cursor:
