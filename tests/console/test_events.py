@@ -25,7 +25,7 @@ def test_events_are_found_by_the_time_of_their_arrival(console: Console) -> None
     visitor = console.visit("viewer")
     asked = {
         "from=2026-11-20T18:05": [6, 5, 4],
-        "from=2026-11-20T18:05&to=2026-11-20T18:30": [6, 5],
+        "from=2026-11-20T18:05&to=2026-11-20T18:30": [5, 4],
         "from=2026-11-20T18:20&to=2026-11-20T18:20:01": [5],
         "to=2026-11-20T18:00:01&status=parked": [3],
         "from=2026-11-20T18:05&psp=other": [],
