@@ -15,7 +15,7 @@ from ingress.asking import Asked, ask_cancel, ask_payment, ask_refund
 from models.requests import NotPossible
 from models.states import Method
 from models.unit_of_work import InsideTransaction, UnitOfWork, refuse_inside_transaction
-from psps.outbound import Answer, CreateRequest, NotNow, NotOffered, OutcomeUnknown, Refused
+from psps.outbound import Answer, CreateRequest, NotNow, NotOffered, OutcomeUnknown, Payer, Refused
 from tests.paper import write_delivery
 from tests.workers.desk import Desk
 from tests.workers.paper_client import PaperClient
@@ -100,6 +100,18 @@ def test_a_payment_is_made_and_bound_and_its_instructions_are_kept(counter: Coun
     assert counter.payment() == ("pending", "psp_1", 0, 0)
     assert counter.desk.rows("select source, status from inbox_events") == [("submission", "processed")]
     assert counter.desk.rows("select instructions ->> 'voucher_number' from attempts") == [("98000012345678",)]
+
+
+def test_what_a_call_said_of_the_payer_is_taken_out_once_it_is_settled(counter: Counter) -> None:
+    payer = Payer(name="Zoraida Canario", email="zoraida@correo.test")
+    wanted = replace(WANTED, payer=payer, beneficiary="Zoraida Canario", clabe="012180015987654320")
+    counter.ask(lambda work: ask_payment(work, ACCOUNT, wanted, counter.desk.now))
+    [(kept,)] = counter.desk.rows("select request::text from attempts")
+    assert "zoraida@correo.test" in kept
+    counter.serve()
+    [(status, kept)] = counter.desk.rows("select status, request::text from attempts")
+    assert (status, "canario" in kept.lower(), "zoraida@" in kept, "0121800" in kept) == ("done", False, False, False)
+    assert '"amount_minor": 15000' in kept
 
 
 def test_a_process_that_stood_still_before_the_call_leaves_it_to_the_one_that_took_over(
