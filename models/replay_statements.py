@@ -1,4 +1,4 @@
-"""The statements of models.replays."""
+"""The statements of models.replay_repository."""
 
 from sqlalchemy import text
 

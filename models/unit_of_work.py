@@ -41,7 +41,7 @@ from models.payments import PaymentRepository
 from models.queues import QueueRepository
 from models.reading import Reader
 from models.reconciliations import ReconciliationRepository
-from models.replays import ReplayRepository
+from models.replay_repository import ReplayRepository
 from models.requests import RequestRepository
 from models.retention import PayloadRepository
 from models.schema import add_partitions, months_from
