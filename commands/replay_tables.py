@@ -17,6 +17,7 @@ SIGNATURES = {
     Verification.OURS: "an answer to our call",
     Verification.ROTATED: "fits no active secret: the key was rotated",
     Verification.ALTERED: "what is stored is not what came",
+    Verification.LOCKED: "sealed, and its payload key is not here",
 }
 
 

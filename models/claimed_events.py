@@ -47,14 +47,19 @@ def load_claimed(connection: Connection, ids: Sequence[int], token: UUID) -> lis
     return [_read(vault, row) for row in connection.execute(LOAD, values)]
 
 
-def _read(vault: PayloadVault, row: Any) -> ClaimedEvent:
-    """One that cannot be opened is claimed all the same: it must not cost its neighbours their turn."""
-    locked = None
+def open_payload(vault: PayloadVault, row: Any) -> tuple[dict[str, str], bytes, str | None]:
+    """Headers, body and, where they cannot be opened and are empty, why; of a row that names its event."""
     try:
         whose = Belonging(row.psp, row.account, row.event_key)
-        headers, body = vault.open(whose, StoredPayload(row.key_id, row.headers, bytes(row.body)))
+        headers, body = vault.open(whose, StoredPayload(row.key_id, row.headers or [], bytes(row.body or b"")))
     except PayloadLocked as error:
-        headers, body, locked = [], b"", str(error)
+        return {}, b"", str(error)
+    return dict(headers), body, None
+
+
+def _read(vault: PayloadVault, row: Any) -> ClaimedEvent:
+    """One that cannot be opened is claimed all the same: it must not cost its neighbours their turn."""
+    headers, body, locked = open_payload(vault, row)
     return ClaimedEvent(
         id=row.id,
         psp=row.psp,
@@ -65,7 +70,7 @@ def _read(vault: PayloadVault, row: Any) -> ClaimedEvent:
         received_at=row.received_at,
         decision=Decision(row.decision) if row.decision else None,
         has_waited=row.has_waited,
-        headers=dict(headers),
+        headers=headers,
         body=body,
         locked=locked,
     )

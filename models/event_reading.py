@@ -30,11 +30,6 @@ with decided as (
 select {COLUMNS} from inbox_events where id in (select event_id from decided) order by id desc limit :limit
 """  # noqa: S608 - constants
 
-PAYLOAD = """
-select p.headers, octet_length(p.body) as bytes, case when octet_length(p.body) <= :most then p.body end as body
-from inbox_events e join inbox_payloads p on p.event_id = e.id and p.received_at = e.received_at where e.id = :id
-"""
-
 # Of the payments that the event is about, of which there are few.
 CALLS = """
 select a.operation, a.status, a.sends, a.queries, a.first_sent_at, a.last_sent_at, a.settled_at, a.error_code
@@ -76,11 +71,6 @@ class EventReader:
         """Events that were decided about for this payment, the newest first."""
         look_up_only(self.connection)
         return self._rows(OF_PAYMENT, id=payment_id, most=10 * limit, limit=limit)
-
-    def find_payload(self, event_id: int, most: int) -> Row | None:
-        """headers, bytes (how many) and, where there are no more than `most`, body; None once retention dropped them."""
-        rows = self._rows(PAYLOAD, id=event_id, most=most)
-        return rows[0] | {"body": bytes(rows[0]["body"] or b"")} if rows else None
 
     def list_calls(self, event_id: int, limit: int) -> list[Row]:
         """The calls to the PSP whose answer this event is."""

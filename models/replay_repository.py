@@ -8,7 +8,9 @@ from typing import Any
 from sqlalchemy import Connection, TextClause, bindparam
 from sqlalchemy.dialects.postgresql import JSONB
 
+from models.claimed_events import open_payload
 from models.engine import look_up_only
+from models.payload_vault import PayloadVault, find_vault
 from models.replay_statements import (
     ADD,
     ADD_BATCH,
@@ -82,7 +84,8 @@ class ReplayRepository:
         return list(row.payment_ids or []), row.last_id
 
     def _load(self, statement: TextClause, **values: Any) -> list[StoredEvent]:
-        return [_read_stored(row) for row in self.connection.execute(statement, values)]
+        vault = find_vault(self.connection)
+        return [_read_stored(vault, row) for row in self.connection.execute(statement, values)]
 
     def add_run(self, new: NewReplay) -> ReplayRun:
         """Start a run; events that come from now on are not meant."""
@@ -136,7 +139,8 @@ def _read_run(row: Any) -> ReplayRun:
     return ReplayRun(**{**row, "wanted": ReplayFilter.from_json(row["wanted"]), "state": ReplayState(row["state"])})
 
 
-def _read_stored(row: Any) -> StoredEvent:
+def _read_stored(vault: PayloadVault, row: Any) -> StoredEvent:
+    headers, body, locked = open_payload(vault, row)
     event = ClaimedEvent(
         id=row.id,
         psp=row.psp,
@@ -147,8 +151,9 @@ def _read_stored(row: Any) -> StoredEvent:
         received_at=row.received_at,
         decision=Decision(row.decision) if row.decision else None,
         has_waited=False,
-        headers=dict(row.headers or []),
-        body=bytes(row.body or b""),
+        headers=headers,
+        body=body,
+        locked=locked,
     )
     return StoredEvent(
         event,

@@ -209,6 +209,7 @@ class Verification(StrEnum):
     OURS = "ours"  # it is an answer to a call of ours, which nobody signs
     ROTATED = "rotated"  # none of them did: the key is gone
     ALTERED = "altered"  # what is stored is not what came
+    LOCKED = "locked"  # it is sealed, and its payload key is not here
 
 
 class ReplayState(StrEnum):

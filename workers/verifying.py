@@ -34,6 +34,8 @@ def verify_again(
     event = stored.event
     if event.source is not Source.WEBHOOK:
         return Verification.OURS
+    if event.locked:
+        return Verification.LOCKED
     if not stored.redacted and sha256(event.body).digest() != stored.body_sha256:
         return Verification.ALTERED
     psp, account = psps.get(event.psp), accounts.get((event.psp, event.account))

@@ -13,6 +13,7 @@ from ingress.console.pages import LARGEST_ID, LONGEST_REASON, OPERATOR, PAGE, VI
 from ingress.console.words import SPANISH
 from models.event_reading import EventFilters, Row
 from models.operators import NewAction
+from models.payload_reading import Payload, PayloadReader
 from models.reading import NotFound
 from models.states import InboxStatus
 from psps.masking import mask_body, mask_headers
@@ -73,7 +74,7 @@ def show_event(event_id: int) -> str:
             event = work.reader.get_event(event_id)
         except NotFound:
             abort(404, "there is no such event or payment")
-        arrived = work.events.find_payload(event_id, MOST_SHOWN)
+        arrived = PayloadReader(work.connection).get(event_id)
         calls = work.events.list_calls(event_id, PAGE)
         actions = work.operators.list_actions(f"event {event_id}", PAGE)
     said = request.args.get("said", "")
@@ -89,12 +90,12 @@ def show_event(event_id: int) -> str:
     )
 
 
-def _show_arrived(arrived: Row) -> dict[str, Any]:
-    headers = {str(name).lower(): str(value) for name, value in arrived["headers"]}
-    is_whole = arrived["bytes"] <= MOST_SHOWN
+def _show_arrived(arrived: Payload) -> dict[str, Any]:
+    is_whole = len(arrived.body) <= MOST_SHOWN and not arrived.locked
     return {
-        "headers": list(mask_headers(headers).items()),
-        "body": mask_body(arrived["body"], headers.get("content-type", "")) if is_whole else None,
+        "locked": arrived.locked,
+        "headers": list(mask_headers({name.lower(): value for name, value in arrived.headers}).items()),
+        "body": mask_body(arrived.body, arrived.content_type) if is_whole else None,
     }
 
 

@@ -26,6 +26,7 @@ SIGNATURES = {
     Verification.OURS: "An answer to a call of ours.",
     Verification.ROTATED: "It fits no active secret: the key was rotated.",
     Verification.ALTERED: "What is stored is not what came.",
+    Verification.LOCKED: "It is sealed, and its payload key is not here.",
 }
 
 

@@ -38,6 +38,7 @@ REPLAY = {
     "An answer to a call of ours.": "Una respuesta a una llamada nuestra.",
     "It fits no active secret: the key was rotated.": "No coincide con ningún secreto activo: la llave se cambió.",
     "What is stored is not what came.": "Lo guardado no es lo que llegó.",
+    "It is sealed, and its payload key is not here.": "Está sellado y su clave no está aquí.",
     "Set them going": "Ponerlos en marcha",
     "Events a second": "Eventos por segundo",
     "Process all that fit again": "Procesar de nuevo todos los que corresponden",
