@@ -39,7 +39,7 @@ SEED = (
        finished_at)
        select 'stripe', 'a0', case when n % 100 = 0 then 'day' else 'continuous' end,
        case when n % 100 = 0 then date '2026-11-21' - n / 100 end, now(), now(), now(), 'done', now(), now()
-       from generate_series(1, 3000) n""",
+       from generate_series(1, 6000) n""",
     """insert into settlement_files (psp, account, name, sha256, lines, imported_at)
        values ('stripe', 'a0', 'x', decode(repeat('00', 32), 'hex'), 1, now())""",
     """insert into settlement_lines (file_id, psp, account, line_key, kind, raw_kind, payment_id, amount_minor, fee_minor,
