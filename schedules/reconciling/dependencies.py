@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from time import sleep
 from typing import Literal, Protocol
 
 from models.unit_of_work import UnitOfWork
@@ -54,6 +55,7 @@ class ReconcileDeps:
     expected_days: ExpectedDays  # until a payment is settled
     clock: Callable[[], datetime]
     cep: CepClient | None = None  # None: Banxico is not asked
+    stand_back: Callable[[float], None] = sleep  # for some seconds
     interruption: type[BaseException] = KeyboardInterrupt  # what the task runner raises when a task takes too long
     # Is told all accounts and those of them that are silent now, each as (psp, account).
     tell_silence: Callable[[Iterable[tuple[str, str]], Collection[tuple[str, str]]], None] = _tell_nobody

@@ -17,6 +17,9 @@ from schedules.reconciling.matching import Pair
 from schedules.reconciling.theirs import Theirs
 
 CONTENTION_TRIES = 5
+LIVE_FIRST_SECONDS = 5.0  # that the oldest live event may have been due before comparing stands back
+STAND_BACK_SECONDS = 1.0
+MOST_STOOD_BACK = 60.0  # of one run: differences must be found on a bad day too
 
 
 class Paused(Exception):
@@ -35,6 +38,7 @@ class Runner:
     hold: Callable[[], None]  # raises models.holding.LostAccount where the account is held no more
     pause_at: datetime | None = None
     unknown: list[tuple[Ours, NotThere]] = field(default_factory=list)  # not believed until the PSP has known one
+    stood_back: float = 0.0  # seconds
     asker: Asker = field(init=False)
 
     def __post_init__(self) -> None:
@@ -46,9 +50,17 @@ class Runner:
         return self.deps.accounts[self.run.psp, self.run.account]
 
     def rest(self) -> None:
-        """Raises Paused where the run has had its time."""
+        """Let live events go first where they wait. Raises Paused where the run has had its time."""
+        while self.stood_back < MOST_STOOD_BACK and self._are_live_events_late():
+            self.hold()
+            self.deps.stand_back(STAND_BACK_SECONDS)
+            self.stood_back += STAND_BACK_SECONDS
         if self.pause_at is not None and self.deps.clock() >= self.pause_at:
             raise Paused
+
+    def _are_live_events_late(self) -> bool:
+        with self.deps.unit_of_work() as work:
+            return work.queues.find_oldest_live(self.deps.clock()) > LIVE_FIRST_SECONDS
 
     def store(self, work_on: Callable[[UnitOfWork], list[int]]) -> None:
         """One transaction, tried again where another one was in its way; then ring for the events that it stored.

@@ -72,6 +72,7 @@ class CountingHouse:
         self.engine, self.book, self.rules = engine, Book(), Rules()
         self.desk = Desk(engine)
         self.rung: list[int] = []
+        self.stood_back: list[float] = []
         self.runs_rung: list[tuple[str, str, str, str | None]] = []
         self.deps = ReconcileDeps(
             unit_of_work=partial(UnitOfWork, engine),
@@ -85,6 +86,7 @@ class CountingHouse:
             calendar=load_calendar(),
             expected_days={"paper": {Method.CARD: 1, Method.OXXO: 1}},
             clock=lambda: self.desk.now,
+            stand_back=self.stood_back.append,
         )
 
     def write(self, key: str, kind: str = "completed", at: datetime = MORNING, **said: Any) -> dict[str, Any]:

@@ -23,9 +23,10 @@ from sandbox.stp.objects import new_payment
 from schedules.calendar.banking import PastTheData
 from schedules.calendar.days import civil_interval
 from schedules.reconciling.due import AGAIN_AFTER, choose_day, list_due
+from schedules.reconciling.running import MOST_STOOD_BACK
 from schedules.reconciling.service import PAUSE_AFTER, reconcile_day, reconcile_quietly
 from schedules.reconciling.windows import cut_slices, find_days
-from tests.paper import NOON, PaperPsp
+from tests.paper import NOON, PaperPsp, write_delivery
 from tests.schedules.counting_house import DAY, MORNING, CountingHouse
 from tests.schedules.test_witness import AT, StpBook, portal  # noqa: F401 - a fixture
 
@@ -434,6 +435,17 @@ def test_a_days_run_that_somebody_waits_for_does_not_pause(house: CountingHouse)
     slow_down(house, PAUSE_AFTER)
     reconcile_day(house.deps, "paper", "default", DAY)
     assert house.desk.rows(LAST_RUN) == [("done", None, 1)]
+
+
+def test_comparing_stands_back_for_a_while_where_live_events_wait(house: CountingHouse) -> None:
+    have_spread(house)
+    house.run_day()
+    assert house.stood_back == [], "nothing waits"
+    house.desk.put(write_delivery(received_at=house.desk.now, **house.write("pay_waiting")))
+    house.desk.now += timedelta(seconds=6)
+    reconcile_day(house.deps, "paper", "default", DAY)
+    assert sum(house.stood_back) == MOST_STOOD_BACK, "it goes on in the end"
+    assert house.desk.rows(LAST_RUN)[0][0] == "done"
 
 
 # Slices ---------------------------------------------------------------------------------------------------------------
