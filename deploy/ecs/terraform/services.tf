@@ -7,7 +7,7 @@ locals {
     worker_psp       = { port = null, group = "worker", queue = "psp_calls", connections = 8 }
     worker_notify    = { port = null, group = "worker", queue = "notifications", connections = 4 }
     worker_reconcile = { port = null, group = "worker", queue = null, connections = 9 }
-    beat             = { port = null, group = "worker", queue = null, connections = 0 }
+    beat             = { port = null, group = "worker", queue = null, connections = 1 }
   }
   serving = { for name, service in local.services : name => service if service.port != null }
 
