@@ -132,7 +132,9 @@ def _replay_ids(config: Config, event_ids: tuple[int, ...], as_json: bool) -> No
     else:
         click.echo(f"replaying {len(replayed)} of {len(event_ids)} events")
     if forgotten:
-        click.echo(f"acuse: cannot be replayed, its payload was dropped by retention: {_join(forgotten)}", err=True)
+        click.echo(
+            f"acuse: cannot be replayed, its payload was dropped by retention, or erased: {_join(forgotten)}", err=True
+        )
     if left:
         fail(f"left alone, because only parked and ignored events can be replayed: {_join(left)}")
     if forgotten:

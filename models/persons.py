@@ -46,7 +46,7 @@ select id from inbox_events where id = any(:ids) and status in ('processed', 'ig
 
 REPLACE = text("""
 update inbox_payloads set headers = cast(:headers as jsonb), body = :body, key_id = :key_id, redacted = true,
-    body_sha256 = sha256(:clear)
+    erased_at = now(), body_sha256 = sha256(:clear)
 where event_id = :event_id and received_at = :received_at
 """)
 

@@ -23,7 +23,7 @@ select id, received_at, fits, (select count(*) from seen) as seen from told orde
 
 STORED = """
 select e.id, e.psp, e.account, e.event_key, e.source, e.received_at, e.decision, e.status, e.reason, e.verified_with,
-    p.event_id is not null as has_payload, p.headers, p.body, p.key_id, p.redacted, p.body_sha256
+    p.event_id is not null and p.erased_at is null as has_payload, p.headers, p.body, p.key_id, p.redacted, p.body_sha256
 from inbox_events e left join inbox_payloads p on p.event_id = e.id and p.received_at = e.received_at
 where e.id = any({ids}) order by e.received_at, e.id
 """

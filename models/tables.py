@@ -81,6 +81,7 @@ class InboxPayload(Table):
     body: Mapped[bytes]
     body_sha256: Mapped[bytes]  # of the body as it arrived, before redaction
     redacted: Mapped[bool] = mapped_column(server_default=text("false"))
+    erased_at: Mapped[datetime | None]  # a person was taken out of it, so it is applied no more
     key_id: Mapped[str | None]  # of the key that sealed headers and body into `body`; none: both are in clear
 
     __table_args__ = (

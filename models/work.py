@@ -112,13 +112,15 @@ KEEP_RETENTION_WAITING = text("select pg_advisory_xact_lock_shared(hashtext('acu
 REPLAY = text("""
 update inbox_events e set status = 'received', attempts = 0, reason = 'replayed', processed_at = null, next_attempt_at = :now
 where id = any(:ids) and status in ('parked', 'ignored')
-    and exists (select from inbox_payloads p where p.event_id = e.id and p.received_at = e.received_at)
+    and exists (
+        select from inbox_payloads p where p.event_id = e.id and p.received_at = e.received_at and p.erased_at is null)
 returning id
 """)
 
 FORGOTTEN = text("""
 select id from inbox_events e where id = any(:ids) and status in ('parked', 'ignored')
-    and not exists (select from inbox_payloads p where p.event_id = e.id and p.received_at = e.received_at)
+    and not exists (
+        select from inbox_payloads p where p.event_id = e.id and p.received_at = e.received_at and p.erased_at is null)
 order by id
 """)
 
@@ -200,7 +202,7 @@ class WorkRepository:
         return list(self.connection.scalars(REPLAY, {"ids": list(ids), "now": now}))
 
     def list_forgotten(self, ids: Sequence[int]) -> list[int]:
-        """Those of them that could be replayed if retention had not dropped their payload."""
+        """Those of them that could be replayed if their payload had not been dropped by retention, or erased."""
         return list(self.connection.scalars(FORGOTTEN, {"ids": list(ids)}))
 
     def count_unfinished(self, now: datetime) -> list[tuple[str, str, int, float]]:

@@ -17,7 +17,7 @@ from workers.matching import match_items
 from workers.reading import Item, understand
 
 CHUNK, WINDOW = 500, 5000
-FORGOTTEN = "its payload was dropped by retention"
+FORGOTTEN = "its payload was dropped by retention, or erased"
 TRUSTED = frozenset({Verification.FITS, Verification.RECORDED, Verification.OURS})
 
 

@@ -112,7 +112,7 @@ def test_the_procfile_opens_two_ports_and_no_other() -> None:
     assert "--only receiver" in opening["web"] and "--only api" in opening["api"]
     assert all("celery" in line or name == "release" for name, line in lines.items() if name not in opening)
     image = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-    assert re.findall(r"^EXPOSE (.+)$", image, re.MULTILINE) == ["8080"]
+    assert re.findall(r"^EXPOSE (.+)$", image, re.MULTILINE) == ["8080 8081"]
 
 
 def paths() -> Iterator[str]:

@@ -255,13 +255,17 @@ def test_what_came_after_the_start_of_a_run_is_not_meant(bench: Bench) -> None:
     assert bench.step(run).replayed == 3
 
 
-def test_an_event_without_its_payload_is_told_and_left(bench: Bench) -> None:
+@pytest.mark.parametrize("gone", ["delete from inbox_payloads", "update inbox_payloads set erased_at = now()"])
+def test_an_event_without_its_payload_is_told_and_left(bench: Bench, gone: str) -> None:
     with bench.engine.begin() as connection:
-        connection.execute(text("delete from inbox_payloads where event_id = 5"))
-    [gone, *_] = rehearse(bench.deps, IGNORED, 100).events
-    assert (gone.goes, gone.result) == (False, "its payload was dropped by retention")
+        connection.execute(text(f"{gone} where event_id = 5"))
+    [first, *_] = rehearse(bench.deps, IGNORED, 100).events
+    assert (first.goes, first.result) == (False, "its payload was dropped by retention, or erased")
     run = bench.step(bench.start())
     assert (run.replayed, run.forgotten, run.refused) == (2, 1, 0)
+    with UnitOfWork(bench.engine) as work:
+        assert work.inbox.replay([5], bench.desk.now) == [], "nor by its id"
+        assert work.inbox.list_forgotten([5]) == [5]
 
 
 def test_a_bug_that_an_event_meets_is_told_and_harms_no_other(bench: Bench) -> None:
