@@ -23,6 +23,8 @@ OLD_MONTH = (
 NEXT_MONTH = "select 'inbox_payloads_' || to_char(now() at time zone 'UTC' + interval '1 month', 'YYYY_MM')"
 MADE = "the PSP made it once"
 FAILING = "select failing_since is not null from endpoints where id = %s"
+UNTOUCHED = "update worker_canaries set taken_at = taken_at - interval '10 minutes' where queue = 'events'"
+CANARY = "select 1 from beat_entries where entry = 'canary.events'"
 REASON = "update transitions set reason = %s where id = %s"
 
 
@@ -138,3 +140,19 @@ def key_has_leaked(scene: Scene) -> Iterator[StandIns]:
     headers = {"Authorization": f"Bearer {scene.known['key']}"}
     url = f"{scene.environment['ACUSE_API_URL']}/v1/payments"
     assert httpx.get(url, headers=headers, trust_env=False).status_code == 200
+
+
+@incident("15. A worker or beat takes nothing")
+def worker_takes_nothing(scene: Scene) -> Iterator[StandIns]:
+    wait_until(lambda: scene.execute(CANARY), "beat sends canaries", 60)
+    payments: list[str] = []
+    with scene.stopped("worker") as restart:
+        scene.execute(UNTOUCHED)  # as if it had hung for that long
+
+        def restart_worker() -> None:
+            restart()
+            payments.extend(scene.send("oxxo.paid", "conekta"))
+
+        yield {"docker compose restart worker": restart_worker}
+    for payment in payments:
+        scene.wait_for_state(payment, "completed")
