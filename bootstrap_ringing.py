@@ -18,11 +18,10 @@ from models.replays import StoredEvent
 from models.states import Verification
 from models.unit_of_work import UnitOfWork
 from psps.registry import PSPS
-from schedules.beat import RECONCILE_SECONDS, SWEEP_SECONDS, TAKE_CANARY
-from schedules.tasks import RECONCILE_ACCOUNT
+from schedules.beat import RECONCILE_ACCOUNT, RECONCILE_SECONDS, SWEEP_SECONDS, TAKE_CANARY
 from workers.app import create_producer, make_own_queue
 from workers.dependencies import ReplayDeps
-from workers.tasks import NOTIFY, PROCESS_EVENTS, SERVE_ACCOUNT
+from workers.task_names import NOTIFY, PROCESS_EVENTS, SERVE_ACCOUNT
 from workers.verifying import verify_again
 
 

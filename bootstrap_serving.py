@@ -1,6 +1,6 @@
-"""The composition root of the processes that serve HTTP."""
+"""The composition root of the receiver, and of what every process that serves HTTP has. The API's is bootstrap_api."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 from celery import Celery
@@ -9,46 +9,20 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
 from bootstrap_metrics import PoolMetrics
-from bootstrap_ringing import (
-    build_publish,
-    build_publish_into,
-    build_replay_deps,
-    build_ring_account,
-    build_ring_notify,
-    ring_reconcile,
-)
-from bootstrap_starting import build_engine, build_sealer, utc_now
-from config import Config, PspAccount
-from ingress.api.dependencies import MerchantDeps
-from ingress.app import ApiDeps, ReceiverDeps
-from ingress.console.dependencies import Bookkeeping, ConsoleDeps, Workbench
+from bootstrap_ringing import build_publish_into
+from bootstrap_starting import build_engine, utc_now
+from config import Config
+from ingress.app import ReceiverDeps
 from ingress.doorbell import Doorbell
 from ingress.framing import Limits
-from ingress.health import Backlog
 from ingress.inbox_writer import InboxWriter
 from ingress.metrics import ReceiverMetrics
 from ingress.receiver import Pending
 from ingress.tracing import Record, trace_pending
 from migrations.head import HEAD
 from models.inbox import InboxStore
-from models.merchant_work import MerchantWork
 from models.schema import NotReady, check_schema
-from models.unit_of_work import UnitOfWork
-from psps.credentials import LABELS
-from psps.registry import PSPS
-from schedules.beat import JOBS
-from schedules.closing.service import find_obstacles
-from schedules.reconciling.approving import approve
-from schedules.reconciling.comparing import describe_ours
-from schedules.reconciling.theirs import read_message
-from schedules.reporting.documents import draw_certificate, write_certificate
-from schedules.reporting.masks import mask_clabes
-from schedules.reporting.timeline import compare_sides
 from workers.app import create_producer
-from workers.refolding import refold
-from workers.rehearsing import rehearse
-
-MOST_WINDOWS_SHOWN = 4  # of set-aside events that a page looks through
 
 
 def build_receiver(config: Config, record: Record | None = None) -> ReceiverDeps:
@@ -57,7 +31,7 @@ def build_receiver(config: Config, record: Record | None = None) -> ReceiverDeps
     engine = PoolMetrics(registry).watch(build_engine(config, "receiver"), "receiver")
     metrics = ReceiverMetrics(registry)
     doorbell = Doorbell(build_publish_into(config), metrics.count_doorbell)
-    limits = _limits(config)
+    limits = limits_of(config)
     return ReceiverDeps(
         accounts=config.accounts,
         writer=InboxWriter(InboxStore(engine), doorbell.ring, limits.answer_seconds, observe=metrics.count_batch),
@@ -71,80 +45,8 @@ def build_receiver(config: Config, record: Record | None = None) -> ReceiverDeps
     )
 
 
-def build_api(config: Config) -> ApiDeps:
-    """The API's parts."""
-    registry = CollectorRegistry()
-    engine = PoolMetrics(registry).watch(build_engine(config, "api"), "api")
-    return ApiDeps(
-        checks=build_checks(config, engine),
-        count_backlog=partial(_count_backlog, engine, [key for key, one in config.accounts.items() if one.can_call]),
-        limits=_limits(config),
-        registry=registry,
-        metrics_dir=config.metrics_dir,
-        merchants=build_merchants(config, engine),
-        console=build_console(config, engine),
-    )
-
-
-def build_console(config: Config, engine: Engine) -> ConsoleDeps:
-    """The parts of the operators' pages."""
-    publish = build_publish(config)
-    replay_deps = build_replay_deps(config, partial(UnitOfWork, engine), publish)
-    return ConsoleDeps(
-        open_front_work=partial(UnitOfWork, engine),
-        accounts=config.accounts,
-        publish=publish,
-        workbench=Workbench(
-            partial(rehearse, replay_deps, most_windows=MOST_WINDOWS_SHOWN), partial(refold, replay_deps)
-        ),
-        clock=utc_now,
-        bookkeeping=build_bookkeeping(partial(ring_reconcile, create_producer(config.broker_url))),
-        is_secure=not config.console_over_http,
-        trusted_proxies=config.trusted_proxies,
-        key_labels={key: _label_keys(account) for key, account in config.accounts.items()},
-        metrics_dir=config.metrics_dir,
-    )
-
-
-def build_bookkeeping(ring: Callable[[str, str, str, str | None], None]) -> Bookkeeping:
-    """What the operators' pages have done by those who reconcile and close; `ring` rings for a run."""
-    return Bookkeeping(
-        approve=approve,
-        find_obstacles=find_obstacles,
-        describe_ours=describe_ours,
-        read_message=read_message,
-        compare_sides=compare_sides,
-        mask=mask_clabes,
-        draw_certificate=draw_certificate,
-        write_certificate=write_certificate,
-        ring_reconcile=ring,
-    )
-
-
-def _label_keys(account: PspAccount) -> tuple[str, ...]:
-    label = LABELS[PSPS[account.psp].credential]
-    return tuple(label(secret) for secret in account.secrets)
-
-
-def build_merchants(config: Config, engine: Engine) -> MerchantDeps:
-    """The parts of the merchant API."""
-    return MerchantDeps(
-        open_work=partial(MerchantWork, engine),
-        open_front_work=partial(UnitOfWork, engine),
-        accounts=config.accounts,
-        routes=config.routes,
-        ring_account=build_ring_account(config),
-        ring_notify=build_ring_notify(config),
-        clock=utc_now,
-        sealer=build_sealer(config),
-        trusted_proxies=config.trusted_proxies,
-        requests_per_minute=config.requests_per_minute,
-        redis_url=config.redis_url,
-        allow_loopback_endpoints=config.allow_loopback_endpoints,
-    )
-
-
-def _limits(config: Config) -> Limits:
+def limits_of(config: Config) -> Limits:
+    """What one request may be and take."""
     return Limits(config.max_body_bytes, config.body_seconds, config.answer_seconds)
 
 
@@ -163,25 +65,3 @@ def _check_broker(app: Celery) -> None:
             connection.ensure_connection(max_retries=1, timeout=1)
         except OperationalError as error:
             raise NotReady(f"the broker does not answer ({type(error.__cause__ or error).__name__})") from error
-
-
-def _count_backlog(engine: Engine, accounts: Sequence[tuple[str, str]]) -> Backlog:
-    now = utc_now()
-    with UnitOfWork(engine) as work:
-        set_aside = [(psp, status, count, 0.0) for psp, status, count in work.inbox.count_set_aside()]
-        untouched = [
-            (one.queue, one.taken_seconds) for one in work.canaries.list_watches(now) if one.taken_seconds is not None
-        ]
-        inbox, queues = work.inbox.count_unfinished(now) + set_aside, work.queues.list_depths(now)
-        ran = work.oversight.list_last_windows(list(JOBS.values()))
-        return Backlog(
-            inbox,
-            queues,
-            untouched,
-            runs=[(entry, ran[job].timestamp()) for entry, job in JOBS.items() if job in ran],
-            compared=[
-                (psp, name, ended.timestamp() if ended else None)
-                for psp, name, ended in work.oversight.list_last_successes(accounts)
-            ],
-            differences=work.oversight.count_open_differences(),
-        )

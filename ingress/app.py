@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 from flask import Flask, Response, jsonify, request
@@ -15,10 +16,6 @@ from werkzeug.exceptions import HTTPException
 
 from config import PspAccount
 from ingress.answers import ROOT, Refused, error_reply
-from ingress.api.app import add_merchant_api
-from ingress.api.dependencies import MerchantDeps
-from ingress.console.app import add_console
-from ingress.console.dependencies import ConsoleDeps
 from ingress.doorbell import Doorbell
 from ingress.faults import describe_fault
 from ingress.framing import Limits
@@ -26,6 +23,10 @@ from ingress.health import Check, CountBacklog, build_health, build_metrics_page
 from ingress.inbox_writer import InboxWriter
 from ingress.metrics import ReceiverMetrics
 from ingress.receiver import Desk, MakePending, Pending, as_response, build_blueprint
+
+if TYPE_CHECKING:
+    from ingress.api.dependencies import MerchantDeps
+    from ingress.console.dependencies import ConsoleDeps
 
 log = structlog.get_logger(__name__)
 
@@ -54,8 +55,8 @@ class ApiDeps:
     limits: Limits
     registry: CollectorRegistry
     metrics_dir: Path | None
-    merchants: MerchantDeps
-    console: ConsoleDeps
+    merchants: "MerchantDeps"
+    console: "ConsoleDeps"
 
 
 def open_desk(deps: ReceiverDeps) -> Desk:
@@ -86,6 +87,9 @@ def create_receiver(deps: ReceiverDeps) -> Flask:
 
 def create_api(deps: ApiDeps) -> Flask:
     """The application of every other path."""
+    from ingress.api.app import add_merchant_api  # noqa: PLC0415 - a receiver alone does without all that they import
+    from ingress.console.app import add_console  # noqa: PLC0415
+
     app = Flask("acuse", static_folder=None)
     app.url_map.merge_slashes = False  # nobody is sent elsewhere, least of all where the Host header says
     app.register_blueprint(build_health(deps.checks))

@@ -13,7 +13,7 @@ import structlog
 import uvloop
 
 from bootstrap_metrics import CannotListen, MetricsServer, share_through
-from bootstrap_serving import build_api, build_receiver
+from bootstrap_serving import build_receiver
 from bootstrap_starting import check_start, find_tracing
 from config import Config, ConfigError, load_config
 from ingress.app import ApiDeps, ReceiverDeps, create_api, create_receiver, open_desk
@@ -69,7 +69,8 @@ async def run(config: Config, host: str, port: int, only: str | None) -> None:
     make_tracing = find_tracing(config)
     tracing = make_tracing("acuse-receiver") if make_tracing and only != "api" else None
     receiver = None if only == "api" else build_receiver(config, tracing.record_delivery if tracing else None)
-    api = None if only == "receiver" else build_api(config)
+    api = None if only == "receiver" else _build_api(config)
+    edge = build_edge(receiver, api)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -78,13 +79,19 @@ async def run(config: Config, host: str, port: int, only: str | None) -> None:
         receiver.doorbell.start()
         receiver.writer.start()
     log.info("ingress.serving", host=host, port=port, only=only)
-    await serve(build_edge(receiver, api), host, port, stop)
+    await serve(edge, host, port, stop)
     if receiver:
         receiver.writer.stop()
         receiver.doorbell.stop()
     if tracing:
         tracing.close()
     log.info("ingress.stopped", port=port)
+
+
+def _build_api(config: Config) -> ApiDeps:
+    from bootstrap_api import build_api  # noqa: PLC0415 - a receiver alone does without what it imports
+
+    return build_api(config)
 
 
 def build_edge(receiver: ReceiverDeps | None, api: ApiDeps | None) -> Edge:

@@ -9,6 +9,7 @@ INDEX_SECONDS = 5
 REPLAY_SECONDS = 2
 RECONCILE_SECONDS = 60  # the tick; an account is due every five minutes
 HOUSEKEEPING_SECONDS = 3600
+RECONCILE_ACCOUNT = "schedules.reconcile_account"
 TAKE_CANARY = "schedules.take_canary"
 
 # Under which job an entry takes its windows, so the last one tells when it ran.

@@ -7,12 +7,11 @@ from celery import Celery
 
 from models.states import RunKind
 from schedules import searching, services
-from schedules.beat import TAKE_CANARY
+from schedules.beat import RECONCILE_ACCOUNT, TAKE_CANARY
 from schedules.reconciling import due, service
 from schedules.reconciling.dependencies import ReconcileDeps
 from schedules.services import ScheduleDeps
 
-RECONCILE_ACCOUNT = "schedules.reconcile_account"
 # A run may be long. A second message for it finds the account held and ends at once.
 LONGEST_RUN_SECONDS = 3600
 

@@ -7,11 +7,7 @@ from celery import Celery
 
 from workers import calling, notifying, replaying, services
 from workers.dependencies import ReplayDeps, WorkerDeps
-
-PROCESS_EVENTS = "workers.process_events"
-SERVE_ACCOUNT = "workers.serve_account"
-NOTIFY = "workers.notify"
-ADVANCE_REPLAYS = "workers.advance_replays"
+from workers.task_names import ADVANCE_REPLAYS, NOTIFY, PROCESS_EVENTS, SERVE_ACCOUNT
 
 
 def register_tasks(app: Celery, deps: Callable[[], WorkerDeps], replay_deps: Callable[[], ReplayDeps]) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from uuid_utils.compat import uuid7
 from werkzeug.test import TestResponse
 
-from bootstrap_serving import build_bookkeeping
+from bootstrap_api import build_bookkeeping
 from ingress.console.app import add_console
 from ingress.console.dependencies import ConsoleDeps, Workbench
 from ingress.passwords import Passwords

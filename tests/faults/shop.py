@@ -20,7 +20,7 @@ from tests.faults.house import House
 from tests.faults.oracle import Verdict
 from workers.answers import write_wish
 from workers.app import create_producer
-from workers.tasks import NOTIFY, SERVE_ACCOUNT
+from workers.task_names import NOTIFY, SERVE_ACCOUNT
 
 PAYER = Payer("Ana Ruiz", "ana@example.com", "+5215555555555")
 CARD = CreateRequest("", "", Method.CARD, 0, "MXN", payer=PAYER, card_token="tok_test_visa_4242", description="Taza")

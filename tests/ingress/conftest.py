@@ -11,6 +11,7 @@ import uvloop
 from sqlalchemy import Engine, create_engine, text
 from werkzeug.serving import make_server
 
+import bootstrap_api
 import bootstrap_serving
 from config import Config, load_config
 from embedded import RunningEngine, free_port
@@ -49,7 +50,7 @@ def serve_edge(config: Config, adapt: Callable[[ApiDeps], ApiDeps] = lambda deps
     deps = bootstrap_serving.build_receiver(config)
 
     async def run() -> None:
-        await serve(build_edge(deps, adapt(bootstrap_serving.build_api(config))), "127.0.0.1", port, stop)
+        await serve(build_edge(deps, adapt(bootstrap_api.build_api(config))), "127.0.0.1", port, stop)
 
     with _running("edge", deps, config, port) as served:
         thread = threading.Thread(target=lambda: loop.run_until_complete(run()))

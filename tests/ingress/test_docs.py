@@ -18,7 +18,7 @@ from cryptography.fernet import Fernet
 from flask import Flask
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 
-import bootstrap_serving
+import bootstrap_api
 from config import Config
 from ingress.api.docs import SPEC
 from ingress.app import create_api
@@ -35,7 +35,7 @@ Operation = tuple[str, str, dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def app(make_config: Callable[..., Config]) -> Flask:
-    return create_api(bootstrap_serving.build_api(make_config()))
+    return create_api(bootstrap_api.build_api(make_config()))
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from cryptography.fernet import Fernet
 from flask import Flask, jsonify
 from sqlalchemy import text
 
-import bootstrap_serving
+import bootstrap_api
 from config import Config
 from ingress.api.callers import current_caller, needs
 from ingress.api.problems import Problem
@@ -47,7 +47,7 @@ def market(config: Config) -> Iterator[Market]:
 
 @pytest.fixture(scope="module")
 def app(config: Config) -> Flask:
-    return create_api(bootstrap_serving.build_api(config))
+    return create_api(bootstrap_api.build_api(config))
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_a_view_that_leaks_does_not_pass(config: Config, houses: tuple[House, Ho
                 connection.execute(text("update payments set version = version + 1 where id = :id"), {"id": payment_id})
         raise Problem(403, "forbidden", "this is another merchant's") if kind == "tells" else NotFound
 
-    app, rule = create_api(bootstrap_serving.build_api(config)), "/v1/leak/<uuid:payment_id>"
+    app, rule = create_api(bootstrap_api.build_api(config)), "/v1/leak/<uuid:payment_id>"
     app.add_url_rule(rule, view_func=leak)
     assert list(find_uncovered(app)) == [f"say in ROUTES of tests/ingress/matrix.py how to ask {rule}"]
 

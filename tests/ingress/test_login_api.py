@@ -15,7 +15,7 @@ from flask import Flask
 from sqlalchemy import create_engine, text
 from werkzeug.serving import make_server
 
-import bootstrap_serving
+import bootstrap_api
 import bootstrap_starting
 from config import Config
 from ingress.accounts import issue_reset
@@ -61,7 +61,7 @@ def counter(make_config: Callable[..., Config]) -> Iterator[Counter]:
     config = make_config(ACUSE_TRUSTED_PROXIES="1", ACUSE_REDIS_URL=DEAD_REDIS)
     engine = create_engine(config.database_url)
     need = replace(
-        bootstrap_serving.build_merchants(config, engine),
+        bootstrap_api.build_merchants(config, engine),
         sealer=Sealer([Fernet.generate_key().decode()]),
         passwords=make_cheap_passwords(),
     )

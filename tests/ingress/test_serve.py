@@ -228,3 +228,26 @@ def test_what_was_acknowledged_survives_its_end(
         if number != signal.SIGKILL:
             assert process.returncode == 0
             assert count(database_url) == len(acknowledged), "something was stored whose answer was cut off"
+
+
+def test_a_receiver_alone_imports_neither_the_api_nor_what_reconciles_and_replays() -> None:
+    """Every one of them is memory and time of each start."""
+    ask = "import sys, ingress.serve; print('\\n'.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", ask], cwd=ROOT, capture_output=True, text=True, check=True)
+    imported = set(done.stdout.splitlines())
+    assert "bootstrap_serving" in imported
+    needless = (
+        "bootstrap_api",
+        "flask_smorest",
+        "jinja2.ext",
+        "opentelemetry.exporter",
+        "ingress.api.app",
+        "ingress.console.app",
+    )
+    assert not imported & {
+        *needless,
+        "schedules.services",
+        "schedules.reconciling",
+        "workers.services",
+        "workers.tasks",
+    }

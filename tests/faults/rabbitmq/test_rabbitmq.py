@@ -17,7 +17,7 @@ from tests.faults.rabbitmq.engine import OTHER_NAME, Rabbit, find_reason_to_skip
 from tests.faults.rabbitmq.stack import EVENTS, Flood, RabbitStack, run_rabbit_stack
 from tests.system.stack import wait_until
 from workers.app import create_producer
-from workers.tasks import NOTIFY
+from workers.task_names import NOTIFY
 
 REASON = find_reason_to_skip()
 pytestmark = pytest.mark.skipif(REASON is not None, reason=str(REASON))
