@@ -78,7 +78,7 @@ def check_start(config: Config, connections: int) -> None:
 
 
 def refuse_start(config: Config, sender: Any, **_: Any) -> None:
-    """End a worker or a beat that would work on a schema that is not its own, or that has no room beside the others."""
+    """End a worker or a beat whose schema is behind its code, or that has no room beside the others."""
     try:
         check_start(config, _count_connections(sender))
     except NotReady as error:

@@ -1,7 +1,8 @@
 """Roll an image out on ECS: migrate, then every service; or back: python deploy/ecs/roll.py --image <image@sha256:...>.
 
 It needs Python, the AWS command line and a login for it. Nothing is rolled where the migration fails, and the exit code is 1 where
-a service does not come to rest on the new image.
+a service does not come to rest on the new image. Services are rolled all at the same time: the release before works on the new schema
+too, and so it may also be rolled back to, without a migration (docs/upgrade.md).
 """
 
 import argparse
@@ -58,7 +59,11 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--subnets", default="", help="comma list, for the migration")
     parser.add_argument("--security-groups", default="", help="comma list, for the migration")
     parser.add_argument("--only-release", action="store_true", help="migrate, and roll nothing")
-    parser.add_argument("--skip-release", action="store_true", help="roll back: the schema stays as it is")
+    parser.add_argument(
+        "--skip-release",
+        action="store_true",
+        help="roll back: the schema stays ahead, which the release before works on",
+    )
     parser.add_argument("--wait-seconds", type=float, default=1800, help="for the services to come to rest")
     parser.add_argument("--rest-seconds", type=float, default=60, help="how long they must stay so")
     parser.add_argument("--poll-seconds", type=float, default=5, help="between two looks at what is under way")

@@ -119,7 +119,7 @@ variable "operator_cidrs" {
 }
 
 variable "health_check_path" {
-  description = "What the load balancer asks. With /readyz it gives up all receivers together where the broker is away or the schema has moved on."
+  description = "What the load balancer asks. With /readyz it gives up all receivers together where the broker is away."
   type        = string
   default     = "/healthz"
 
@@ -130,7 +130,7 @@ variable "health_check_path" {
 }
 
 variable "run_services" {
-  description = "False until the first migration has run: no process starts on a schema that is not its own."
+  description = "False until the first migration has run: no process starts on a schema that is behind its code."
   type        = bool
   default     = true
 }
