@@ -1,12 +1,15 @@
 """The composition root of the metrics: what each process counts, where it keeps that, and who may ask for it."""
 
+import atexit
 import os
 import re
 import socket
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from wsgiref.simple_server import WSGIServer
 
@@ -24,6 +27,8 @@ from workers.call_metrics import CallMetrics
 from workers.metrics import WorkerMetrics
 
 LIVE_FILE = re.compile(r"gauge_live[a-z]*_(\d+)-(.+)\.db")
+TEND_SECONDS = 60.0
+FORGOTTEN_SECONDS = 600.0  # without a sign of life from another host
 
 
 class CannotListen(Exception):
@@ -104,11 +109,30 @@ def share_through(folder: Path) -> None:
 
 
 def forget_dead(folder: Path) -> None:
-    """Remove what the ended processes of this host said of themselves; what they counted stays."""
+    """Remove what ended processes said of themselves; what they counted stays. Those of this host are looked for, and the files
+    of those that live are touched: so another host, such as a container that is gone, is known by files that nobody touches."""
     for file in folder.glob("gauge_live*.db"):
         named = LIVE_FILE.fullmatch(file.name)
-        if named and named[2] == _name_host() and not _is_alive(int(named[1])):
-            file.unlink(missing_ok=True)
+        if named is None:
+            continue
+        with suppress(OSError):  # somebody else was faster
+            is_ours = named[2] == _name_host()
+            if is_ours and _is_alive(int(named[1])):
+                os.utime(file)
+            elif is_ours or time.time() - file.stat().st_mtime > FORGOTTEN_SECONDS:
+                file.unlink()
+
+
+def tend(folder: Path, every_seconds: float = TEND_SECONDS) -> None:
+    """Do that for as long as this process lives, for it and for its children, in a thread; at its end its own goes too."""
+
+    def tend_forever() -> None:
+        while True:
+            forget_dead(folder)
+            time.sleep(every_seconds)
+
+    Thread(target=tend_forever, name="metrics", daemon=True).start()
+    atexit.register(forget_this_process, folder)
 
 
 def forget_this_process(folder: Path) -> None:
@@ -158,6 +182,8 @@ def connect_signals(config: Config, init: Any, child_init: Any, child_shutdown: 
     child_init.connect(server.leave_to_parent, weak=False, dispatch_uid="acuse.metrics_of_child")
     beat_init.connect(partial(_watch_beat, sent), weak=False, dispatch_uid="acuse.watch_beat")
     if folder:
+        for starting in (init, beat_init):
+            starting.connect(lambda **_: tend(folder), weak=False, dispatch_uid="acuse.tend_metrics")
         child_init.connect(lambda **_: forget_dead(folder), weak=False, dispatch_uid="acuse.forget_dead")
         child_shutdown.connect(lambda **_: forget_this_process(folder), weak=False, dispatch_uid="acuse.forget_child")
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 import structlog
 import uvloop
 
-from bootstrap_metrics import CannotListen, MetricsServer, share_through
+from bootstrap_metrics import CannotListen, MetricsServer, share_through, tend
 from bootstrap_serving import build_receiver
 from bootstrap_starting import check_start, find_tracing
 from config import Config, ConfigError, load_config
@@ -57,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         configure_logging(config.log_format)
         check_start(config, most_connections([options.only] if options.only else PARTS))
         MetricsServer(config).start()
+        if config.metrics_dir:
+            tend(config.metrics_dir)
         uvloop.run(run(config, options.host, options.port, options.only))
     except (ConfigError, NotReady, CannotListen, CannotServe) as error:
         sys.stderr.write(f"acuse: {error}\n")

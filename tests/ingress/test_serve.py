@@ -173,6 +173,8 @@ def test_a_stalled_upload_does_not_keep_it_from_ending(settings: dict[str, str])
             time.sleep(0.2)
             process.send_signal(signal.SIGTERM)
             assert process.wait(4) == 0
+    left = [file.name for file in Path(settings["ACUSE_METRICS_DIR"]).iterdir()]
+    assert left and not [name for name in left if name.startswith("gauge_live")], "nobody counts its pools any longer"
 
 
 def test_a_sender_that_writes_on_while_it_ends_is_still_answered_and_told_to_hang_up(settings: dict[str, str]) -> None:

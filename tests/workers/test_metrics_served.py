@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from bootstrap_metrics import forget_dead
+from bootstrap_metrics import FORGOTTEN_SECONDS, forget_dead
 from config import ConfigError, load_config
 from embedded import RunningEngine, free_port
 from tests.ingress.senders import environment
@@ -90,9 +91,7 @@ def test_a_taken_address_ends_the_start_in_one_line(settings: dict[str, str], tm
 
 
 def test_only_the_dead_of_this_host_are_forgotten(tmp_path: Path) -> None:
-    import socket
-
-    host = re.sub(r"[^A-Za-z0-9.-]", "-", socket.gethostname())
+    host = name_host()
     ended = subprocess.Popen(["true"])
     ended.wait()
     dead, lives = tmp_path / f"gauge_livesum_{ended.pid}-{host}.db", tmp_path / f"gauge_livesum_{os.getpid()}-{host}.db"
@@ -104,6 +103,45 @@ def test_only_the_dead_of_this_host_are_forgotten(tmp_path: Path) -> None:
         file.touch()
     forget_dead(tmp_path)
     assert set(tmp_path.iterdir()) == {lives, elsewhere, counted}
+
+
+def name_host() -> str:
+    return re.sub(r"[^A-Za-z0-9.-]", "-", socket.gethostname())
+
+
+def test_what_nobody_touches_is_of_a_container_that_is_gone_and_who_lives_touches(tmp_path: Path) -> None:
+    gone, elsewhere = tmp_path / "gauge_livesum_1-gone.db", tmp_path / "gauge_livesum_1-elsewhere.db"
+    ours, counted = tmp_path / f"gauge_livemax_{os.getpid()}-{name_host()}.db", tmp_path / "counter_1-gone.db"
+    long_ago = time.time() - FORGOTTEN_SECONDS - 1
+    for file in (gone, elsewhere, ours, counted):
+        file.touch()
+    for file in (gone, ours, counted):
+        os.utime(file, (long_ago, long_ago))
+    forget_dead(tmp_path)
+    assert set(tmp_path.iterdir()) == {elsewhere, ours, counted}
+    assert ours.stat().st_mtime > long_ago + FORGOTTEN_SECONDS
+
+
+def test_a_process_is_tended_while_it_lives_and_forgotten_when_it_ends(tmp_path: Path) -> None:
+    own = f"gauge_livesum_{{pid}}-{name_host()}.db"
+    program = f"""
+import os, sys, time
+from pathlib import Path
+from bootstrap_metrics import tend
+file = Path(sys.argv[1]) / {own!r}.format(pid=os.getpid())
+file.touch()
+tend(file.parent, 0.05)
+for _ in range(3):
+    os.utime(file, (0, 0))
+    while file.stat().st_mtime == 0:
+        time.sleep(0.01)
+print("tended", file.exists())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, tmp_path], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == "tended True\n"
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("value", ["9100", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:99999", "a b:80", "http://x:80"])
