@@ -31,7 +31,7 @@ ZIZMOR = (
 
 def run(module: str, *words: str | Path) -> subprocess.CompletedProcess[str]:
     program = Path(sys.executable).with_name(module)
-    return subprocess.run([program, *words], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([program, *words], capture_output=True, text=True, timeout=180, check=False)
 
 
 def test_they_have_the_form_that_github_reads_and_another_would_be_found(tmp_path: Path) -> None:
@@ -121,3 +121,10 @@ def test_the_image_is_run_as_nobody_on_a_root_that_is_read_only() -> None:
     [script] = [step["run"] for step in JOBS["ci.yml:image"]["steps"] if "read-only" in step.get("name", "")]
     for word in ("--read-only", "--tmpfs /tmp", "--cap-drop ALL", "no-new-privileges", "acuse migrate", "= 10001"):
         assert word in script
+
+
+def test_the_tests_have_the_history_and_leave_their_pictures() -> None:
+    steps = {step["uses"].partition("@")[0]: step["with"] for step in JOBS["ci.yml:test"]["steps"] if "uses" in step}
+    assert steps["actions/checkout"]["fetch-depth"] == 0, "the former release is played from it"
+    kept = steps["actions/upload-artifact"]
+    assert (kept["path"], kept["name"]) == ("build/screenshots", "screenshots-${{ matrix.python }}")
