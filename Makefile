@@ -76,7 +76,7 @@ format: $(READY) ## Rewrite the code as lint wants it
 
 lock: ## Bring the lock files up to date (needs uv)
 	uv pip compile setup.cfg --extra dev $(LOCK_FLAGS) -o requirements.lock
-	uv pip compile setup.cfg --constraint requirements.lock $(LOCK_FLAGS) -o requirements-image.lock
+	uv pip compile setup.cfg --extra otel --constraint requirements.lock $(LOCK_FLAGS) -o requirements-image.lock
 	uv pip compile bench/peers/requirements.txt $(LOCK_FLAGS) -o bench/peers/requirements.lock
 
 # The editable install names this folder, so a folder that was moved is installed again.

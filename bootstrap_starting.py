@@ -50,7 +50,8 @@ def find_tracing(config: Config) -> "Callable[[str], Tracing] | None":
         from bootstrap_tracing import Tracing  # noqa: PLC0415 - an extra, and slow to import
     except ImportError as error:
         raise ConfigError(
-            f"OTEL_EXPORTER_OTLP_ENDPOINT is set, but {error.name} is not installed: pip install 'acuse[otel]'"
+            f"OTEL_EXPORTER_OTLP_ENDPOINT is set, but {error.name} is not installed:"
+            " pip install -r requirements-image.lock (the image has it)"
         ) from error
     return partial(Tracing, config.traces_url, config.traces_percent / 100)
 

@@ -1,5 +1,6 @@
 """The Dockerfile is what its linter wants, and builds an image that runs as nobody on a root that is read-only."""
 
+import configparser
 import importlib.util
 import re
 import shutil
@@ -51,6 +52,19 @@ def test_what_runs_has_no_installer_and_what_was_installed_was_locked() -> None:
     assert "venv --without-pip /venv" in PACKAGES
     assert "--require-hashes" in PACKAGES and "--no-cache-dir" in PACKAGES
     assert not re.search(r"\bpip\b|apt-get|curl", IMAGE)
+
+
+def test_traces_can_be_switched_on_in_it() -> None:
+    metadata = configparser.ConfigParser(interpolation=None)
+    metadata.read(ROOT / "setup.cfg")
+    needed = re.findall(r"^([a-z-]+)>=", metadata["options.extras_require"]["otel"], re.MULTILINE)
+    locked = (ROOT / "requirements-image.lock").read_text(encoding="utf-8")
+    assert len(needed) == 3
+    assert [name for name in needed if f"\n{name}==" not in locked] == []
+    [recipe] = re.findall(
+        r"^\tuv pip compile .* -o requirements-image\.lock$", (ROOT / "Makefile").read_text(), re.MULTILINE
+    )
+    assert " --extra otel " in recipe, "the next lock has them too"
 
 
 def test_it_says_what_it_is_how_it_ends_and_where_it_may_write() -> None:
