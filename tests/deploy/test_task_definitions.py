@@ -104,7 +104,17 @@ def test_settings_exist_and_secrets_stand_in_no_definition(name: str) -> None:
     assert not [one for one in plain if IS_SECRET.search(one)]
     for one in container["secrets"]:
         assert one["valueFrom"] == f"secret_arn:{one['name']}::"
-    assert {"ACUSE_DATABASE_URL", "ACUSE_BROKER_URL", "ACUSE_REDIS_URL", "ACUSE_SECRET_KEYS"} <= secret
+    assert {"ACUSE_DATABASE_URL", "ACUSE_BROKER_URL", "ACUSE_REDIS_URL"} == secret, (
+        "others are not every process's business"
+    )
+
+
+def test_every_process_that_counts_serves_it_from_a_folder_of_its_own() -> None:
+    for name in PROCFILE:
+        settings = {one["name"]: one["value"] for one in read_container(name)["environment"]}
+        folder, place = settings.get("ACUSE_METRICS_DIR"), settings.get("ACUSE_METRICS_LISTEN")
+        assert folder == (None if name == "release" else "/tmp/metrics")
+        assert place == (None if name in ("release", "api") else "0.0.0.0:9100"), "the API serves its own with all else"
 
 
 def test_what_stands_behind_the_load_balancer_believes_it_and_nobody_else() -> None:

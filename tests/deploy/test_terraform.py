@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from celeryconfig import QUEUES
-from config import Config
+from config import Config, ConfigError, load_config
 from ingress import serve
+from psps.registry import PSPS
 from tests.deploy.ecs import FOLDER, PLACEHOLDER, PROCFILE, read_container
 from tests.deploy.names import exported
 from tests.deploy.terraform import DIGEST, TERRAFORM, TEXT, evaluate, find_locals, named, read_blocks, resources, walk
@@ -55,6 +56,52 @@ def test_every_process_but_the_migration_is_a_service() -> None:
         assert ports == ([service["port"]] if service["port"] else [])
         assert service["group"] == (name if ports else "worker")
         assert service["connections"] == count_of(PROCFILE[name])
+
+
+def test_a_process_is_given_the_secrets_that_it_needs_and_no_other() -> None:
+    given = {name: set(service["secrets"]) for name, service in SERVICES.items()}
+    assert {name for name, kinds in given.items() if "calls" in kinds} == {
+        "api",
+        "worker",
+        "worker_psp",
+        "worker_reconcile",
+    }, "the receiver needs no API keys"
+    assert {name for name, kinds in given.items() if "merchants" in kinds} == {"api", "worker_notify"}
+    assert given["beat"] == set()
+    text = (TERRAFORM / "services.tf").read_text(encoding="utf-8").partition("secret_names = {")[2].partition("}")[0]
+    kinds = dict(re.findall(r"^    (\w+) += (?:var\.\w+ \? )?(\[\"\w+\"\]|var\.\w+)", text, re.MULTILINE))
+    assert kinds == {
+        "payloads": '["ACUSE_PAYLOAD_KEYS"]',
+        "merchants": '["ACUSE_SECRET_KEYS"]',
+        "calls": "var.psp_api_secret_names",
+    }
+
+
+def test_a_process_starts_without_api_keys_but_not_without_webhook_secrets_or_what_hints_are_fetched_with() -> None:
+    settings = {
+        "ACUSE_PSPS": "stripe",
+        "ACUSE_DATABASE_URL": "postgresql://u@h/d",
+        "ACUSE_BROKER_URL": "redis://h",
+        "ACUSE_STRIPE_WEBHOOK_SECRETS": "whsec_9fQ2researchVectorKey0123456789",
+    }
+    assert not load_config(settings).accounts["stripe", "default"].can_call
+    with pytest.raises(ConfigError, match="ACUSE_STRIPE_WEBHOOK_SECRETS is not set"):
+        load_config({name: value for name, value in settings.items() if "WEBHOOK" not in name})
+    hints = {name for name, psp in PSPS.items() if psp.is_hint}
+    document = (FOLDER.parents[1] / "docs" / "deployment.md").read_text(encoding="utf-8")
+    [told] = re.findall(r"webhooks are hints \(([^)]*)\)", document)
+    assert {name.strip().lower().replace(" ", "") for name in told.split(",")} == hints
+
+
+def test_who_may_scrape_and_be_told_of_traces_is_said_by_variables() -> None:
+    scraped = resources("aws_vpc_security_group_ingress_rule")["scraper"]
+    assert scraped["referenced_security_group_id"] == "${var.scraper_security_group_id}"
+    assert "web = 9100, worker = 9100" in TEXT
+    told = resources("aws_vpc_security_group_egress_rule")["traces"]
+    assert told["referenced_security_group_id"] == "${var.traces_security_group_id}"
+    assert (told["from_port"], told["to_port"]) == ("${var.traces_port}", "${var.traces_port}")
+    variables = named("variable")
+    assert all(variables[f"{name}_security_group_id"]["default"] in (None, "null") for name in ("scraper", "traces"))
 
 
 def test_a_roll_keeps_all_that_serves_and_goes_back_by_itself() -> None:
@@ -211,6 +258,7 @@ def test_terraform_finds_the_tasks_and_services_that_are_meant(terraform: str, t
         ("settings", {"ACUSE_STRIPE_API_KEY": "x"}),
         ("settings", {"ACUSE_DATABASE_URL": "x"}),
         ("settings", {"PATH": "x"}),
+        ("settings", {"OTEL_EXPORTER_OTLP_HEADERS": "x"}),
         ("image", "acuse:latest"),
         ("health_check_path", "/metrics"),
     ],

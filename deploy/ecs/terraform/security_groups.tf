@@ -47,6 +47,29 @@ resource "aws_vpc_security_group_ingress_rule" "serving" {
   referenced_security_group_id = aws_security_group.load_balancer.id
 }
 
+# Receivers, workers and beat serve their own /metrics at ACUSE_METRICS_LISTEN, the API beside everything else.
+resource "aws_vpc_security_group_ingress_rule" "scraper" {
+  for_each = var.scraper_security_group_id == null ? {} : { web = 9100, worker = 9100, api = local.services.api.port }
+
+  security_group_id            = aws_security_group.tasks[each.key].id
+  description                  = "Prometheus"
+  ip_protocol                  = "tcp"
+  from_port                    = each.value
+  to_port                      = each.value
+  referenced_security_group_id = var.scraper_security_group_id
+}
+
+resource "aws_vpc_security_group_egress_rule" "traces" {
+  for_each = toset(var.traces_security_group_id == null ? [] : ["web", "worker"])
+
+  security_group_id            = aws_security_group.tasks[each.key].id
+  description                  = "A collector of traces"
+  ip_protocol                  = "tcp"
+  from_port                    = var.traces_port
+  to_port                      = var.traces_port
+  referenced_security_group_id = var.traces_security_group_id
+}
+
 # ECR, Secrets Manager and CloudWatch; the workers also call PSPs and merchants, who may be notified at 8443.
 resource "aws_vpc_security_group_egress_rule" "https" {
   for_each = aws_security_group.tasks

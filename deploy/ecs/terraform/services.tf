@@ -1,13 +1,19 @@
 locals {
-  # `connections` is what one task holds of PostgreSQL at most, see docs/scaling.md.
+  # `connections` is what one task holds of PostgreSQL at most, see docs/scaling.md; `secrets` are the kinds that it is given beside
+  # what every process needs to start.
   services = {
-    web              = { port = 8080, group = "web", queue = null, connections = 2 }
-    api              = { port = 8081, group = "api", queue = null, connections = 8 }
-    worker           = { port = null, group = "worker", queue = "events", connections = 10 }
-    worker_psp       = { port = null, group = "worker", queue = "psp_calls", connections = 8 }
-    worker_notify    = { port = null, group = "worker", queue = "notifications", connections = 4 }
-    worker_reconcile = { port = null, group = "worker", queue = null, connections = 9 }
-    beat             = { port = null, group = "worker", queue = null, connections = 1 }
+    web              = { port = 8080, group = "web", queue = null, connections = 2, secrets = ["payloads"] }
+    api              = { port = 8081, group = "api", queue = null, connections = 8, secrets = ["payloads", "merchants", "calls"] }
+    worker           = { port = null, group = "worker", queue = "events", connections = 10, secrets = ["payloads", "calls"] }
+    worker_psp       = { port = null, group = "worker", queue = "psp_calls", connections = 8, secrets = ["payloads", "calls"] }
+    worker_notify    = { port = null, group = "worker", queue = "notifications", connections = 4, secrets = ["payloads", "merchants"] }
+    worker_reconcile = { port = null, group = "worker", queue = null, connections = 9, secrets = ["payloads", "calls"] }
+    beat             = { port = null, group = "worker", queue = null, connections = 1, secrets = [] }
+  }
+  secret_names = {
+    payloads  = var.payloads_are_sealed ? ["ACUSE_PAYLOAD_KEYS"] : []
+    merchants = var.merchants_are_notified ? ["ACUSE_SECRET_KEYS"] : []
+    calls     = var.psp_api_secret_names
   }
   serving = { for name, service in local.services : name => service if service.port != null }
 
@@ -34,7 +40,10 @@ locals {
           for key, value in(container.name == "acuse" ? var.settings : {}) : { name = key, value = value }
         ])
         secrets = concat(container.secrets, [
-          for key in(container.name == "acuse" ? var.psp_secret_names : []) :
+          for key in(container.name == "acuse" ? concat(
+            flatten([for kind in try(local.services[name].secrets, []) : local.secret_names[kind]]),
+            var.psp_secret_names
+          ) : []) :
           { name = key, valueFrom = "${var.secret_arn}:${key}::" }
         ])
       })

@@ -88,28 +88,69 @@ variable "secret_kms_key_arn" {
 }
 
 variable "psp_secret_names" {
-  description = "The names in that secret beside those of the task definitions, such as ACUSE_STRIPE_WEBHOOK_SECRETS."
+  description = "The names in that secret that every process needs to start: webhook secrets, such as ACUSE_STRIPE_WEBHOOK_SECRETS, and what PSPs whose webhooks are hints are called with."
   type        = list(string)
 
   validation {
-    condition     = alltrue([for name in var.psp_secret_names : can(regex("^ACUSE_[A-Z0-9_]+$", name))])
+    condition     = alltrue([for name in var.psp_secret_names : can(regex("^(ACUSE|OTEL)_[A-Z0-9_]+$", name))])
+    error_message = "Every name begins with ACUSE_ or OTEL_."
+  }
+}
+
+variable "psp_api_secret_names" {
+  description = "The names in that secret that other PSPs are called with, such as ACUSE_STRIPE_API_KEY, all that one of them needs: for the API and the workers that call. The receiver, beat and the migration do without."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for name in var.psp_api_secret_names : can(regex("^ACUSE_[A-Z0-9_]+$", name))])
     error_message = "Every name begins with ACUSE_."
   }
 }
 
+variable "merchants_are_notified" {
+  description = "Whether the secret has ACUSE_SECRET_KEYS, which seal what notifications are signed with."
+  type        = bool
+  default     = true
+}
+
+variable "payloads_are_sealed" {
+  description = "Whether the secret has ACUSE_PAYLOAD_KEYS, which seal what arrives."
+  type        = bool
+  default     = false
+}
+
 variable "settings" {
-  description = "What everybody may read, such as ACUSE_PSPS and ACUSE_STRIPE_LIVEMODE."
+  description = "What everybody may read, such as ACUSE_PSPS, ACUSE_STRIPE_LIVEMODE and OTEL_EXPORTER_OTLP_ENDPOINT."
   type        = map(string)
   default     = {}
 
   validation {
     condition = alltrue([
       for name in keys(var.settings) :
-      can(regex("^ACUSE_[A-Z0-9_]+$", name)) &&
-      !can(regex("SECRET|PASSWORD|PASSPHRASE|TOKEN|_KEYS?$|_USER$|(DATABASE|BROKER|REDIS)_URL$", name))
+      can(regex("^(ACUSE|OTEL)_[A-Z0-9_]+$", name)) &&
+      !can(regex("SECRET|PASSWORD|PASSPHRASE|TOKEN|_HEADERS$|_KEYS?$|_USER$|(DATABASE|BROKER|REDIS)_URL$", name))
     ])
-    error_message = "Names begin with ACUSE_; what carries a password, a key or a token belongs into the secret."
+    error_message = "Names begin with ACUSE_ or OTEL_; what carries a password, a key or a token belongs into the secret."
   }
+}
+
+variable "traces_security_group_id" {
+  description = "Of a collector of traces (OTLP over HTTP), which receivers and workers may reach then; null: of none."
+  type        = string
+  default     = null
+}
+
+variable "traces_port" {
+  description = "Of that collector, as in OTEL_EXPORTER_OTLP_ENDPOINT."
+  type        = number
+  default     = 4318
+}
+
+variable "scraper_security_group_id" {
+  description = "Of a Prometheus, which may then reach /metrics of every task; null: nobody may."
+  type        = string
+  default     = null
 }
 
 variable "operator_cidrs" {
