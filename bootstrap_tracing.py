@@ -29,6 +29,7 @@ from workers.tracing import Untraced
 
 MOST_LINKS = 64
 EXPORT_SECONDS = 5
+CLOSE_SECONDS = 3  # OpenTelemetry alone would wait for half a minute, and with it whoever waits for this process to end
 Attributes = Mapping[str, str | int]
 
 
@@ -84,8 +85,10 @@ class Tracing:
             self.begin("delivery", None, SpanKind.SERVER, (), said, start).end()
 
     def close(self) -> None:
-        """Hand over what was not handed over yet."""
-        self._provider.shutdown()
+        """Hand over what was not handed over yet; what a collector that hangs does not take in a few seconds is lost."""
+        closing = threading.Thread(target=self._provider.shutdown, daemon=True)
+        closing.start()
+        closing.join(CLOSE_SECONDS)
 
     def find_context(self, *identity: object) -> SpanContext:
         """Where the trace of this begins, computed."""
