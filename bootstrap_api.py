@@ -111,15 +111,15 @@ def _count_backlog(engine: Engine, accounts: Sequence[tuple[str, str]]) -> Backl
     now = utc_now()
     with UnitOfWork(engine) as work:
         set_aside = [(psp, status, count, 0.0) for psp, status, count in work.inbox.count_set_aside()]
-        untouched = [
-            (one.queue, one.taken_seconds) for one in work.canaries.list_watches(now) if one.taken_seconds is not None
-        ]
+        watches = work.canaries.list_watches(now)
+        known = [(one.queue, one.lane, one.taken_seconds) for one in watches if one.taken_seconds is not None]
         inbox, queues = work.inbox.count_unfinished(now) + set_aside, work.queues.list_depths(now)
         ran = work.oversight.list_last_windows(list(JOBS.values()))
         return Backlog(
             inbox,
             queues,
-            untouched,
+            untouched=[(queue, seconds) for queue, lane, seconds in known if not lane],
+            untouched_lanes=[(lane, seconds) for _, lane, seconds in known if lane],
             runs=[(entry, ran[job].timestamp()) for entry, job in JOBS.items() if job in ran],
             compared=[
                 (psp, name, ended.timestamp() if ended else None)

@@ -3,7 +3,8 @@
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -15,11 +16,11 @@ from bootstrap_starting import build_engine, utc_now
 from commands.database import explain_database, show_json, stack_config
 from commands.terms import data_dir_option, json_option
 from commands.worker_keeper import Keeper
-from commands.worker_watch import Watch
+from commands.worker_watch import Seen, Watch
 from config import Config, process_environment
 from engines.launch import launch
 from migrations.head import HEAD
-from models.canaries import STALE_SECONDS, WATCHED, QueueWatch, Sending, Taking, watch_queues
+from models.canaries import STALE_SECONDS, WATCHED, QueueWatch, watch_queues
 from models.schema import check_schema
 from models.unit_of_work import UnitOfWork
 from supervisor import Command
@@ -99,7 +100,7 @@ def build_keeper(
         return Command(launch(command, env=process_environment()), lambda: True)
 
     def begin_watch(pid: int) -> Watch:
-        return Watch(partial(read, config), partial(ring, send), queues, host, pid, every, stale)
+        return Watch(partial(read, config, host, pid), partial(ring, send), queues, host, pid, every, stale)
 
     return lambda grace, restarts: Keeper(start, begin_watch, say, every, grace, restarts).run()
 
@@ -112,30 +113,43 @@ def ring(send: Callable[[str], None], own_queue: str) -> None:
         raise OSError(type(error).__name__) from error
 
 
-def read(config: Config) -> tuple[list[Taking], list[Sending]]:
-    """What was taken and sent. It holds a connection for that moment alone. Raises DatabaseUnavailable, NotReady."""
-    engine = build_engine(config, "beat")
-    try:
-        check_schema(engine, HEAD)
-        with UnitOfWork(engine) as work:
-            return work.canaries.list_taken(), work.canaries.list_sent()
-    finally:
-        engine.dispose()
+def read(config: Config, host: str, pid: int) -> Seen:
+    """What this worker and the others took, and what was sent, where the database also writes what they take. Raises whatever
+    the database raises."""
+    with open_for_a_moment(config) as work:
+        work.canaries.prove_writable(host, pid, utc_now())
+        work.commit_lazily()
+        canaries = work.canaries
+        return Seen(canaries.list_taken_by(host, pid), canaries.list_last_taken(), canaries.list_sent())
 
 
 def look(config: Config, stale: int) -> list[QueueWatch]:
     """Every queue as it is now. Raises DatabaseUnavailable, NotReady."""
-    return watch_queues(*read(config), utc_now(), stale)
+    with open_for_a_moment(config) as work:
+        return watch_queues(work.canaries.list_last_taken(), work.canaries.list_sent(), utc_now(), stale)
+
+
+@contextmanager
+def open_for_a_moment(config: Config) -> Iterator[UnitOfWork]:
+    """Holds a connection for that moment alone. Raises DatabaseUnavailable, NotReady."""
+    engine = build_engine(config, "beat")
+    try:
+        check_schema(engine, HEAD)
+        with UnitOfWork(engine) as work:
+            yield work
+    finally:
+        engine.dispose()
 
 
 def advise(watch: QueueWatch) -> str:
     """One line: the queue, since when nobody takes from it, and what to do."""
+    name = f"{watch.queue}, lane {watch.lane}" if watch.lane else watch.queue
     since = "never" if watch.taken_seconds is None else f"{watch.taken_seconds:.0f} s ago"
     if not watch.is_stale:
-        return f"{watch.queue}: taken from {since}"
+        return f"{name}: taken from {since}"
     if watch.is_beat_late:
-        return f"{watch.queue}: STALE, taken from {since}, but beat sends no canaries: start `beat`, then look again"
-    return f"{watch.queue}: STALE, taken from {since}, while canaries are sent: restart `{WORKERS[watch.queue]}`"
+        return f"{name}: STALE, taken from {since}, but beat sends no canaries: start `beat`, then look again"
+    return f"{name}: STALE, taken from {since}, while canaries are sent: restart `{WORKERS[watch.queue]}`"
 
 
 def show_for_people(watches: Sequence[QueueWatch]) -> None:

@@ -12,22 +12,34 @@ it restarts nobody.
 import math
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from models.canaries import (
     CANARY_ENTRY,
     CANARY_SECONDS,
+    LANES,
     STALE_SECONDS,
     Sending,
     Taking,
+    find_last,
     name_own_queue,
     patience_for,
+    patience_for_lane,
 )
 
 START_SECONDS = 60.0  # for a worker that has taken nothing yet
 LEAST_CANARIES = 2
 OWN = "its own queue"
 
-Read = Callable[[], tuple[Sequence[Taking], Sequence[Sending]]]
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the database tells: what this worker took, when anybody took from each queue and lane last, what beat has sent."""
+
+    own: Sequence[Taking]
+    last_taken: Mapping[str, datetime]
+    sendings: Sequence[Sending]
 
 
 class Silence:
@@ -55,12 +67,13 @@ class Silence:
 class Watch:
     """Looks after one life of a worker, whose main process is `pid` of `host`.
 
-    `read` tells what was taken and sent, `send` sends a canary to the own queue of this name. Either may raise.
+    `read` tells what was taken and sent, where the database also writes; `send` sends a canary to the own queue of this name.
+    Either may raise.
     """
 
     def __init__(
         self,
-        read: Read,
+        read: Callable[[], Seen],
         send: Callable[[str], None],
         queues: Sequence[str],
         host: str,
@@ -69,32 +82,41 @@ class Watch:
         stale_seconds: int = STALE_SECONDS,
         start_seconds: float = START_SECONDS,
     ) -> None:
-        self._read, self._send, self._queues, self._host, self._pid = read, send, queues, host, pid
+        self._read, self._send, self._queues = read, send, queues
+        self._own_queue = name_own_queue(host, pid)
         patience = {queue: patience_for(queue, stale_seconds) for queue in queues}
-        own = _count(max(patience.values()), every_seconds)
-        self._silence = Silence({OWN: own} | {queue: _count(patience[queue], CANARY_SECONDS) for queue in queues})
+        most = {queue: _count(seconds, CANARY_SECONDS) for queue, seconds in patience.items()}
+        for queue in LANES.keys() & set(queues):
+            lane_most = _count(patience_for_lane(queue, stale_seconds), CANARY_SECONDS)
+            most |= {_name_lane(lane): lane_most for lane in LANES[queue]}
+        self._silence = Silence({OWN: _count(max(patience.values()), every_seconds)} | most)
         self._ends_start = time.monotonic() + start_seconds
         self._sent = 0
 
     def look(self) -> list[str]:
         """Look once, and send a canary for the next time. The queues that this worker should take from and does not."""
-        takings, sendings = self._read()
-        own = tuple(one.taken_at for one in takings if (one.host, one.pid) == (self._host, self._pid))
+        seen = self._read()
+        own = tuple(one.taken_at for one in seen.own)
         if not own and time.monotonic() < self._ends_start:
             self._send_own()
             return []
         self._silence.note(OWN, self._sent, own)
-        sent = {one.entry: one.sent_at for one in sendings}
+        sent = {one.entry.removeprefix(CANARY_ENTRY): one.sent_at for one in seen.sendings}
         for queue in self._queues:
-            taken = max((one.taken_at for one in takings if one.queue == queue), default=None)
-            self._silence.note(queue, sent.get(f"{CANARY_ENTRY}{queue}"), taken)
+            self._silence.note(queue, sent.get(queue), find_last(queue, seen.last_taken))
+            for lane in LANES.get(queue, ()):
+                self._silence.note(_name_lane(lane), sent.get(lane), seen.last_taken.get(lane))
         deaf = self._silence.find_deaf()
         self._send_own()
         return deaf
 
     def _send_own(self) -> None:
-        self._send(name_own_queue(self._host, self._pid))
+        self._send(self._own_queue)
         self._sent += 1
+
+
+def _name_lane(lane: str) -> str:
+    return f"the lane {lane}"
 
 
 def _count(seconds: float, every_seconds: float) -> int:

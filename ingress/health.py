@@ -27,6 +27,7 @@ class Backlog:
     inbox: list[tuple[str, str, int, float]]
     queues: list[QueueDepth]
     untouched: Sequence[tuple[str, float]] = ()  # queue, seconds since somebody took something from it
+    untouched_lanes: Sequence[tuple[str, float]] = ()  # the same for each lane of a queue that has lanes
     runs: Sequence[tuple[str, float]] = ()
     compared: Sequence[tuple[str, str, float | None]] = ()
     differences: Sequence[tuple[str, str, int]] = ()
@@ -116,12 +117,6 @@ def build_backlog_gauges(backlog: Probe[Backlog]) -> CollectorRegistry:
     waiting = Gauge("acuse_queue_waiting", "What a pool of workers has not finished", ["queue"], registry=registry)
     due = Gauge("acuse_queue_due", "Of that, what could be worked on now", ["queue"], registry=registry)
     since = Gauge("acuse_queue_oldest_seconds", "For how long the oldest has been due", ["queue"], registry=registry)
-    untouched = Gauge(
-        "acuse_queue_untouched_seconds",
-        "For how long no worker has taken anything, canaries of beat included",
-        ["queue"],
-        registry=registry,
-    )
     try:
         told: Backlog | None = backlog.ask()
         known.set(1)
@@ -135,10 +130,23 @@ def build_backlog_gauges(backlog: Probe[Backlog]) -> CollectorRegistry:
         waiting.labels(depth.queue).set(depth.waiting)
         due.labels(depth.queue).set(depth.due)
         since.labels(depth.queue).set(depth.oldest_seconds)
-    for queue, seconds in told.untouched if told else ():
-        untouched.labels(queue).set(seconds)
+    _add_untouched(registry, told)
     _add_oversight(registry, told)
     return registry
+
+
+def _add_untouched(registry: CollectorRegistry, told: Backlog | None) -> None:
+    untouched = Gauge(
+        "acuse_queue_untouched_seconds",
+        "For how long no worker has taken anything, canaries of beat included",
+        ["queue"],
+        registry=registry,
+    )
+    of_lanes = Gauge("acuse_lane_untouched_seconds", "The same for each lane of a queue", ["lane"], registry=registry)
+    for queue, seconds in told.untouched if told else ():
+        untouched.labels(queue).set(seconds)
+    for lane, seconds in told.untouched_lanes if told else ():
+        of_lanes.labels(lane).set(seconds)
 
 
 def _add_oversight(registry: CollectorRegistry, told: Backlog | None) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from models.canaries import CANARY_ENTRY, CANARY_SECONDS, WATCHED
+from models.canaries import CANARY_ENTRY, CANARY_SECONDS, SENT_TO
 
 SWEEP_SECONDS = 5
 INDEX_SECONDS = 5
@@ -52,6 +52,6 @@ TIMETABLE: dict[str, dict[str, Any]] = {
             "schedule": CANARY_SECONDS,
             "options": {"queue": queue, "expires": CANARY_SECONDS},
         }
-        for queue in WATCHED
+        for queue in SENT_TO
     },
 }

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 import crash_points
-from models.canaries import KEPT as CANARIES_KEPT
 from models.unit_of_work import Contention, UnitOfWork
 from schedules.beat import HOUSEKEEPING_SECONDS, SWEEP_SECONDS
 
@@ -78,7 +77,7 @@ def keep_house(deps: ScheduleDeps) -> None:
             return
         work.add_payload_partitions(now, MONTHS_AHEAD)
         work.windows.forget(now - WINDOWS_KEPT)
-        work.canaries.forget(now - CANARIES_KEPT)
+        work.canaries.forget(now)
         work.commit()
     with deps.unit_of_work() as work:
         work.access.purge(now)

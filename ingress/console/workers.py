@@ -8,7 +8,18 @@ from flask import render_template
 from ingress.console.dependencies import deps
 from ingress.console.guard import needs
 from ingress.console.pages import VIEWER, blueprint
-from models.canaries import CANARY_ENTRY, WATCHED, QueueWatch, Sending, Taking, patience_for, watch_queues
+from models.canaries import (
+    CANARY_ENTRY,
+    LANES,
+    SENT_TO,
+    QueueWatch,
+    Sending,
+    Taking,
+    find_queue,
+    patience_for,
+    patience_for_lane,
+    watch_queues,
+)
 from models.queues import QueueDepth
 
 BEAT_IS_ALIVE = timedelta(minutes=2)
@@ -16,10 +27,11 @@ BEAT_IS_ALIVE = timedelta(minutes=2)
 
 @dataclass(frozen=True, slots=True)
 class SeenWorker:
-    """A worker and one queue that it took from; an own queue has no name here."""
+    """A worker and one queue that it took from, or one lane of it; an own queue has no name here."""
 
     worker: str
     queue: str | None
+    lane: str | None
     taken_at: datetime
     seconds: float
     is_stale: bool
@@ -33,8 +45,10 @@ def show_workers() -> str:
     with deps().open_front_work() as work:
         depths = {depth.queue: depth for depth in work.queues.list_depths(now)}
         takings, sendings = work.canaries.list_taken(), work.canaries.list_sent()
-    watches = watch_queues(takings, sendings, now)
-    queues: list[tuple[QueueWatch, QueueDepth | None]] = [(watch, depths.get(watch.queue)) for watch in watches]
+        watches = watch_queues(work.canaries.list_last_taken(), sendings, now)
+    queues: list[tuple[QueueWatch, QueueDepth | None]] = [
+        (watch, None if watch.lane else depths.get(watch.queue)) for watch in watches
+    ]
     return render_template(
         "console/workers.html",
         now=now,
@@ -48,9 +62,17 @@ def show_workers() -> str:
 def see_worker(taking: Taking, now: datetime) -> SeenWorker:
     """As the page shows it."""
     seconds = (now - taking.taken_at).total_seconds()
-    queue = taking.queue if taking.queue in WATCHED else None
-    is_stale = seconds > patience_for(taking.queue)
-    return SeenWorker(taking.worker, queue, taking.taken_at, max(0.0, seconds), is_stale)
+    queue = find_queue(taking.queue)
+    has_lanes = queue in LANES
+    is_stale = seconds > (patience_for_lane(queue) if has_lanes else patience_for(queue))
+    return SeenWorker(
+        worker=taking.worker,
+        queue=queue if taking.queue in SENT_TO else None,
+        lane=taking.queue if has_lanes else None,
+        taken_at=taking.taken_at,
+        seconds=max(0.0, seconds),
+        is_stale=is_stale,
+    )
 
 
 def list_beats(sendings: list[Sending], now: datetime) -> list[str]:

@@ -11,7 +11,7 @@ import yaml
 
 import cli
 from ingress.answers import Refused
-from models.canaries import LONGER, STALE_SECONDS, WATCHED
+from models.canaries import LANES, LONGER, SENT_TO, STALE_SECONDS, WATCHED, patience_for_lane
 from models.states import DeliveryStatus, InboxStatus, Outcome
 from schedules.beat import CANARY_ENTRY, JOBS, TIMETABLE
 from tests.deploy.names import asked_by, exported
@@ -32,6 +32,7 @@ EXPRESSIONS = {rule["alert"]: rule["expr"] for rule in RULES} | {
 VALUES = {
     "answer": {"stored", "duplicate", "conflict", *(why.name.lower() for why in Refused)},
     "queue": set(WATCHED),
+    "lane": set(SENT_TO),
     "status": {status.value for status in InboxStatus},
     "result": {"rung", "failed", "skipped"},
     "entry": set(JOBS),
@@ -87,6 +88,8 @@ def test_every_queue_has_an_alert_for_when_nobody_takes_from_it_and_none_before_
                 limits |= dict.fromkeys(dict(one.labels)["queue"].split("|"), int(expression.rsplit("> ", 1)[1]))
     assert limits.keys() == set(WATCHED)
     assert all(limit > STALE_SECONDS + LONGER.get(queue, 0) for queue, limit in limits.items())
+    [expression] = [rule["expr"] for rule in RULES if "acuse_lane_untouched_seconds" in rule["expr"]]
+    assert all(float(expression.rsplit("> ", 1)[1]) > patience_for_lane(queue) for queue in LANES)
 
 
 def test_panels_do_not_lie_on_each_other_and_have_names_of_their_own() -> None:

@@ -17,7 +17,7 @@ from sqlalchemy import Engine, NullPool, create_engine, text
 
 import cli
 from embedded import RunningEngine, start_redis
-from models.canaries import name_own_queue
+from models.canaries import SENT_TO, name_own_queue
 from tests.ingress.senders import environment
 from tests.stack.processes import is_alive
 from tests.system.stack import wait_until
@@ -105,7 +105,7 @@ def place(make_database: Callable[[], str], drop_later: Callable[[str], None], t
 
 def test_a_worker_that_no_longer_takes_from_its_queue_is_started_again(place: Place) -> None:
     place.start_beat()
-    kept = place.keep_worker("worker", "--every", "0.5", "--grace", "10")
+    kept = place.keep_worker("worker", "--every", "0.5", "--stale", "60", "--grace", "10")
     wait_until(lambda: place.pids("events") and place.pids("maintenance"), "the worker takes canaries", 40)
     [first] = place.pids("events")
     wait_until(lambda: place.own_pids() == [first], "it takes from its own queue too", 10)
@@ -115,7 +115,7 @@ def test_a_worker_that_no_longer_takes_from_its_queue_is_started_again(place: Pl
     wait_until(lambda: [pid for pid in place.pids("events") if pid != first], "another one takes", 40)
     assert not is_alive(first)
     assert kept.said().count("started again") == 1
-    assert "takes nothing from events, where" in kept.said()
+    assert "takes nothing from the lane events, where" in kept.said(), "it took from the other lanes"
     [second] = place.pids("events")
     kept.process.terminate()
     assert kept.process.wait(30) == 0, kept.said()
@@ -146,7 +146,7 @@ def test_what_nobody_takes_from_is_named_with_its_age_and_what_to_do(place: Plac
     assert {one["queue"]: one["is_stale"] for one in said["queues"]}["events"] is True
     assert "beat sends no canaries: start `beat`" in said["queues"][0]["says"]
     with place.engine.begin() as connection:
-        for queue in ("events", "psp_calls", "notifications", "reconcile", "maintenance"):
+        for queue in SENT_TO:
             age = 300 if queue == "psp_calls" else 5
             values = {"queue": queue, "age": age}
             connection.execute(
