@@ -1,6 +1,5 @@
 """Keeps one worker going: starts it, and starts it again when it takes nothing, a few times in an hour."""
 
-import os
 import signal
 import subprocess
 import time
@@ -10,12 +9,11 @@ from contextlib import suppress
 from types import FrameType
 from typing import Protocol
 
-from models.schema import NotReady
-from models.unit_of_work import DatabaseUnavailable
 from supervisor import Command
 
 TICK_SECONDS = 0.2
 AN_HOUR = 3600.0
+SAY_AGAIN_SECONDS = 600.0
 
 
 class Looks(Protocol):
@@ -40,28 +38,33 @@ class Keeper:
         self._every, self._grace, self._most = every_seconds, grace_seconds, most_restarts
         self._worker: Command | None = None
         self._restarts: deque[float] = deque()
-        self._is_ending = self._is_blind = False
+        self._is_ending = False
+        self._not_passed_on: int | None = None
+        self._say_blind_after = 0.0
 
     def run(self) -> int:
         """Until the worker ends: its exit code. 1 where it took nothing once more after the most restarts of an hour."""
         before = {number: signal.signal(number, self._pass_on) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
-            while True:
+            while not self._is_ending:
                 deaf = self._run_once()
                 if isinstance(deaf, int):
                     return deaf
                 if not self._may_restart():
                     self._say(f"{self._most} restarts within an hour did not help: ending")
                     return 1
+            return 0
         finally:
-            if self._worker:
-                self._worker.kill()
+            if self._worker and self._worker.process.poll() is None:
+                self._worker.stop(self._grace)
             for number, handler in before.items():
                 signal.signal(number, handler)
 
     def _run_once(self) -> int | list[str]:
         """One life of the worker: its exit code where it ended by itself or was told to, else what it does not take from."""
         worker = self._worker = self._launch()
+        if self._not_passed_on is not None:
+            worker.process.send_signal(self._not_passed_on)
         watch, look_at = self._begin_watch(worker.process.pid), time.monotonic()
         while True:
             with suppress(subprocess.TimeoutExpired):
@@ -77,18 +80,22 @@ class Keeper:
                 return 0 if self._is_ending else deaf
 
     def _look(self, watch: Looks) -> list[str]:
+        """What it does not take from. Whatever hinders the look is no fault of the worker."""
         try:
             deaf = watch.look()
-        except (DatabaseUnavailable, NotReady, OSError) as error:
-            return self._say_blind(f"the database or the broker does not answer ({type(error).__name__})")
-        self._is_blind = False
+        except Exception as error:  # noqa: BLE001 - ending with it would end a worker that may be well
+            self._say_blind(type(error).__name__)
+            return []
+        self._say_blind_after = 0.0
         return deaf
 
-    def _say_blind(self, why: str) -> list[str]:
-        if not self._is_blind:
-            self._say(f"{why}: nothing is judged until it does")
-        self._is_blind = True
-        return []
+    def _say_blind(self, why: str) -> None:
+        now = time.monotonic()
+        if now >= self._say_blind_after:
+            self._say(
+                f"the database or the broker does not do what a look needs ({why}): nothing is judged until it does"
+            )
+            self._say_blind_after = now + SAY_AGAIN_SECONDS
 
     def _may_restart(self) -> bool:
         now = time.monotonic()
@@ -99,6 +106,7 @@ class Keeper:
 
     def _pass_on(self, number: int, frame: FrameType | None) -> None:
         self._is_ending = True
-        if self._worker:
-            with suppress(ProcessLookupError):
-                os.kill(self._worker.process.pid, number)
+        if self._worker and self._worker.process.poll() is None:
+            self._worker.process.send_signal(number)
+        else:
+            self._not_passed_on = number  # it is being launched
