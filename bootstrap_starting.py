@@ -11,6 +11,7 @@ from celeryconfig import EVENT_LANES
 from config import Config, ConfigError
 from migrations.head import HEAD
 from models.engine import QUEUE_ROLES, Role, most_connections, open_engine
+from models.payload_rotation import check_payload_keys
 from models.payload_vault import PayloadVault, use_vault
 from models.schema import NotReady, check_durability, check_room, check_schema, check_summer
 from notifications.sealing import Sealer
@@ -66,7 +67,7 @@ def check_time_zones() -> None:
 
 def check_start(config: Config, connections: int) -> None:
     """Raises NotReady where the database is behind this code, does not keep what it commits or has not so many connections
-    to give to this process, or where days would be wrong."""
+    to give to this process, where it holds payloads that this process could not open, or where days would be wrong."""
     check_time_zones()
     engine = open_engine(config.database_url, "cli")
     try:
@@ -74,6 +75,7 @@ def check_start(config: Config, connections: int) -> None:
         check_durability(engine)
         check_summer(engine)
         check_room(engine, connections)
+        check_payload_keys(engine, PayloadVault.from_texts(config.payload_keys))
     finally:
         engine.dispose()
 

@@ -1,6 +1,7 @@
 """The configuration: the only place that reads the environment. Every complaint is one line that names the variable."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from config_checks import (
     is_loopback,
 )
 from config_reading import ConfigError, Reader, check
+from models.payload_vault import CLEAR, LOST
 from models.states import Method
 from psps.registry import PSPS
 
@@ -98,7 +100,7 @@ def load_config(environ: Mapping[str, str] | None = None) -> Config:
         requests_per_minute=read.number("ACUSE_REQUESTS_PER_MINUTE", 20, most=1_000_000),
         routes=_routes(read),
         secret_keys=_keys(read, "ACUSE_SECRET_KEYS"),
-        payload_keys=_keys(read, "ACUSE_PAYLOAD_KEYS"),
+        payload_keys=_payload_keys(read, "ACUSE_PAYLOAD_KEYS"),
         allow_loopback_endpoints=read.flag("ACUSE_ALLOW_LOOPBACK_ENDPOINTS"),
         cep_url=read.checked("ACUSE_CEP_URL", find_api_url_flaw) if read.optional("ACUSE_CEP_URL") else None,
         cep_calls_per_minute=read.number("ACUSE_CEP_CALLS_PER_MINUTE", 6, most=60_000),
@@ -133,6 +135,19 @@ def _sandbox_pace(read: Reader, accounts: dict[tuple[str, str], PspAccount]) -> 
 
 def _keys(read: Reader, name: str) -> tuple[str, ...]:
     return tuple(check(name, key, find_secret_key_flaw) for key in read.parts(name))
+
+
+def _payload_keys(read: Reader, name: str) -> tuple[str, ...]:
+    """Keys; `clear` may stand in front of them, and the ids of lost ones as lost:<id> anywhere behind."""
+    entries = read.parts(name)
+    for place, entry in enumerate(entries):
+        if entry == CLEAR and place:
+            raise ConfigError(f"{name} may have {CLEAR} in the first place alone")
+        if entry.startswith(LOST) and not re.fullmatch(r"[0-9a-f]{16}", entry.removeprefix(LOST)):
+            raise ConfigError(f"{name} names a lost key by {LOST} and its id of 16 digits, as acuse doctor says it")
+        if entry != CLEAR and not entry.startswith(LOST):
+            check(name, entry, find_secret_key_flaw)
+    return tuple(entries)
 
 
 def _routes(read: Reader) -> dict[Method, tuple[str, ...]]:

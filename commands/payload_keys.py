@@ -28,7 +28,7 @@ def payload_keys() -> None:
 
 @payload_keys.command("create")
 def create_key() -> None:
-    """Print a new key, to be put in front of ACUSE_PAYLOAD_KEYS."""
+    """Print a new key, to be added at the end of ACUSE_PAYLOAD_KEYS."""
     click.echo(base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
 
 
@@ -57,7 +57,7 @@ def rotate(only_sealed: bool, data_dir: Path, as_json: bool) -> None:
     config = stack_config(data_dir)
     vault = PayloadVault.from_texts(config.payload_keys)
     if vault.newest is None:
-        fail("ACUSE_PAYLOAD_KEYS is not set", 2)
+        fail("ACUSE_PAYLOAD_KEYS is not set, or has clear in front: no key seals", 2)
     with open_work(config) as work:
         counts = PayloadKeyRepository(work.connection).count()
         work.rollback()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import orjson
 from sqlalchemy import Connection, Engine, TextClause, text
 
+from models.engine import look_up_only
 from models.payload_vault import Belonging, PayloadLocked, PayloadVault, StoredPayload, find_vault
 from models.schema import NotReady
 
@@ -103,8 +104,12 @@ class PayloadKeyRepository:
 
 
 def check_payload_keys(engine: Engine, vault: PayloadVault) -> None:
-    """Raises NotReady where payloads are stored that none of these keys opens."""
+    """Raises NotReady where payloads are stored whose key is neither among these nor said to be lost."""
     with engine.connect() as connection:
-        missing = sorted(set(PayloadKeyRepository(connection).list_used()) - set(vault.key_ids))
+        look_up_only(connection)
+        missing = sorted(set(PayloadKeyRepository(connection).list_used()) - set(vault.key_ids) - vault.lost)
     if missing:
-        raise NotReady(f"payloads are sealed with keys that ACUSE_PAYLOAD_KEYS lacks: {', '.join(missing)}")
+        raise NotReady(
+            f"payloads are sealed with keys that ACUSE_PAYLOAD_KEYS lacks: {', '.join(missing)}; "
+            "add them at its end, or lost:<id> for one that is gone for good"
+        )

@@ -20,6 +20,8 @@ from models.record import record
 
 KEY_MISSING = "payload key missing"
 CANNOT_OPEN = "payload cannot be opened"
+CLEAR = "clear"  # in front of the keys: nothing is sealed yet, and they open all the same
+LOST = "lost:"  # before the id of a key that will never come back
 OPTION = "acuse_payload_vault"  # of an engine: whoever works on it stores and reads with these keys
 NONCE_BYTES, KEY_ID_LENGTH, LENGTH_BYTES = 12, 16, 4
 
@@ -54,16 +56,20 @@ class Belonging:
 
 
 class PayloadVault:
-    """Seals with the first key and opens with the one that a row names. Without keys it leaves everything in clear."""
+    """Seals with the first key, unless it is told to seal nothing, and opens with the one that a row names. Without keys it
+    leaves everything in clear."""
 
-    def __init__(self, keys: Sequence[bytes] = ()) -> None:
+    def __init__(self, keys: Sequence[bytes] = (), is_sealing: bool = True, lost: Sequence[str] = ()) -> None:
         self._keys = {name_key(key): AESGCM(key) for key in keys}
-        self.newest: str | None = next(iter(self._keys), None)
+        self.newest: str | None = next(iter(self._keys), None) if is_sealing else None
+        self.lost = frozenset(lost)
 
     @classmethod
-    def from_texts(cls, keys: Sequence[str]) -> "PayloadVault":
-        """From 32 bytes each in URL-safe base64, the newest first."""
-        return cls([base64.urlsafe_b64decode(key) for key in keys])
+    def from_texts(cls, entries: Sequence[str]) -> "PayloadVault":
+        """From 32 bytes each in URL-safe base64, the newest first; CLEAR may stand in front of them, ids of LOST ones between."""
+        lost = [entry.removeprefix(LOST) for entry in entries if entry.startswith(LOST)]
+        keys = [base64.urlsafe_b64decode(entry) for entry in entries if entry != CLEAR and not entry.startswith(LOST)]
+        return cls(keys, is_sealing=CLEAR not in entries, lost=lost)
 
     @property
     def key_ids(self) -> tuple[str, ...]:
@@ -83,6 +89,8 @@ class PayloadVault:
         if stored.key_id is None:
             return [(name, value) for name, value in stored.headers], stored.body
         key = self._keys.get(stored.key_id)
+        if key is None and stored.key_id in self.lost:
+            raise PayloadLocked(f"{CANNOT_OPEN}: its key {stored.key_id} is lost")
         if key is None:
             raise PayloadLocked(f"{KEY_MISSING}: {stored.key_id}")
         try:

@@ -24,7 +24,12 @@ UNMATCHED_PAUSE = (timedelta(seconds=2), timedelta(seconds=60))
 
 
 def store_batch(
-    deps: WorkerDeps, items: Sequence[Item], finished: Sequence[Finished], hints: Sequence[int], token: UUID
+    deps: WorkerDeps,
+    items: Sequence[Item],
+    finished: Sequence[Finished],
+    postponed: Sequence[Postponed],
+    hints: Sequence[int],
+    token: UUID,
 ) -> tuple[list[NewTransition], list[Finished], int]:
     """Apply the items, finish, postpone or hand over their events, commit; also how many notifications wait now. Raises LeaseLost, Contention or
     DatabaseUnavailable, and whatever a bug raises; then nothing is stored."""
@@ -32,13 +37,13 @@ def store_batch(
     with deps.unit_of_work() as work:
         matched = match_items(deps, work, items, now)
         pairs, lost, refused = sort_items(items, matched)
-        waiting = {item.event.id: postponed for item in lost if (postponed := _find_pause(deps, item, now))}
+        waiting = {item.event.id: later for item in lost if (later := _find_pause(deps, item, now))}
         unmatched = [item for item in lost if item.event.id not in waiting]
         parked = [Finished(event_id, InboxStatus.PARKED, reason) for event_id, reason in refused.items()]
         results = [*finished, *parked, *_finish(pairs, unmatched)]
         work.inbox.finish(results, token, now)  # first, so that who lost the lease touches no payment
         work.inbox.turn_into_hints(hints, token, now)
-        work.inbox.postpone(list(waiting.values()), token)
+        work.inbox.postpone([*waiting.values(), *postponed], token)
         applied = apply_items(work, pairs, matched.new, now)
         references = [
             replace(r, payment_id=applied.elsewhere.get(r.payment_id, r.payment_id)) for r in matched.references

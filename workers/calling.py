@@ -19,6 +19,7 @@ from psps.outbound import Client, NotNow, NotThere, OutcomeUnknown, PspError, Re
 from workers.answers import read_any, write_answer
 from workers.dependencies import WorkerDeps
 from workers.operations import guard
+from workers.reading import wait_for_key
 from workers.ringing import ring_quietly
 from workers.submitting import find_lease, submit_next
 
@@ -63,6 +64,10 @@ def _fetch_next(deps: WorkerDeps, client: Client | None, psp: str, account: str)
 
 
 def _follow(deps: WorkerDeps, client: Client | None, event: ClaimedEvent, token: UUID) -> bool | None:
+    now = deps.clock()
+    if waits := wait_for_key(event, now):
+        log.warning("payload_keys_missing", events=1, keys=[waits.reason])
+        return _postpone(deps, event, token, waits.next_attempt_at - now, waits.attempts, waits.reason)
     if event.locked:
         return _finish(deps, event, token, InboxStatus.PARKED, event.locked)
     try:

@@ -1,17 +1,22 @@
 """From stored bytes to what they mean: pure, one delivery at a time, before any lock is taken."""
 
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from models.payload_vault import KEY_MISSING
 from models.record import record
 from models.states import Decision, InboxStatus, Method
-from models.work import ClaimedEvent, Finished
+from models.work import ClaimedEvent, Finished, Postponed
 from psps.base import Hint, Ignored, PaymentEvent, Unparseable
 from workers.answers import find_own_payment, is_by_clock, read_any
 from workers.dependencies import Understanding, WorkerDeps
 from workers.facts import Fact
 
 WRONG_MODE = "livemode_mismatch"
+# Another process seals with a key that this one does not have yet, or no more: it, or whoever comes after it, can read.
+KEY_WAIT = timedelta(hours=12)
+SHORTEST_KEY_PAUSE, LONGEST_KEY_PAUSE = timedelta(seconds=5), timedelta(minutes=1)
 
 
 @record
@@ -65,11 +70,22 @@ def _describe(said: PaymentEvent) -> dict[str, Any] | None:
     return {name: value for name, value in details.items() if value is not None} or None
 
 
-def read_event(deps: WorkerDeps, event: ClaimedEvent) -> list[Item] | Hint | Finished:
-    """The payment events in a delivery, what to fetch for it, or the status that ends it here.
+def wait_for_key(event: ClaimedEvent, now: datetime) -> Postponed | None:
+    """An event whose key is missing here waits without losing an attempt; None for all others, and after KEY_WAIT."""
+    age = now - event.received_at
+    if not event.locked or not event.locked.startswith(KEY_MISSING) or age >= KEY_WAIT:
+        return None
+    pause = min(max(age / 4, SHORTEST_KEY_PAUSE), LONGEST_KEY_PAUSE)
+    return Postponed(event.id, now + pause, event.attempts - 1, event.locked)
+
+
+def read_event(deps: WorkerDeps, event: ClaimedEvent) -> list[Item] | Hint | Finished | Postponed:
+    """The payment events in a delivery, what to fetch for it, the status that ends it here, or when it is tried again.
 
     Never raises for what a PSP can send.
     """
+    if postponed := wait_for_key(event, deps.clock()):
+        return postponed
     said = understand(deps, event)
     if isinstance(said, Ignored):
         if not said.known:

@@ -111,18 +111,23 @@ def _try_batch(deps: WorkerDeps, events: Sequence[ClaimedEvent], token: UUID) ->
     crash_points.reach("worker.loaded")
     read = [read_event(deps, event) for event in events]
     finished = [result for result in read if isinstance(result, Finished)]
+    postponed = [result for result in read if isinstance(result, Postponed)]
     items = [item for result in read if isinstance(result, list) for item in result]
     hints = [event for event, result in zip(events, read, strict=True) if isinstance(result, Hint)]
     for tries_left in reversed(range(CONTENTION_TRIES)):
         try:
             began = time.perf_counter()
-            transitions, results, notified = store_batch(deps, items, finished, [event.id for event in hints], token)
+            transitions, results, notified = store_batch(
+                deps, items, finished, postponed, [event.id for event in hints], token
+            )
             deps.metrics.batch_seconds.observe(time.perf_counter() - began)
             break
         except Contention:
             if not tries_left:
                 raise
             time.sleep(random.uniform(0.01, 0.1))
+    if postponed:
+        log.warning("payload_keys_missing", events=len(postponed), keys=sorted({one.reason for one in postponed}))
     count_batch(deps, events, transitions, results)
     ring_quietly(deps, accounts={(event.psp, event.account) for event in hints}, notify=notified > 0)
 

@@ -13,6 +13,8 @@ from click.testing import CliRunner, Result
 from sqlalchemy import Engine, create_engine, text
 
 import cli
+from bootstrap_starting import check_start
+from config import ConfigError, load_config
 from models.inbox import InboxStore
 from models.payload_vault import (
     CANNOT_OPEN,
@@ -23,12 +25,15 @@ from models.payload_vault import (
     StoredPayload,
     use_vault,
 )
+from models.schema import NotReady
 from models.unit_of_work import UnitOfWork
 from psps.registry import PSPS
+from tests.ingress.senders import environment
 from tests.paper import NOON, write_delivery
 from tests.privacy.people import CLABE, EMAIL, NAME, TRACES, bring_all, find_traces
 from tests.workers.desk import Desk, Rules
 from tests.workers.test_services import PAID
+from workers.reading import KEY_WAIT
 from workers.services import process_events
 
 OLD, NEW, OTHER = (base64.urlsafe_b64encode(os.urandom(32)).decode() for _ in range(3))
@@ -143,9 +148,43 @@ def test_the_database_holds_nobody_in_clear(engine):
     assert find_traces(engine).keys() >= {"inbox_payloads.body", "inbox_payloads.headers"}
 
 
-def test_a_missing_key_parks_the_event_and_not_its_neighbours(engine):
+WORK = "select status, reason, attempts, lease_until from inbox_events order by id"
+
+
+def test_where_a_key_is_missing_the_event_waits_for_a_process_that_has_it(engine):
+    """A rolling restart: the receiver seals with the new key already, and an old worker is the first to claim."""
+    old = Desk(with_keys(engine, OLD))
+    ids = Desk(with_keys(engine, NEW, OLD)).put(write_delivery(payment="p1", **PAID, key="fresh"))
+    for _ in range(12):  # more than the attempts that an event has
+        old.now += timedelta(minutes=1)
+        process_events(old.deps, ids)
+        assert old.rows(WORK) == [("received", f"{KEY_MISSING}: {id_of(NEW)}", 0, None)]
+        [(pause,)] = old.rows("select extract(epoch from next_attempt_at)::float8 from inbox_events")
+        assert 5 <= pause - old.now.timestamp() <= 60
+    restarted = Desk(with_keys(engine, NEW, OLD))
+    process_events(restarted.deps, ids)
+    assert restarted.statuses() == [("processed", None)]
+    assert restarted.payment("p1")[0] == "completed"
+
+
+def test_a_hint_whose_key_is_missing_waits_too(engine):
+    from workers.calling import serve_account
+
+    Desk(with_keys(engine, OLD)).receive(write_delivery(hint="p1", key="hint"))
+    new = Desk(with_keys(engine, NEW))
+    for _ in range(12):
+        serve_account(new.deps, "paper", "default")
+        assert new.rows(WORK) == [("hint", f"{KEY_MISSING}: {id_of(OLD)}", 0, None)]
+        new.now += timedelta(minutes=1)
+    new.now += KEY_WAIT
+    serve_account(new.deps, "paper", "default")
+    assert new.statuses() == [("parked", f"{KEY_MISSING}: {id_of(OLD)}")]
+
+
+def test_a_key_that_stays_away_parks_the_event_and_not_its_neighbours(engine):
     Desk(with_keys(engine, OLD)).put(write_delivery(payment="p1", **PAID, key="lost"))
     now = Desk(with_keys(engine, NEW))
+    now.now += KEY_WAIT
     ids = now.put(write_delivery(payment="p2", **PAID, key="read"))
     process_events(now.deps, [1, *ids])
     assert now.statuses() == [("parked", f"{KEY_MISSING}: {id_of(OLD)}"), ("processed", None)]
@@ -159,14 +198,42 @@ def test_a_missing_key_parks_the_event_and_not_its_neighbours(engine):
     assert both.payment("p1")[0] == "completed"
 
 
-def test_a_hint_under_a_missing_key_is_parked_too(engine):
-    from workers.calling import serve_account
+def test_a_key_that_is_said_to_be_lost_parks_at_once(engine):
+    Desk(with_keys(engine, OLD)).put(write_delivery(payment="p1", **PAID))
+    desk = Desk(with_keys(engine, NEW, f"lost:{id_of(OLD)}"))
+    process_events(desk.deps, [1])
+    assert desk.statuses() == [("parked", f"{CANNOT_OPEN}: its key {id_of(OLD)} is lost")]
 
-    old = Desk(with_keys(engine, OLD))
-    old.receive(write_delivery(hint="p1", key="hint"))
-    assert old.statuses() == [("hint", None)]
-    serve_account(Desk(with_keys(engine, NEW)).deps, "paper", "default")
-    assert old.statuses() == [("parked", f"{KEY_MISSING}: {id_of(OLD)}")]
+
+def test_the_first_key_is_handed_out_before_anything_is_sealed_with_it(engine):
+    before, given, sealing = (Desk(with_keys(engine, *keys)) for keys in ((), ("clear", NEW), (NEW,)))
+    given.put(write_delivery(payment="p1", **PAID))
+    assert keys_of_rows(engine) == [None]
+    process_events(before.deps, [1])
+    sealing.put(write_delivery(payment="p2", **PAID))
+    assert keys_of_rows(engine) == [None, id_of(NEW)]
+    process_events(given.deps, [2])
+    assert given.statuses() == [("processed", None)] * 2
+
+
+def test_a_start_is_refused_where_a_payload_needs_a_key_that_is_not_there(engine):
+    Desk(with_keys(engine, OLD)).put(write_delivery(**PAID))
+    url = engine.url.render_as_string(hide_password=False).replace("+psycopg2", "")
+    for entries in ("", NEW, f"clear,{NEW}"):
+        config = load_config(environment(url, "redis://127.0.0.1:1/0") | {"ACUSE_PAYLOAD_KEYS": entries})
+        with pytest.raises(NotReady, match=rf"lacks: {id_of(OLD)}; add them at its end, or lost:<id>"):
+            check_start(config, 1)
+    for entries in (OLD, f"{NEW},{OLD}", f"clear,{OLD}", f"{NEW},lost:{id_of(OLD)}"):
+        check_start(load_config(environment(url, "redis://127.0.0.1:1/0") | {"ACUSE_PAYLOAD_KEYS": entries}), 1)
+
+
+@pytest.mark.parametrize("entries", [f"{NEW},clear", "lost:abc", f"{NEW},lost:", f"{NEW},", "Clear"])
+def test_what_is_no_list_of_keys_is_refused_and_not_shown(entries):
+    with pytest.raises(ConfigError, match=r"^ACUSE_PAYLOAD_KEYS ") as told:
+        load_config(
+            environment("postgresql://u:p@127.0.0.1/d", "redis://127.0.0.1:1/0") | {"ACUSE_PAYLOAD_KEYS": entries}
+        )
+    assert NEW not in str(told.value)
 
 
 def test_a_row_that_was_moved_to_another_event_is_not_read(engine):
