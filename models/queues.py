@@ -5,6 +5,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
+from models.engine import look_up_only
+
 
 @dataclass(frozen=True, slots=True)
 class QueueDepth:
@@ -62,5 +64,7 @@ class QueueRepository:
         return [QueueDepth(*row) for row in self.connection.execute(LIST, {"now": now, "queues": list(QUEUES)})]
 
     def find_oldest_live(self, now: datetime) -> float:
-        """For how many seconds the oldest due event has been so that nobody set going again and nobody works on; 0.0: none is due."""
+        """For how many seconds the oldest due event has been so that nobody set going again and nobody works on; 0.0: none is due.
+        For the rest of the transaction rows are only looked up."""
+        look_up_only(self.connection)
         return float(self.connection.execute(OLDEST_LIVE, {"now": now}).scalar_one())

@@ -39,9 +39,16 @@ QUESTIONS: dict[str, Callable[[UnitOfWork], Any]] = {
 @pytest.fixture
 def applied_backlog(engine: Engine) -> Engine:
     """Postgres counted while all of it was waiting, a part of it parked, and looked at it no more."""
+    _apply_backlog(
+        engine,
+        """update inbox_events set status = case id % 3 when 1 then 'hint' when 2 then 'parked' else status end,
+        processed_at = case id % 3 when 2 then now() end""",
+    )
+    return engine
+
+
+def _apply_backlog(engine: Engine, waiting: str) -> None:
     InboxStore(engine).put([write_delivery(kind="completed") for _ in range(EVENTS)])
-    waiting = """update inbox_events set status = case id % 3 when 1 then 'hint' when 2 then 'parked' else status end,
-        processed_at = case id % 3 when 2 then now() end"""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         for statement in (
             "alter table inbox_events set (autovacuum_enabled = off)",
@@ -51,7 +58,15 @@ def applied_backlog(engine: Engine) -> Engine:
             "vacuum (analyze off, index_cleanup on) inbox_events",
         ):
             connection.execute(text(statement))
-    return engine
+
+
+def test_the_oldest_live_event_is_looked_up_where_the_planner_may_read_whole_tables(engine: Engine) -> None:
+    """Postgres counted while every event was waiting for a time of its own. Commands ask so, and who compares accounts."""
+    _apply_backlog(engine, "update inbox_events set next_attempt_at = received_at + random() * interval '1 hour'")
+    with watch(engine) as plans, UnitOfWork(engine) as work:
+        assert work.queues.find_oldest_live(NOON) == 0.0
+    [plan] = plans
+    assert plan.blocks < FEW_BLOCKS, "\n".join(plan.nodes)
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
