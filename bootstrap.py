@@ -143,7 +143,8 @@ def _build_replay_deps(config: Config, app: Celery, deps: WorkerDeps) -> ReplayD
 def _build_schedule_deps(config: Config, app: Celery, deps: WorkerDeps) -> ScheduleDeps:
     return ScheduleDeps(
         unit_of_work=deps.unit_of_work,
-        enqueue=_publish_behind(app),
+        enqueue=deps.enqueue,
+        enqueue_behind=_publish_behind(app),
         ring_account=deps.ring_account,
         clock=deps.clock,
         ring_notify=deps.ring_notify,

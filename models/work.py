@@ -12,7 +12,7 @@ from models.record import record
 from models.rows import to_json
 from models.states import InboxStatus
 
-__all__ = ["ClaimedEvent", "Finished", "LeaseLost", "Postponed", "WorkRepository"]
+__all__ = ["ClaimedEvent", "Due", "Finished", "LeaseLost", "Postponed", "WorkRepository"]
 
 
 class LeaseLost(Exception):
@@ -36,6 +36,15 @@ class Postponed:
     next_attempt_at: datetime
     attempts: int
     reason: str
+
+
+@record
+class Due:
+    """An event whose time has come. `is_backlog` where nobody has looked at it yet, or many like it were set going again at once:
+    it may wait behind others."""
+
+    id: int
+    is_backlog: bool
 
 
 # `processed_at is null and status <> 'hint'` is `status = 'received'` by constraint; said so, it keeps the planner from walking the index of
@@ -95,7 +104,7 @@ where id = any(:ids) and lease_token = :token
 """)
 
 DUE = text("""
-select id from inbox_events
+select id, attempts = 0 and (reason is null or reason = 'replayed') as is_backlog from inbox_events
 where status = 'received' and next_attempt_at <= :now and (lease_until is null or lease_until < :now)
 order by next_attempt_at limit :limit
 """)
@@ -186,9 +195,9 @@ class WorkRepository:
         if changed != expected:
             raise LeaseLost(f"{expected - changed} of {expected} events are no longer under this lease")
 
-    def list_due(self, now: datetime, limit: int) -> list[int]:
-        """Ids of unfinished events whose time has come and that nobody works on, the longest due first."""
-        return list(self.connection.scalars(DUE, {"now": now, "limit": limit}))
+    def list_due(self, now: datetime, limit: int) -> list[Due]:
+        """Unfinished events whose time has come and that nobody works on, the longest due first."""
+        return [Due(row.id, row.is_backlog) for row in self.connection.execute(DUE, {"now": now, "limit": limit})]
 
     def ring_later(self, ids: Sequence[int], now: datetime, at: datetime) -> None:
         """Take fresh events out of `list_due` until then; whoever was rung for them may work on them meanwhile."""

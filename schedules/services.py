@@ -27,7 +27,8 @@ class ScheduleDeps:
     """What the periodic services need."""
 
     unit_of_work: Callable[[], UnitOfWork]
-    enqueue: Callable[[Sequence[int]], None]
+    enqueue: Callable[[Sequence[int]], None]  # for events, in front
+    enqueue_behind: Callable[[Sequence[int]], None]  # for a backlog of them, which stands in nobody's way
     ring_account: Callable[[str, str], None]  # for a PSP and an account of it that has calls due
     clock: Callable[[], datetime]
     ring_notify: Callable[[], None]  # for notifications that are due
@@ -41,7 +42,8 @@ def find_window(now: datetime, seconds: float) -> datetime:
 
 def sweep(deps: ScheduleDeps) -> int:
     """Ring for every unfinished event whose time has come and that nobody works on, for every account that has calls due,
-    and for notifications; how many events there were.
+    and for notifications; how many events there were. What was tried before, or waits for something, is rung in front: nobody else
+    rings for it, and it would stand behind the backlog of others.
 
     The window is half the period, so that the jitter of one beat never skips a period. What was rung is left alone for a few seconds, so a long backlog is not rung again and again.
     """
@@ -52,13 +54,13 @@ def sweep(deps: ScheduleDeps) -> int:
         if work.windows.take("waiting", find_window(now, WAITING_SECONDS)):
             work.inbox.replay(work.waiting.take_known(now), now)  # what a race between two workers left behind
         due = work.inbox.list_due(now, SWEEP_LIMIT)
-        work.inbox.ring_later(due, now, now + RING_AGAIN_AFTER)
+        work.inbox.ring_later([one.id for one in due], now, now + RING_AGAIN_AFTER)
         accounts = sorted({*work.hints.list_due_accounts(now), *work.attempts.list_due_accounts(now)})
         has_notifications = work.deliveries.has_due(now) or work.endpoint_health.has_probes(now)
         work.commit_lazily()
     crash_points.reach("sweep.marked")
-    for start in range(0, len(due), RING_SIZE):
-        deps.enqueue(due[start : start + RING_SIZE])
+    _ring(deps.enqueue, [one.id for one in due if not one.is_backlog])
+    _ring(deps.enqueue_behind, [one.id for one in due if one.is_backlog])
     for psp, account in accounts:
         deps.ring_account(psp, account)
     if has_notifications:
@@ -66,6 +68,11 @@ def sweep(deps: ScheduleDeps) -> int:
     if due or accounts or has_notifications:
         log.info("swept", events=len(due), accounts=len(accounts), notifications=has_notifications)
     return len(due)
+
+
+def _ring(enqueue: Callable[[Sequence[int]], None], ids: Sequence[int]) -> None:
+    for start in range(0, len(ids), RING_SIZE):
+        enqueue(ids[start : start + RING_SIZE])
 
 
 def keep_house(deps: ScheduleDeps) -> None:

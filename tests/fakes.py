@@ -19,7 +19,7 @@ from models.payments import LockedPayment, LostRace, MovedPayment, NewPayment, O
 from models.states import InboxStatus, Outcome, Source
 from models.transitions import NewTransition
 from models.waiting import WAITING, WaitingReference
-from models.work import ClaimedEvent, Finished, LeaseLost, Postponed
+from models.work import ClaimedEvent, Due, Finished, LeaseLost, Postponed
 
 
 class AlreadyDecided(Exception):
@@ -105,18 +105,18 @@ class FakeWork:
             event.status, event.reason, event.next_attempt_at = InboxStatus.HINT, None, now
             event.token, event.lease_until = None, None
 
-    def list_due(self, now: datetime, limit: int) -> list[int]:
+    def list_due(self, now: datetime, limit: int) -> list[Due]:
         due = [
-            (event.next_attempt_at, i)
+            (event.next_attempt_at, i, not event.claimed.attempts and event.reason in (None, "replayed"))
             for i, event in self.data.events.items()
             if event.status == InboxStatus.RECEIVED
             and event.next_attempt_at <= now
             and (event.lease_until is None or event.lease_until < now)
         ]
-        return [i for _, i in sorted(due)[:limit]]
+        return [Due(i, is_backlog) for _, i, is_backlog in sorted(due)[:limit]]
 
     def ring_later(self, ids: Sequence[int], now: datetime, at: datetime) -> None:
-        for i in set(ids) & set(self.list_due(now, len(self.data.events))):
+        for i in set(ids) & {one.id for one in self.list_due(now, len(self.data.events))}:
             if not self.data.events[i].claimed.attempts:
                 self.data.events[i].next_attempt_at = at
 

@@ -75,7 +75,7 @@ def _ask_worker(engine: Engine, running: Running, history: History) -> dict[str,
     soon = datetime.now(UTC) + timedelta(minutes=1)
     quiet = {"enqueue": _ignore, "ring_account": _ignore, "ring_notify": _ignore, "unit_of_work": unit_of_work}
     deps = replace(build_worker_deps(config, create_celery(config.broker_url)), **quiet)
-    timed = services.ScheduleDeps(unit_of_work, _ignore, _ignore, lambda: soon, _ignore)
+    timed = services.ScheduleDeps(unit_of_work, _ignore, _ignore, _ignore, lambda: soon, _ignore)
     stored = [one.event_id for one in InboxStore(engine).put(make_deliveries(history, uuid4().hex, age=ONE_DAY / 5000))]
     return {
         "sweep": partial(services.sweep, timed),

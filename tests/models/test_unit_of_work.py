@@ -14,7 +14,7 @@ from models.payments import LostRace, MovedPayment, NewPayment, PspReference
 from models.states import Direction, EventKind, InboxStatus, Method, Origin, Outcome, PaymentState, Source
 from models.transitions import NewTransition
 from models.unit_of_work import UnitOfWork
-from models.work import Finished, LeaseLost, Postponed
+from models.work import Due, Finished, LeaseLost, Postponed
 from tests.fakes import Data, FakeUnitOfWork, put_delivery
 from tests.paper import NOON, write_delivery
 
@@ -133,7 +133,7 @@ def test_a_postponed_event_is_due_at_its_time_and_keeps_its_attempts(side: Side)
         work.inbox.postpone([Postponed(event_id, NOON + 9 * MINUTE, 0, "waiting")], token)
         work.commit()
         assert work.inbox.list_due(NOON + 8 * MINUTE, 10) == []
-        assert work.inbox.list_due(NOON + 9 * MINUTE, 10) == [event_id]
+        assert work.inbox.list_due(NOON + 9 * MINUTE, 10) == [Due(event_id, is_backlog=False)]
     token = uuid4()
     claim(side, [event_id], token, NOON + 9 * MINUTE)
     with side.begin() as work:
@@ -144,11 +144,11 @@ def test_what_was_rung_is_not_due_for_a_while(side: Side) -> None:
     event_id = side.put(write_delivery(kind="completed"))
     with side.begin() as work:
         assert work.inbox.list_due(NOON, 10) == [], "the doorbell comes first"
-        assert work.inbox.list_due(NOON + MINUTE, 10) == [event_id]
+        assert work.inbox.list_due(NOON + MINUTE, 10) == [Due(event_id, is_backlog=True)]
         work.inbox.ring_later([event_id], NOON + MINUTE, NOON + 2 * MINUTE)
         work.commit()
         assert work.inbox.list_due(NOON + MINUTE, 10) == []
-        assert work.inbox.list_due(NOON + 2 * MINUTE, 10) == [event_id]
+        assert work.inbox.list_due(NOON + 2 * MINUTE, 10) == [Due(event_id, is_backlog=True)]
 
 
 def test_only_what_was_set_aside_can_be_replayed(side: Side) -> None:

@@ -35,7 +35,13 @@ def keep(engine: Engine) -> KeepHouse:
 
     def keep_at(now: datetime, months: int = 13) -> list[str]:
         deps = ScheduleDeps(
-            partial(UnitOfWork, engine), lambda ids: None, lambda *_: None, lambda: now, lambda: None, months
+            partial(UnitOfWork, engine),
+            lambda ids: None,
+            lambda ids: None,
+            lambda *_: None,
+            lambda: now,
+            lambda: None,
+            months,
         )
         with capture_logs() as logs:
             keep_house(deps)

@@ -23,7 +23,12 @@ def make_deps(engine: Engine, *times: datetime) -> ScheduleDeps:
 
     nobody = lambda *_: None  # noqa: E731
     return ScheduleDeps(
-        unit_of_work=partial(UnitOfWork, engine), enqueue=nobody, ring_account=nobody, clock=clock, ring_notify=nobody
+        unit_of_work=partial(UnitOfWork, engine),
+        enqueue=nobody,
+        enqueue_behind=nobody,
+        ring_account=nobody,
+        clock=clock,
+        ring_notify=nobody,
     )
 
 

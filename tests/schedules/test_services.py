@@ -11,6 +11,7 @@ from sqlalchemy import Engine, text
 from models.inbox import InboxStore
 from models.schema import NotReady, check_partitions
 from models.unit_of_work import UnitOfWork
+from models.waiting import WAITING
 from schedules.beat import CANARY_ENTRY, JOBS, SWEEP_SECONDS, TIMETABLE
 from schedules.reconciling.due import start_due
 from schedules.searching import index_search
@@ -24,15 +25,25 @@ class Bell:
 
     def __init__(self, engine: Engine) -> None:
         self.now = NOON
-        self.rung: list[list[int]] = []
+        self.rung: list[list[int]] = []  # in front and behind
+        self.in_front: list[int] = []
         self.accounts: list[tuple[str, str]] = []
         self.notified = 0
         self.deps = ScheduleDeps(
-            partial(UnitOfWork, engine), self.ring, self.ring_account, lambda: self.now, self.ring_notify
+            partial(UnitOfWork, engine),
+            self.ring_in_front,
+            self.ring,
+            self.ring_account,
+            lambda: self.now,
+            self.ring_notify,
         )
 
     def ring(self, ids: Sequence[int]) -> None:
         self.rung.append(list(ids))
+
+    def ring_in_front(self, ids: Sequence[int]) -> None:
+        self.in_front += ids
+        self.ring(ids)
 
     def ring_account(self, psp: str, account: str) -> None:
         self.accounts.append((psp, account))
@@ -44,6 +55,7 @@ class Bell:
         """Let time pass, sweep, and tell what was rung."""
         self.now += timedelta(**time)
         self.rung.clear()
+        self.in_front.clear()
         sweep(self.deps)
         return [i for ids in self.rung for i in ids]
 
@@ -72,6 +84,28 @@ def test_what_a_worker_holds_is_not_rung_until_its_lease_ends(engine: Engine, be
         connection.execute(text("update inbox_events set lease_until = :until"), lease)
     assert bell.sweep_after(seconds=30) == []
     assert bell.sweep_after(seconds=31) == [event_id]
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        "attempts = 1",
+        "attempts = 2, reason = 'failed with ValueError'",
+        f"attempts = 0, reason = '{WAITING}'",
+        "attempts = 0, reason = 'the database was busy'",
+        "attempts = 1, reason = 'replayed'",
+    ],
+)
+def test_what_was_tried_or_waits_does_not_stand_behind_the_backlog_of_others(
+    engine: Engine, bell: Bell, state: str
+) -> None:
+    fresh, replayed, tried = put(engine, 3)
+    with engine.begin() as connection:
+        connection.execute(text(f"update inbox_events set {state} where id = :id"), {"id": tried})
+        again = "update inbox_events set reason = 'replayed' where id = :id"
+        connection.execute(text(again), {"id": replayed})
+    assert bell.sweep_after(minutes=1) == [tried, fresh, replayed]
+    assert bell.in_front == [tried]
 
 
 def test_a_long_backlog_is_rung_in_handy_pieces(engine: Engine, bell: Bell) -> None:

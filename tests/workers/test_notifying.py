@@ -445,7 +445,12 @@ def test_the_sweep_rings_for_what_is_due_and_housekeeping_forgets_what_is_old(
     desk.add_endpoint(server.add_hook("swept"))
     desk.pay("p1")
     schedule = ScheduleDeps(
-        desk.deps.unit_of_work, lambda ids: None, lambda psp, account: None, desk.deps.clock, desk.deps.ring_notify
+        desk.deps.unit_of_work,
+        lambda ids: None,
+        lambda ids: None,
+        lambda psp, account: None,
+        desk.deps.clock,
+        desk.deps.ring_notify,
     )
     desk.rings.clear()
     sweep(schedule)

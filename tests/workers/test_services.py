@@ -320,7 +320,14 @@ def test_what_a_race_left_parked_is_found_by_the_sweep(desk: Desk) -> None:
         waiting = "insert into waiting_references values ('paper', 'default', 'ch_1', :id)"
         connection.execute(text(waiting), {"id": event_id})
     sweep(
-        ScheduleDeps(desk.deps.unit_of_work, lambda ids: None, lambda psp, account: None, desk.deps.clock, lambda: None)
+        ScheduleDeps(
+            desk.deps.unit_of_work,
+            lambda ids: None,
+            lambda ids: None,
+            lambda psp, account: None,
+            desk.deps.clock,
+            lambda: None,
+        )
     )
     process_events(desk.deps, [event_id])
     assert desk.payment()[0] == "disputed"

@@ -91,7 +91,12 @@ class World:
         reconciling = build_reconcile_deps(self.config, self.rung.extend, self._ring_run, self.clock, limits)
         self.reconciler = replace(reconciling, find_client=self.find_client, stand_back=lambda seconds: None)
         self.schedule = ScheduleDeps(
-            self.worker.unit_of_work, self.worker.enqueue, self.worker.ring_account, self.clock, lambda: None
+            self.worker.unit_of_work,
+            self.worker.enqueue,
+            self.worker.enqueue,
+            self.worker.ring_account,
+            self.clock,
+            lambda: None,
         )
 
     @property
