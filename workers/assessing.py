@@ -121,7 +121,8 @@ def _keep_of_payment(deps: ReplayDeps, work: UnitOfWork, assessed: Sequence[Asse
         for i, item in enumerate(items)
         if item.said.psp_payment_id == named or (ours is not None and matched.get(i) == ours)
     }
+    known_as = {named} | {one.psp_payment_id for one in work.payments.read([ours] if ours else []).values()}
     hinted = {
-        one.stored.event.id for one in assessed if isinstance(one.said, Hint) and one.said.psp_payment_id == named
+        one.stored.event.id for one in assessed if isinstance(one.said, Hint) and one.said.psp_payment_id in known_as
     }
     return [one for one in assessed if one.stored.event.id in about | hinted]
