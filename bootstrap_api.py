@@ -28,6 +28,7 @@ from schedules.reporting.documents import draw_certificate, write_certificate
 from schedules.reporting.masks import mask_clabes
 from schedules.reporting.timeline import compare_sides
 from workers.app import create_producer
+from workers.assessing import verify_events
 from workers.refolding import refold
 from workers.rehearsing import rehearse
 
@@ -58,7 +59,9 @@ def build_console(config: Config, engine: Engine) -> ConsoleDeps:
         accounts=config.accounts,
         publish=publish,
         workbench=Workbench(
-            partial(rehearse, replay_deps, most_windows=MOST_WINDOWS_SHOWN), partial(refold, replay_deps)
+            partial(rehearse, replay_deps, most_windows=MOST_WINDOWS_SHOWN),
+            partial(refold, replay_deps),
+            partial(verify_events, replay_deps),
         ),
         clock=utc_now,
         bookkeeping=build_bookkeeping(partial(ring_reconcile, create_producer(config.broker_url))),

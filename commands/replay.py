@@ -4,7 +4,6 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from datetime import datetime
 from functools import reduce
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,16 +11,16 @@ from typing import Any, TypeVar
 import click
 
 from bootstrap_ringing import build_publish, build_replay_deps
-from bootstrap_starting import utc_now
 from commands.database import open_work, show_json, stack_config
 from commands.day_files import open_unit
 from commands.replay_history import show_history
 from commands.replay_run import Wish, resume_run, run_replay
-from commands.replay_tables import show_rehearsal
+from commands.replay_tables import SIGNATURES, show_rehearsal
 from commands.terms import data_dir_option, fail, json_option, read_since
 from config import Config
 from models.replays import ReplayFilter
-from models.unit_of_work import UnitOfWork
+from models.states import NEVER_TRUSTED, Verification
+from workers.assessing import verify_events
 from workers.dependencies import ReplayDeps
 from workers.rehearsing import rehearse, rehearse_ids
 
@@ -122,29 +121,35 @@ def _open_deps(config: Config) -> Iterator[ReplayDeps]:
 
 
 def _replay_ids(config: Config, event_ids: tuple[int, ...], as_json: bool) -> None:
-    with open_work(config) as work:
-        replayed, forgotten = _set_going(work, event_ids, utc_now())
-    left = sorted(set(event_ids) - set(replayed) - set(forgotten))
-    if replayed:
-        _make_bell(build_publish(config))(replayed)
+    with _open_deps(config) as deps, deps.unit_of_work() as work:
+        found = verify_events(deps, work, event_ids)
+        refused = {id: why for id, why in found.items() if why in NEVER_TRUSTED}
+        replayed = work.inbox.replay([id for id in event_ids if id not in refused], deps.clock())
+        work.commit()
+        forgotten = work.inbox.list_forgotten(list(event_ids))
+        if replayed:
+            deps.enqueue(replayed)
+    left = sorted(set(event_ids) - set(replayed) - set(forgotten) - refused.keys())
+    rotated = sorted(id for id in replayed if found.get(id) is Verification.ROTATED)
     if as_json:
-        show_json({"replayed": replayed, "left_alone": left, "forgotten": forgotten})
+        about = {"forgotten": forgotten, "key_rotated": rotated, "refused": refused}
+        show_json({"replayed": replayed, "left_alone": left} | about)
     else:
         click.echo(f"replaying {len(replayed)} of {len(event_ids)} events")
+    if rotated:
+        click.echo(
+            f"no active secret fits their signature any more, it fitted when they came: {_join(rotated)}", err=True
+        )
+    for id, why in sorted(refused.items()):
+        click.echo(f"acuse: event {id} is never replayed: {SIGNATURES[why]}", err=True)
     if forgotten:
         click.echo(
             f"acuse: cannot be replayed, its payload was dropped by retention, or erased: {_join(forgotten)}", err=True
         )
     if left:
         fail(f"left alone, because only parked and ignored events can be replayed: {_join(left)}")
-    if forgotten:
+    if forgotten or refused:
         sys.exit(1)
-
-
-def _set_going(work: UnitOfWork, event_ids: tuple[int, ...], now: datetime) -> tuple[list[int], list[int]]:
-    replayed = work.inbox.replay(list(event_ids), now)
-    work.commit()
-    return replayed, work.inbox.list_forgotten(list(event_ids))
 
 
 def _join(ids: list[int]) -> str:

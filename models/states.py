@@ -212,6 +212,9 @@ class Verification(StrEnum):
     LOCKED = "locked"  # it is sealed, and its payload key is not here
 
 
+NEVER_TRUSTED = frozenset({Verification.ALTERED, Verification.LOCKED})  # whoever asks for it, and however
+
+
 class ReplayState(StrEnum):
     """The life of a run that sets events going again. STOPPED and DONE are final."""
 

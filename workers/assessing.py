@@ -17,6 +17,7 @@ from workers.matching import match_items
 from workers.reading import Item, understand
 
 CHUNK, WINDOW = 500, 5000
+FEW_BODIES = 50  # that are loaded at a time: one may have megabytes
 FORGOTTEN = "its payload was dropped by retention, or erased"
 TRUSTED = frozenset({Verification.FITS, Verification.RECORDED, Verification.OURS})
 
@@ -59,6 +60,16 @@ def read_again(deps: ReplayDeps, stored: StoredEvent) -> list[Item] | Hint | Fin
     except Exception as error:  # noqa: BLE001 - the worker would give it its attempts and park it
         return Finished(stored.event.id, InboxStatus.PARKED, f"{FAILS}{type(error).__name__}")
     return Finished(stored.event.id, InboxStatus.IGNORED, said.reason) if isinstance(said, Ignored) else said
+
+
+def verify_events(deps: ReplayDeps, work: UnitOfWork, ids: Sequence[int]) -> dict[int, Verification]:
+    """What today's secrets say of those of these events that could go again, and still have their payload."""
+    found: dict[int, Verification] = {}
+    for start in range(0, len(ids), FEW_BODIES):
+        for stored in work.replays.load(ids[start : start + FEW_BODIES]):
+            if stored.has_payload and stored.status in (InboxStatus.PARKED, InboxStatus.IGNORED):
+                found[stored.event.id] = deps.verify(stored)
+    return found
 
 
 FAILS = "cannot be read: fails with "

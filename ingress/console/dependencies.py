@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from flask import current_app
+from flask import abort, current_app
 
 from config import PspAccount
 from ingress.passwords import Passwords
@@ -14,6 +14,7 @@ from models.closings import Closing, DayKey
 from models.our_side import Ours
 from models.rehearsals import FoldedPayment, Rehearsal
 from models.replays import ReplayFilter
+from models.states import Verification
 from models.unit_of_work import UnitOfWork
 
 NAME = "acuse-console"
@@ -56,10 +57,11 @@ class Rehearse(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Workbench:
-    """What a replay would do, as those tell who do it. Neither writes."""
+    """What a replay would do, as those tell who do it. None of them writes."""
 
     rehearse: Rehearse
     refold: Callable[[str], FoldedPayment]  # of a payment, by our id or the PSP's; raises models.reading.NotFound
+    verify: Callable[[UnitOfWork, Sequence[int]], Mapping[int, Verification]]  # of events that could go again, by id
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,12 @@ class ConsoleDeps:
     passwords: Passwords = field(default_factory=Passwords)
     key_labels: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)  # of each account, newest first
     metrics_dir: Path | None = None  # where the processes of this machine count
+
+
+def workbench() -> Workbench:
+    """The workbench of the application that serves this request."""
+    found = deps().workbench
+    return found or abort(404, "there is nothing at this address")
 
 
 def deps() -> ConsoleDeps:

@@ -7,9 +7,11 @@ from typing import Any
 from flask import abort, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as Answer
 
+from ingress.console.again import Again, set_going
 from ingress.console.dependencies import deps
 from ingress.console.guard import needs, signed_in
 from ingress.console.pages import LARGEST_ID, LONGEST_REASON, OPERATOR, PAGE, VIEWER, blueprint
+from ingress.console.replay import SIGNATURES
 from ingress.console.words import SPANISH
 from models.event_reading import EventFilters, Row
 from models.operators import NewAction
@@ -117,16 +119,22 @@ def replay_event(event_id: int) -> Answer:
         return redirect(url_for("console.show_event", event_id=event_id, said="A reason is needed."))
     now = deps().clock()
     with deps().open_front_work() as work:
-        replayed = work.inbox.replay([event_id], now)
-        if replayed:
+        again = set_going(work, [event_id], now)
+        if again.going:
             who = signed_in().operator.id
-            work.operators.log_action(NewAction(who, "events.replay", f"event {event_id}", reason, {}, now))
+            action = NewAction(who, "events.replay", f"event {event_id}", reason, again.details, now)
+            work.operators.log_action(action)
         work.commit()
     with suppress(Exception):  # the sweep rings again
-        deps().publish(replayed)
-    said = (
-        "It is processed again."
-        if replayed
-        else ("Only what is parked or ignored, and still has its payload, can be processed again.")
-    )
-    return redirect(url_for("console.show_event", event_id=event_id, said=said))
+        deps().publish(again.going)
+    return redirect(url_for("console.show_event", event_id=event_id, said=_tell_again(again, event_id)))
+
+
+def _tell_again(again: Again, event_id: int) -> str:
+    if event_id in again.refused:
+        return SIGNATURES[again.refused[event_id]]
+    if again.rotated:
+        return "It is processed again, though no active secret fits its signature."
+    if again.going:
+        return "It is processed again."
+    return "Only what is parked or ignored, and still has its payload, can be processed again."

@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import abort, redirect, render_template, request, url_for
 
+from ingress.console.again import Again, set_going
 from ingress.console.dependencies import deps
 from ingress.console.guard import needs, signed_in
 from ingress.console.pages import LONGEST_REASON, OPERATOR, PAGE, VIEWER, blueprint
@@ -37,18 +38,24 @@ def act_on_parked() -> Any:
     now = deps().clock()
     with deps().open_front_work() as work:
         ids = work.reader.list_parked_for(psp, reason, AT_ONCE)
-        done = work.inbox.replay(ids, now) if action == "replay" else work.waiting.dismiss(ids)
+        again = set_going(work, ids, now) if action == "replay" else None
+        done = again.going if again else work.waiting.dismiss(ids)
         if done:
-            details = {"reason": reason, "events": sorted(done)}
+            details = {"reason": reason, "events": sorted(done)} | (again.details if again else {})
             who = signed_in().operator.id
             work.operators.log_action(
                 NewAction(who, f"events.{action}", f"parked {psp}", why[:LONGEST_REASON], details, now)
             )
         work.commit()
-    if action == "replay":
+    if again:
         with suppress(Exception):  # the sweep rings again
-            deps().publish(done)
-    said = (
-        ("They are processed again." if action == "replay" else "They are dismissed.") if done else "Nothing was done."
-    )
-    return redirect(url_for("console.show_parked", said=said))
+            deps().publish(again.going)
+    return redirect(url_for("console.show_parked", said=_tell_done(done, again)))
+
+
+def _tell_done(done: list[int], again: Again | None) -> str:
+    if again and again.refused:
+        return "What is not stored as it came, or cannot be opened, was left."
+    if not done:
+        return "Nothing was done."
+    return "They are processed again." if again else "They are dismissed."

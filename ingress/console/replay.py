@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import abort, redirect, render_template, request, url_for
 
-from ingress.console.dependencies import Workbench, deps
+from ingress.console.dependencies import deps, workbench
 from ingress.console.guard import needs, signed_in
 from ingress.console.pages import LONGEST_REASON, OPERATOR, PAGE, VIEWER, blueprint
 from ingress.console.words import SPANISH
@@ -37,7 +37,7 @@ def show_replay() -> str:
     wanted, asked = _read_filter(request.args), _echo(request.args)
     is_asked = "look" in request.args and wanted != ReplayFilter()
     accepts = request.args.get("accepts") == "1"
-    rehearsal = _workbench().rehearse(wanted, AT_ONCE, accepts_recorded=accepts) if is_asked else None
+    rehearsal = workbench().rehearse(wanted, AT_ONCE, accepts_recorded=accepts) if is_asked else None
     folded = _refold(wanted.payment) if wanted.payment and "history" in request.args else None
     with deps().open_front_work() as work:
         runs = work.replays.list_runs(PAGE)
@@ -111,11 +111,6 @@ def switch_run(run_id: int) -> Any:
     return redirect(url_for("console.show_run", run_id=run.id, said=said))
 
 
-def _workbench() -> Workbench:
-    found = deps().workbench
-    return found or abort(404, "there is nothing at this address")
-
-
 def _get_run(run: ReplayRun | None) -> ReplayRun:
     return run or abort(404, "there is nothing at this address")
 
@@ -126,7 +121,7 @@ def _name(run_id: int) -> str:
 
 def _refold(payment_id: str) -> FoldedPayment:
     try:
-        return _workbench().refold(payment_id)
+        return workbench().refold(payment_id)
     except NotFound:
         abort(404, "there is no such event or payment")
 

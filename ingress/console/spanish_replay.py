@@ -17,8 +17,8 @@ REPLAY = {
     "Stored": "Guardado",
     "They differ.": "Difieren.",
     "They are the same.": "Son iguales.",
-    "Events without a payload, folded as they were understood then:": (
-        "Eventos sin contenido, recalculados como se entendieron entonces:"
+    "Events without a payload that can be read, folded as they were understood then:": (
+        "Eventos sin contenido que se pueda leer, recalculados como se entendieron entonces:"
     ),
     "Decided then": "Decidido entonces",
     "Understood now": "Entendido ahora",
@@ -39,6 +39,12 @@ REPLAY = {
     "It fits no active secret: the key was rotated.": "No coincide con ningún secreto activo: la llave se cambió.",
     "What is stored is not what came.": "Lo guardado no es lo que llegó.",
     "It is sealed, and its payload key is not here.": "Está sellado y su clave no está aquí.",
+    "It is processed again, though no active secret fits its signature.": (
+        "Se procesa de nuevo, aunque ningún secreto activo coincide con su firma."
+    ),
+    "What is not stored as it came, or cannot be opened, was left.": (
+        "Lo que no está guardado como llegó, o no se puede abrir, se dejó."
+    ),
     "Set them going": "Ponerlos en marcha",
     "Events a second": "Eventos por segundo",
     "Process all that fit again": "Procesar de nuevo todos los que corresponden",

@@ -136,6 +136,25 @@ def test_a_body_that_was_changed_where_it_is_stored_never_goes(acuse: Acuse, eng
         ]
 
 
+def test_by_its_id_too_what_was_changed_never_goes_and_a_rotated_key_is_told(
+    acuse: Acuse, engine: Engine, parked: list[int]
+) -> None:
+    with engine.begin() as connection:
+        forged = "update inbox_payloads set body = body || ' ', body_sha256 = sha256(body || ' ') where event_id = :id"
+        connection.execute(text(forged), {"id": parked[0]})
+        sealed = "update inbox_payloads set key_id = '0123456789abcdef' where event_id = :id"
+        connection.execute(text(sealed), {"id": parked[1]})
+    told = read(acuse(*map(str, parked), "--json"), code=1)
+    assert told["refused"] == {str(parked[0]): "altered", str(parked[1]): "locked"}
+    assert (told["replayed"], told["left_alone"]) == (parked[2:], [])
+    assert f"event {parked[0]} is never replayed: what is stored is not what came" in acuse(str(parked[0])).stderr
+    assert rows(engine, "select status from inbox_events order by id") == [("parked",), ("parked",), ("received",)]
+    with engine.begin() as connection:
+        connection.execute(text("update inbox_events set status = 'parked', processed_at = now() where id = 3"))
+    went = read(acuse(str(parked[2]), "--json", ACUSE_STRIPE_WEBHOOK_SECRETS=ANOTHER))
+    assert (went["replayed"], went["key_rotated"]) == (parked[2:], parked[2:])
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

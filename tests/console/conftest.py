@@ -23,6 +23,7 @@ from models.unit_of_work import UnitOfWork
 from tests.paper import NOON, write_delivery
 from tests.schedules.counting_house import Rules
 from tests.workers.test_services import PAID, Desk, at
+from workers.assessing import verify_events
 from workers.dependencies import ReplayDeps
 from workers.refolding import refold
 from workers.rehearsing import rehearse
@@ -63,7 +64,11 @@ class Console:
             publish=self.ring,
             clock=lambda: self.now,
             bookkeeping=build_bookkeeping(lambda *run: self.runs_rung.append(run)),
-            workbench=Workbench(partial(rehearse, self.replay_deps), partial(refold, self.replay_deps)),
+            workbench=Workbench(
+                partial(rehearse, self.replay_deps),
+                partial(refold, self.replay_deps),
+                partial(verify_events, self.replay_deps),
+            ),
             is_secure=self.is_secure,
             passwords=self.passwords,
             key_labels={("paper", "default"): ("test", "older")},

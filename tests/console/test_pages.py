@@ -7,7 +7,9 @@ import pytest
 from sqlalchemy import text
 
 from ingress.console import events, pages
+from ingress.console.replay import SIGNATURES
 from ingress.console.words import SPANISH
+from models.states import Verification
 from tests.console.conftest import Console
 from tests.paper import write_delivery
 from tests.workers.test_services import PAID, at
@@ -141,6 +143,27 @@ def test_what_is_parked_for_one_reason_is_processed_again_together(console: Cons
     details = {"reason": "livemode_mismatch", "events": [3, 4, 5, 6]}
     assert action == ("events.replay", "parked paper", "it is live now", details)
     assert "Nothing+was+done." in visitor.post("/parked", action="replay", why="again", **group).location
+
+
+@pytest.mark.parametrize("verification", [Verification.ALTERED, Verification.LOCKED])
+def test_what_is_not_stored_as_it_came_is_never_processed_again(console: Console, verification: Verification) -> None:
+    console.verification = verification
+    visitor = console.visit("operator")
+    one = visitor.post("/events/3/replay", reason="the account is live now", csrf=visitor.csrf())
+    assert SIGNATURES[verification] in visitor.client.get(one.location).text
+    group = {"psp": "paper", "reason": "livemode_mismatch", "csrf": visitor.csrf()}
+    together = visitor.post("/parked", action="replay", why="it is live now", **group)
+    assert "or cannot be opened, was left" in visitor.client.get(together.location).text
+    assert (console.rung, console.desk.statuses()[2][0]) == ([], "parked")
+    assert console.desk.rows("select action from operator_actions") == []
+
+
+def test_what_a_rotated_key_signed_is_processed_again_and_that_is_told(console: Console) -> None:
+    console.verification = Verification.ROTATED
+    visitor = console.visit("operator")
+    done = visitor.post("/events/3/replay", reason="the account is live now", csrf=visitor.csrf())
+    assert "no active secret fits its signature" in visitor.client.get(done.location).text
+    assert console.desk.rows("select details from operator_actions") == [({"key_rotated": [3]},)]
 
 
 def test_what_nobody_needs_is_dismissed_and_comes_back_by_hand_alone(console: Console) -> None:

@@ -125,11 +125,15 @@ def test_the_filter_means_what_it_says(bench: Bench) -> None:
     assert [e.id for e in rehearse(bench.deps, ReplayFilter(payment=ours), 100).events] == [6]
     [hint] = bench.desk.receive(write_delivery(hint="p2"))
     with bench.engine.begin() as connection:
-        connection.execute(text("update inbox_events set status = 'parked', processed_at = now() where id = :id"), {"id": hint})
+        connection.execute(
+            text("update inbox_events set status = 'parked', processed_at = now() where id = :id"), {"id": hint}
+        )
     for name in ("p2", ours):
         assert [e.id for e in rehearse(bench.deps, ReplayFilter(payment=name), 100).events] == [6, hint]
     with bench.engine.begin() as connection:
-        connection.execute(text("update inbox_events set status = 'hint', processed_at = null where id = :id"), {"id": hint})
+        connection.execute(
+            text("update inbox_events set status = 'hint', processed_at = null where id = :id"), {"id": hint}
+        )
     assert rehearse(bench.deps, ReplayFilter(psp="other"), 100).events == ()
     assert rehearse(bench.deps, ReplayFilter(account="strict"), 100).events == ()
     assert rehearse(bench.deps, ReplayFilter(received_from=NOON + timedelta(seconds=1)), 100).events == ()
