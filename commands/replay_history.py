@@ -56,7 +56,9 @@ def _show(one: FoldedPayment) -> None:
     word = "differs" if one.differs else "is the same"
     click.echo(f"stored: {tell_stands(one.stored)}; folded anew: {tell_stands(one.folded)}: {word}")
     if one.kept:
-        click.echo(f"of {one.kept} events the payload is gone: what was understood of them then is folded")
+        click.echo(
+            f"of {one.kept} events the payload is gone, or cannot be read today: what was understood of them then is folded"
+        )
     rows: list[dict[str, Any]] = [asdict(event) for event in one.events]
     show_rows(rows, COLUMNS, "no events")
     click.echo()

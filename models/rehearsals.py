@@ -92,7 +92,7 @@ class FoldedEvent:
 @dataclass(frozen=True, slots=True)
 class FoldedPayment:
     """A payment as it is stored, and as all its events make it when they are read and folded anew. `kept` are events whose
-    payload is gone: what was understood of them is folded instead."""
+    payload is gone or cannot be read today: what was understood of them is folded instead."""
 
     id: UUID
     psp: str

@@ -8,7 +8,7 @@ from models.payments import LockedPayment
 from models.record import record
 from models.rehearsals import FoldedEvent, FoldedPayment, Stands
 from models.replays import StoredEvent
-from models.states import PaymentState
+from models.states import InboxStatus, PaymentState
 from models.unit_of_work import UnitOfWork
 from models.work import Finished
 from psps.base import Hint
@@ -26,7 +26,7 @@ ELSEWHERE = "about another payment"
 
 @record
 class _Read:
-    """What the events say today: facts of this payment by event, and why the others have none."""
+    """What the events say today: facts of this payment by event, and why others have none, or those that were kept."""
 
     facts: dict[int, list[Fact]]
     without: dict[int, str]
@@ -61,22 +61,24 @@ def _read_all(deps: ReplayDeps, work: UnitOfWork, payment: LockedPayment, events
     facts: dict[int, list[Fact]] = {}
     without: dict[int, str] = {}
     items: list[Item] = []
+    unread = {one.event.id for one in events if not one.has_payload}
     for stored in (one for one in events if one.has_payload):
         said = read_again(deps, stored)
         if isinstance(said, list):
             items += said
-        else:
-            without[stored.event.id] = _name(said)
+            continue
+        without[stored.event.id] = _name(said)
+        if isinstance(said, Finished) and said.status is InboxStatus.PARKED:
+            unread.add(stored.event.id)
     matched = match_items(deps, work, items, deps.clock()).payment_ids
     for i, item in enumerate(items):
         if matched.get(i) == payment.id:
             facts.setdefault(item.event.id, []).append(item.fact)
     without |= {item.event.id: ELSEWHERE for item in items if item.event.id not in facts}
-    lacking = {one.event.id for one in events if not one.has_payload}
     for event_id, kept in work.transitions.list_facts([payment.id]).get(payment.id, []):
-        if event_id in lacking:
+        if event_id in unread:
             facts.setdefault(event_id, []).append(Fact.from_json(kept))
-    return _Read(facts, without, len(lacking))
+    return _Read(facts, without, len(unread))
 
 
 def _name(said: Hint | Finished) -> str:
@@ -91,7 +93,8 @@ def _tell(stored: StoredEvent, transitions: list[dict[str, Any]], read: _Read, s
         for fact in read.facts.get(id, [])
         for step in [steps[fact.key]]
     ]
-    return FoldedEvent(id, stored.event.received_at, "; ".join(then), "; ".join(now) or read.without.get(id, ""))
+    why = [read.without[id]] if id in read.without else []
+    return FoldedEvent(id, stored.event.received_at, "; ".join(then), "; ".join([*now, *why]))
 
 
 def _say(kind: str, what: str | PaymentState, reason: str | None) -> str:
