@@ -1,13 +1,15 @@
 """Which stored events may go again, and what the code that is installed understands of them."""
 
+import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from models.reading import NotFound
 from models.record import record
-from models.replays import MOMENT, START, Cursor, ReplayFilter, StoredEvent
+from models.replays import MOMENT, START, Cursor, ReplayFilter, Scan, StoredEvent
 from models.states import InboxStatus, Verification
 from models.unit_of_work import UnitOfWork
 from models.work import Finished
@@ -79,6 +81,19 @@ def _is_failure(said: object) -> bool:
     return isinstance(said, Finished) and (said.reason or "").startswith(FAILS)
 
 
+@dataclass(slots=True)
+class Budget:
+    """What somebody who holds a run may spend on it: until when, on the monotonic clock, and how many bytes of bodies."""
+
+    until: float
+    bytes: int
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether to let go now."""
+        return self.bytes <= 0 or time.monotonic() >= self.until
+
+
 @record
 class Picked:
     """Events that fit a filter; where to go on; whether there is nothing behind that."""
@@ -111,12 +126,28 @@ def pick(
     until: datetime,
     limit: int,
     accepts_recorded: bool,
+    budget: Budget | None = None,
 ) -> Picked:
-    """The next events that fit, among one window of those that were set aside."""
+    """The next events that fit, among one window of those that were set aside, or the part of it that the budget is enough for."""
     scan = work.replays.scan(wanted, after, until, limit, WINDOW)
-    assessed = [assess(deps, stored, accepts_recorded) for stored in work.replays.load(scan.ids)]
-    if wanted.payment:
-        assessed = _keep_of_payment(deps, work, assessed, wanted.payment)
+    seen = _assess_some(deps, work, scan, accepts_recorded, budget)
+    assessed = _keep_of_payment(deps, work, seen.events, wanted.payment) if wanted.payment else seen.events
+    return Picked(assessed, seen.cursor, seen.is_end)
+
+
+def _assess_some(
+    deps: ReplayDeps, work: UnitOfWork, scan: Scan, accepts_recorded: bool, budget: Budget | None
+) -> Picked:
+    """A few bodies at a time, and one time at least, so that every step gets somewhere."""
+    assessed: list[Assessed] = []
+    for start in range(0, len(scan.ids), FEW_BODIES):
+        if budget and assessed and budget.is_spent:
+            last = assessed[-1].stored.event
+            return Picked(assessed, (last.received_at, last.id), False)
+        few = work.replays.load(scan.ids[start : start + FEW_BODIES])
+        assessed += [assess(deps, stored, accepts_recorded) for stored in few]
+        if budget:
+            budget.bytes -= sum(len(stored.event.body) for stored in few)
     return Picked(assessed, scan.cursor, scan.is_end)
 
 

@@ -1,10 +1,12 @@
 """Runs that set parked and ignored events going again: step by step, at their rate, and live events first.
 
-A step is one transaction: the events that go, the row that says which, and how far the run has come. So a run can be paused,
-killed or taken over by another process at any moment.
+A step looks through windows of what was set aside, each in one transaction: the events that go, the row that says which, and how
+far the run has come. So a run can be paused, killed or taken over by another process at any moment.
 """
 
 import math
+import random
+import time
 from datetime import datetime, timedelta
 
 import structlog
@@ -12,7 +14,7 @@ import structlog
 from models.replays import NewReplay, ReplayRun, ReplayStep
 from models.states import ReplayState
 from models.unit_of_work import UnitOfWork
-from workers.assessing import Picked, pick
+from workers.assessing import Budget, pick
 from workers.dependencies import ReplayDeps
 
 log = structlog.get_logger(__name__)
@@ -21,6 +23,8 @@ CATCH_UP = timedelta(seconds=3)  # what a run did not use of its rate in this ti
 MOST_AT_ONCE = 2000
 MOST_WINDOWS = 20  # of set-aside events that a step looks through for one that fits
 MOST_RUNS = 10
+STEP_SECONDS = 1.0  # somebody who pauses a run waits for two at most
+STEP_BYTES = 16 * 1024 * 1024  # of bodies that a step has in memory, and a few more
 
 
 def start_run(deps: ReplayDeps, new: NewReplay) -> ReplayRun:
@@ -32,29 +36,45 @@ def start_run(deps: ReplayDeps, new: NewReplay) -> ReplayRun:
 
 
 def advance_all(deps: ReplayDeps) -> None:
-    """One step of every run that is neither paused nor over."""
+    """One step of every run that is neither paused nor over, in any order: one that fails, or takes its time, is not always first."""
     with deps.unit_of_work() as work:
         running = work.replays.list_running(MOST_RUNS)
-    for run_id in running:
-        advance(deps, run_id)
+    for run_id in random.sample(running, len(running)):
+        try:
+            advance(deps, run_id)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not cost the other runs their turn
+            log.error("replay_step_failed", run_id=run_id, error=type(error).__name__)
 
 
 def advance(deps: ReplayDeps, run_id: int) -> ReplayRun | None:
-    """One step of a run, if it runs and nobody else is at it; the run as it is then."""
-    replayed: list[int] = []
+    """One step of a run, if it runs and nobody else is at it; the run as it is then. It ends where it found something, and after
+    about a second: whoever wants to pause or stop the run waits for it."""
+    budget = Budget(time.monotonic() + STEP_SECONDS, STEP_BYTES)
+    for _ in range(MOST_WINDOWS):
+        if not _look_through(deps, run_id, budget) or budget.is_spent:
+            break
+    with deps.unit_of_work() as work:
+        return work.replays.find_run(run_id)
+
+
+def _look_through(deps: ReplayDeps, run_id: int, budget: Budget) -> bool:
+    """One window in one transaction. True: nothing in it fits, and there is more behind it."""
     with deps.unit_of_work() as work:
         run, now = work.replays.hold_run(run_id), deps.clock()
-        if run:
-            step, replayed = _take_step(deps, work, run, now)
-            work.replays.move_run(run, step, replayed, now)
-            work.commit()
-        found = work.replays.find_run(run_id)
+        if run is None:
+            return False
+        step, replayed = _take_step(deps, work, run, now, budget)
+        work.replays.move_run(run, step, replayed, now)
+        work.commit()
     if replayed:
         _ring(deps, replayed)
-    return found
+    has_found = step.replayed or step.same_again or step.refused or step.forgotten
+    return step.state is ReplayState.RUNNING and step.cursor != run.cursor and not has_found
 
 
-def _take_step(deps: ReplayDeps, work: UnitOfWork, run: ReplayRun, now: datetime) -> tuple[ReplayStep, list[int]]:
+def _take_step(
+    deps: ReplayDeps, work: UnitOfWork, run: ReplayRun, now: datetime, budget: Budget
+) -> tuple[ReplayStep, list[int]]:
     if work.queues.find_oldest_live(now) > deps.live_first.total_seconds():
         return ReplayStep(run.state, run.cursor, max(run.spent_until, now), held_back_at=now), []
     begins = max(run.spent_until, now - CATCH_UP)
@@ -63,7 +83,7 @@ def _take_step(deps: ReplayDeps, work: UnitOfWork, run: ReplayRun, now: datetime
     if left < 1:
         is_done = run.most is not None and run.replayed >= run.most
         return ReplayStep(ReplayState.DONE if is_done else run.state, run.cursor, begins), []
-    picked = _pick_some(deps, work, run, left)
+    picked = pick(deps, work, run.wanted, run.cursor, run.until_at, left, run.accepts_recorded, budget)
     going = work.inbox.replay([one.stored.event.id for one in picked.events if one.goes], now)
     forgotten = sum(not one.stored.has_payload for one in picked.events)
     same_again = sum(one.is_same_again for one in picked.events if one.stored.has_payload and one.is_trusted)
@@ -77,15 +97,6 @@ def _take_step(deps: ReplayDeps, work: UnitOfWork, run: ReplayRun, now: datetime
         forgotten=forgotten,
     )
     return step, sorted(going)
-
-
-def _pick_some(deps: ReplayDeps, work: UnitOfWork, run: ReplayRun, limit: int) -> Picked:
-    picked = Picked([], run.cursor, False)
-    for _ in range(MOST_WINDOWS):
-        picked = pick(deps, work, run.wanted, picked.cursor, run.until_at, limit, run.accepts_recorded)
-        if picked.events or picked.is_end:
-            break
-    return picked
 
 
 def _ring(deps: ReplayDeps, ids: list[int]) -> None:

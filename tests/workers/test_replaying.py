@@ -1,5 +1,7 @@
 """What a replay would do, and what it does: the same payments, at its rate, behind live events, until somebody stops it."""
 
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import astuple, replace
 from datetime import timedelta
@@ -9,16 +11,17 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
+from models.engine import open_engine
 from models.reading import NotFound
 from models.rehearsals import Rehearsal
-from models.replays import ReplayFilter
+from models.replays import ReplayFilter, StoredEvent
 from models.states import EventKind, ReplayState, Verification
 from models.unit_of_work import UnitOfWork
-from psps.base import PaymentEvent
+from psps.base import PaymentEvent, Unparseable
 from tests.paper import NOON, PaperPsp, write_delivery
 from tests.workers.replays import IGNORED, Bench, make_bench
 from tests.workers.test_services import PAID, at
-from workers import assessing
+from workers import assessing, replaying
 from workers.refolding import list_payments, refold
 from workers.rehearsing import UNMATCHED, rehearse, rehearse_ids
 from workers.replaying import advance, advance_all
@@ -257,6 +260,62 @@ def test_what_fits_is_found_behind_many_that_do_not(bench: Bench, monkeypatch: p
     assert (run.state, bench.rung) == (ReplayState.DONE, found)
 
 
+def test_a_run_is_paused_at_once_though_its_step_has_much_to_read(bench: Bench) -> None:
+    bench.desk.receive(*(write_delivery(ignored="no matter") for _ in range(500)))
+    began, is_slow = threading.Event(), [True]
+
+    def verify(stored: StoredEvent) -> Verification:
+        began.set()
+        time.sleep(0.01 * is_slow[0])
+        return Verification.FITS
+
+    deps = replace(bench.deps, verify=verify)
+    run = bench.start(ReplayFilter(status="ignored", payment="p9"), rate=1000)
+    bench.desk.now += timedelta(seconds=1)
+    step = threading.Thread(target=advance, args=(deps, run.id))
+    step.start()
+    assert began.wait(10)
+    with UnitOfWork(open_engine(bench.engine.url.render_as_string(hide_password=False), "api")) as work:
+        assert work.replays.switch_run(run.id, ReplayState.PAUSED, bench.desk.now)
+        work.commit()
+    step.join()
+    [(state, looked_at)] = bench.desk.rows("select state, after_id from replay_runs")
+    assert (state, 5 < looked_at < 500) == ("paused", True), "how far it came is kept"
+    assert switch(bench, run.id, ReplayState.RUNNING)
+    is_slow[0] = False
+    bench.desk.now += timedelta(seconds=1)
+    done = advance(deps, run.id)
+    assert done
+    assert done.state is ReplayState.DONE
+
+
+def test_a_step_reads_no_more_than_fits_into_memory(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assessing, "FEW_BODIES", 2)
+    monkeypatch.setattr(replaying, "STEP_BYTES", 1)
+    run = bench.start(ALL)
+    steps = [bench.step(run) for _ in range(4)]
+    assert [(one.replayed, one.state) for one in steps] == [
+        (2, ReplayState.RUNNING),
+        (4, ReplayState.RUNNING),
+        (4, ReplayState.DONE),
+        (4, ReplayState.DONE),
+    ]
+
+
+def test_a_run_that_fails_does_not_cost_the_others_their_turn(bench: Bench) -> None:
+    def verify(stored: StoredEvent) -> Verification:
+        if stored.event.id == 5:
+            raise RuntimeError("a bug")
+        return Verification.FITS
+
+    failing, other = bench.start(IGNORED), bench.start(ReplayFilter(status="parked"))
+    bench.desk.now += timedelta(seconds=1)
+    advance_all(replace(bench.deps, verify=verify))
+    assert bench.rung == [7]
+    states = bench.desk.rows("select id, state, replayed from replay_runs order by id")
+    assert states == [(failing.id, "running", 0), (other.id, "done", 1)]
+
+
 def test_what_came_after_the_start_of_a_run_is_not_meant(bench: Bench) -> None:
     run = bench.start()
     bench.desk.now += timedelta(seconds=1)
@@ -306,6 +365,20 @@ def test_a_history_folded_anew_is_what_is_stored(bench: Bench) -> None:
         refold(bench.deps, "unknown")
 
 
+class _Forgetful(PaperPsp):
+    """It cannot read what it read once."""
+
+    def read(self, headers: Any, body: bytes) -> Any:
+        raise Unparseable("no such word")
+
+
+def test_of_what_cannot_be_read_today_that_is_folded_which_was_understood_then(bench: Bench) -> None:
+    folded = refold(replace(bench.deps, readers={"paper": _Forgetful()}), "p4")
+    assert (folded.kept, folded.differs) == (1, False)
+    [event] = folded.events
+    assert event.now == "completed: completed; parked: unparseable: no such word"
+
+
 class _Generous(PaperPsp):
     """A mapping under which a paid payment was refunded in part."""
 
@@ -325,7 +398,10 @@ def test_another_mapping_shows_what_it_would_make_of_a_payment(bench: Bench) -> 
     assert folded.differs
     [event] = folded.events
     assert (event.then, event.now) == ("completed: APPLIED (adopted)", "refunded: partially_refunded (implied)")
-    with bench.engine.begin() as connection:
-        connection.execute(text("delete from inbox_payloads"))
+    for statement in ("update inbox_payloads set key_id = '0123456789abcdef'", "delete from inbox_payloads"):
+        with bench.engine.begin() as connection:
+            connection.execute(text(statement))
+        kept = refold(bench.deps, "p4")
+        assert (kept.kept, kept.differs) == (1, False)
     kept = refold(replace(bench.deps, readers={"paper": _Generous()}), "p4")
     assert (kept.kept, kept.differs) == (1, False), "what was understood then stands for what is gone"
