@@ -17,6 +17,7 @@ from ingress.console.dependencies import Bookkeeping, ConsoleDeps, Workbench
 from ingress.health import Backlog
 from models.merchant_work import MerchantWork
 from models.unit_of_work import UnitOfWork
+from psps.clabe import mask_clabes
 from psps.credentials import LABELS
 from psps.registry import PSPS
 from schedules.beat import JOBS
@@ -25,7 +26,6 @@ from schedules.reconciling.approving import approve
 from schedules.reconciling.comparing import describe_ours
 from schedules.reconciling.theirs import read_message
 from schedules.reporting.documents import draw_certificate, write_certificate
-from schedules.reporting.masks import mask_clabes
 from schedules.reporting.timeline import compare_sides
 from workers.app import create_producer
 from workers.assessing import verify_events

@@ -1,6 +1,7 @@
 """Looking for one person in everything that is stored, a little at a time, and masking where they were found."""
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,30 +12,30 @@ from commands.day_files import open_unit, show_bar
 from models.payload_reading import Payload, PayloadReader, walk
 from models.persons import JSON_COLUMNS, PLACES, PersonRepository, Place
 from models.schema import months_from
+from models.states import InboxStatus
 from models.unit_of_work import UnitOfWork
-from psps.masking import list_texts
-from psps.persons import Person, erase_body, erase_text
+from psps.nested_texts import list_texts
+from psps.persons import Person
 
-BATCH = 500
+BATCH = 200  # rows that are in memory, or changed by one transaction, at a time
 FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
-Visit = Callable[[UnitOfWork], None]
+FINISHED = (InboxStatus.PROCESSED, InboxStatus.IGNORED, InboxStatus.CONFLICT)
 
 
 @dataclass(slots=True)
 class Found:
-    """Where the person stands: payloads by event, and (place, key, columns) elsewhere; and what could not be looked into."""
+    """Where the person stands, by ids alone, and what could not be looked into."""
 
-    payloads: list[Payload] = field(default_factory=list)
-    rows: list[tuple[Place, Any, dict[str, str | bytes]]] = field(default_factory=list)
+    events: list[int] = field(default_factory=list)
+    rows: dict[Place, list[Any]] = field(default_factory=dict)  # keys
     locked: list[int] = field(default_factory=list)
-    kept: list[int] = field(default_factory=list)  # events that are not finished, and so were not erased
+    kept: list[int] = field(default_factory=list)  # events that are not finished, and so are not erased
 
     def count(self) -> dict[str, int]:
-        """How many rows of each table."""
-        counts = {"events": len(self.payloads) - len(self.kept)}
-        for place, _, _ in self.rows:
-            counts[place.table] = counts.get(place.table, 0) + 1
-        return counts
+        """How many rows of each table, without those that are kept."""
+        return {"events": len(self.events) - len(self.kept)} | {
+            place.table: len(keys) for place, keys in self.rows.items()
+        }
 
 
 def search(work: UnitOfWork, person: Person, since: datetime | None, now: datetime, is_shown: bool) -> Found:
@@ -58,18 +59,68 @@ def search(work: UnitOfWork, person: Person, since: datetime | None, now: dateti
     return found
 
 
-def erase(work: UnitOfWork, found: Found) -> None:
-    """Mask everybody in what was found, and leave events that are not finished as they are. The caller commits."""
+def erase(begin: Callable[[], UnitOfWork], person: Person, found: Found, done: Counter[str], is_shown: bool) -> None:
+    """Mask everybody in what was found, a batch in a transaction, and leave events that are not finished as they are.
+
+    `done` tells at any time how many rows of each table are masked for good. What was masked is not found again, so whoever
+    was interrupted begins anew.
+    """
+    found.kept, total, at = [], len(found.events) + sum(map(len, found.rows.values())), 0
+    with show_bar("masking", is_shown) as advance:
+        for events in split(found.events):
+            with begin() as work:
+                count = _erase_payloads(work, person, events, found)
+                work.commit()
+            done["events"] += count
+            at += len(events)
+            advance(at, total)
+        for place, keys in found.rows.items():
+            for some in split(keys):
+                with begin() as work:
+                    count = _erase_rows(work, person, place, some)
+                    work.commit()
+                done[place.table] += count
+                at += len(some)
+                advance(at, total)
+
+
+def split(keys: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """They, a batch at a time."""
+    return (keys[at : at + BATCH] for at in range(0, len(keys), BATCH))
+
+
+def _erase_payloads(work: UnitOfWork, person: Person, events: Sequence[int], found: Found) -> int:
     persons = PersonRepository(work.connection)
-    finished = persons.lock_finished([payload.event_id for payload in found.payloads])
-    found.kept = [payload.event_id for payload in found.payloads if payload.event_id not in finished]
-    for payload in found.payloads:
-        if payload.event_id in finished:
-            persons.replace_payload(payload, erase_body(payload.body))
-    for place, key, columns in found.rows:
-        for column, value in columns.items():
-            persons.replace(place, key, column, _erase_column(column, value))
-    work.search.enqueue({key for place, key, _ in found.rows if place.table == "payments"})
+    finished = persons.lock_finished(events)
+    found.kept += [event for event in events if event not in finished]
+    payloads = PayloadReader(work.connection).list_these(finished)
+    there = [one for one in payloads if not one.locked and is_in_payload(person, one)]
+    for payload in there:
+        persons.replace_payload(payload, person.erase_body(payload.body))
+    return len(there)
+
+
+def _erase_rows(work: UnitOfWork, person: Person, place: Place, keys: Sequence[Any]) -> int:
+    persons, changed = PersonRepository(work.connection), set()
+    for row in persons.lock_these(place, keys):
+        for column, value in list_hits(person, row).items():
+            persons.replace(place, row["key"], column, _erase_column(person, column, value))
+            changed.add(row["key"])
+    if place.table == "payments":
+        work.search.enqueue(changed)
+    return len(changed)
+
+
+def is_in_payload(person: Person, payload: Payload) -> bool:
+    """Whether the person stands in a body or its headers."""
+    return person.is_in_body(payload.body) or person.is_in(value for _, value in payload.headers)
+
+
+def list_hits(person: Person, row: dict[str, Any]) -> dict[str, str | bytes]:
+    """The columns of a row in which the person stands, with what they hold."""
+    return {
+        name: value for name, value in row.items() if isinstance(value, str | bytes) and _is_in(person, name, value)
+    }
 
 
 def _list_spans(
@@ -96,8 +147,10 @@ def _sort(person: Person, batch: list[Payload], found: Found) -> None:
     for payload in batch:
         if payload.locked:
             found.locked.append(payload.event_id)
-        elif person.is_in_body(payload.body, payload.content_type) or person.is_in(v for _, v in payload.headers):
-            found.payloads.append(payload)
+        elif is_in_payload(person, payload):
+            found.events.append(payload.event_id)
+            if payload.status not in FINISHED:
+                found.kept.append(payload.event_id)
 
 
 def _search_place(
@@ -109,20 +162,18 @@ def _search_place(
             rows = PersonRepository(work.connection).list_next(place, after, BATCH)
         if not rows:
             return
-        for row in rows:
-            after = row.pop("key")
-            hits = {name: value for name, value in row.items() if value is not None and _is_in(person, value)}
-            if hits:
-                found.rows.append((place, after, hits))
-        done += len(rows)
+        hits = [row["key"] for row in rows if list_hits(person, row)]
+        if hits:
+            found.rows.setdefault(place, []).extend(hits)
+        after, done = rows[-1]["key"], done + len(rows)
         advance(done, done)
 
 
-def _is_in(person: Person, value: str | bytes) -> bool:
-    return person.is_in(list_texts(value if isinstance(value, bytes) else value.encode(), ""))
+def _is_in(person: Person, name: str, value: str | bytes) -> bool:
+    return name != "key" and person.is_in(list_texts(value if isinstance(value, bytes) else value.encode()))
 
 
-def _erase_column(column: str, value: str | bytes) -> str | bytes:
+def _erase_column(person: Person, column: str, value: str | bytes) -> str | bytes:
     if isinstance(value, bytes):
-        return erase_body(value)
-    return erase_body(value.encode()).decode() if column in JSON_COLUMNS else erase_text(value)
+        return person.erase_body(value)
+    return person.erase_body(value.encode()).decode() if column in JSON_COLUMNS else person.erase_text(value)

@@ -3,23 +3,24 @@
 import json
 import os
 import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
 from bootstrap_starting import utc_now
 from commands.database import open_work, show_json, stack_config
-from commands.day_files import find_user
-from commands.person_search import Found, erase, search
+from commands.day_files import find_user, open_unit
+from commands.person_search import Found, erase, list_hits, search, split
 from commands.terms import data_dir_option, fail, json_option, read_since
+from models.payload_reading import Payload, PayloadReader
 from models.persons import PersonRepository, PersonRequestNote
-from models.states import InboxStatus
 from models.unit_of_work import UnitOfWork
 from psps.persons import KINDS, NoIdentifier, Person, read_identifier
 
-FINISHED = (InboxStatus.PROCESSED, InboxStatus.IGNORED, InboxStatus.CONFLICT)
 since_option = click.option(
     "--since", type=read_since, metavar="TIME", help="Look at payloads that arrived since then (90d, 2026-11-20)."
 )
@@ -50,10 +51,11 @@ def export_person(out: Path, reason: str, since: datetime | None, data_dir: Path
     person = _ask(kinds)
     with open_work(stack_config(data_dir)) as work:
         found = search(work, person, since, utc_now(), not as_json)
-        _write(out, _tell(work, found))
-        _log(work, "export", kinds, reason, found.count())
-        work.commit()
-    _report({"file": str(out)}, found, as_json)
+        found.kept = []
+        begin = open_unit(work)
+        _write(out, begin, person, found)
+        _log(begin, "export", kinds, reason, found.count())
+    _report({"file": str(out)}, found, found.count(), as_json)
 
 
 @persons.command("erase")
@@ -80,15 +82,12 @@ def erase_person(
     person = _ask(kinds)
     with open_work(stack_config(data_dir)) as work:
         found = search(work, person, since, utc_now(), not as_json)
-        if dry_run:
-            found.kept = [one.event_id for one in found.payloads if one.status not in FINISHED]
-        else:
+        counts = found.count()
+        if not dry_run:
             if not yes:
-                click.confirm(f"Mask them in {sum(found.count().values())} places for good?", abort=True, err=True)
-            erase(work, found)
-            _log(work, "erase", kinds, str(reason), found.count())
-            work.commit()
-    _report({"dry_run": dry_run, "not_finished": found.kept}, found, as_json)
+                click.confirm(f"Mask them in {sum(counts.values())} places for good?", abort=True, err=True)
+            counts = _erase(open_unit(work), person, found, kinds, str(reason), not as_json)
+    _report({"dry_run": dry_run, "not_finished": found.kept}, found, counts, as_json)
 
 
 def _ask(kinds: dict[str, bool]) -> Person:
@@ -101,54 +100,99 @@ def _ask(kinds: dict[str, bool]) -> Person:
         fail(str(error), 2)
 
 
-def _tell(work: UnitOfWork, found: Found) -> dict[str, Any]:
-    """All of it, in clear: it is theirs."""
-    own = [key for place, key, _ in found.rows if place.table == "payments"]
-    payments = PersonRepository(work.connection).list_payments([one.event_id for one in found.payloads], own)
-    events = [
-        {
-            "id": one.event_id,
-            "psp": one.psp,
-            "account": one.account,
-            "event_key": one.event_key,
-            "received_at": one.received_at,
-            "status": one.status,
-            "headers": dict(one.headers),
-            "body": one.body.decode("utf-8", errors="replace"),
-        }
-        for one in found.payloads
-    ]
-    others = [
-        {"table": place.table, "id": str(key)} | {name: _as_text(value) for name, value in columns.items()}
-        for place, key, columns in found.rows
-        if place.table != "payments"
-    ]
-    return {"exported_at": utc_now(), "events": events, "payments": payments, "others": others}
+def _erase(
+    begin: Callable[[], UnitOfWork], person: Person, found: Found, kinds: dict[str, bool], reason: str, is_shown: bool
+) -> dict[str, int]:
+    """How much was masked. It is written down before that it begins, and what was done also when it is interrupted."""
+    _log(begin, "erase", kinds, reason, {"found": sum(found.count().values())})
+    done = Counter(dict.fromkeys(found.count(), 0))
+    try:
+        erase(begin, person, found, done, is_shown)
+    finally:
+        _log(begin, "erase", kinds, reason, dict(done))
+    return dict(done)
+
+
+def _write(out: Path, begin: Callable[[], UnitOfWork], person: Person, found: Found) -> None:
+    """All of it, in clear: it is theirs. A batch at a time."""
+    try:
+        with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(f'{{"exported_at": "{utc_now()}"')
+            _write_list(file, "events", _list_events(begin, found))
+            _write_list(file, "payments", _list_payments(begin, found))
+            _write_list(file, "others", _list_others(begin, person, found))
+            file.write("}\n")
+    except OSError as error:
+        fail(f"{out} cannot be written: {error.strerror or error}")
+
+
+def _write_list(file: TextIO, name: str, items: Iterator[dict[str, Any]]) -> None:
+    file.write(f',\n"{name}": [')
+    for number, item in enumerate(items):
+        file.write(",\n" if number else "\n")
+        json.dump(item, file, ensure_ascii=False, indent=2, default=str)
+    file.write("]")
+
+
+def _list_events(begin: Callable[[], UnitOfWork], found: Found) -> Iterator[dict[str, Any]]:
+    for events in split(found.events):
+        with begin() as work:
+            payloads = PayloadReader(work.connection).list_these(events)
+        yield from map(_tell, payloads)
+
+
+def _tell(one: Payload) -> dict[str, Any]:
+    return {
+        "id": one.event_id,
+        "psp": one.psp,
+        "account": one.account,
+        "event_key": one.event_key,
+        "received_at": one.received_at,
+        "status": one.status,
+        "headers": dict(one.headers),
+        "body": one.body.decode("utf-8", errors="replace"),
+    }
+
+
+def _list_payments(begin: Callable[[], UnitOfWork], found: Found) -> Iterator[dict[str, Any]]:
+    own = [key for place, keys in found.rows.items() if place.table == "payments" for key in keys]
+    told = set()
+    for events, ids in [*((events, []) for events in split(found.events)), *(([], ids) for ids in split(own))]:
+        with begin() as work:
+            payments = PersonRepository(work.connection).list_payments(events, ids)
+        yield from (payment for payment in payments if payment["id"] not in told)
+        told |= {payment["id"] for payment in payments}
+
+
+def _list_others(begin: Callable[[], UnitOfWork], person: Person, found: Found) -> Iterator[dict[str, Any]]:
+    for place, keys in found.rows.items():
+        for some in split(keys) if place.table != "payments" else ():
+            with begin() as work:
+                rows = PersonRepository(work.connection).list_these(place, some)
+            for row in rows:
+                told = {name: _as_text(value) for name, value in list_hits(person, row).items()}
+                yield {"table": place.table, "id": str(row["key"])} | told
 
 
 def _as_text(value: str | bytes) -> str:
     return value.decode("utf-8", errors="replace") if isinstance(value, bytes) else value
 
 
-def _write(out: Path, told: dict[str, Any]) -> None:
-    try:
-        with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            json.dump(told, file, ensure_ascii=False, indent=2, default=str)
-    except OSError as error:
-        fail(f"{out} cannot be written: {error.strerror or error}")
-
-
-def _log(work: UnitOfWork, action: str, kinds: dict[str, bool], reason: str, counts: dict[str, int]) -> None:
+def _log(
+    begin: Callable[[], UnitOfWork], action: str, kinds: dict[str, bool], reason: str, counts: dict[str, int]
+) -> None:
     names = [kind for kind in KINDS if kinds[kind]]
-    PersonRepository(work.connection).log(PersonRequestNote(action, names, reason, find_user(), counts, utc_now()))
+    with begin() as work:
+        PersonRepository(work.connection).log(PersonRequestNote(action, names, reason, find_user(), counts, utc_now()))
+        work.commit()
 
 
-def _report(about: dict[str, Any], found: Found, as_json: bool) -> None:
+def _report(about: dict[str, Any], found: Found, counts: dict[str, int], as_json: bool) -> None:
     """Exit 1 where something could not be looked into or had to be left."""
     if as_json:
-        show_json(about | {"counts": found.count(), "locked_events": found.locked})
+        show_json(about | {"counts": counts, "locked_events": found.locked})
     else:
-        for table, count in found.count().items():
+        for table, count in counts.items():
             click.echo(f"{table:<24}{count}")
     if found.kept:
         click.echo(f"acuse: {len(found.kept)} events are not finished and were left, such as {found.kept[0]}", err=True)

@@ -1,6 +1,6 @@
 """What arrived, for eyes that may see it: opened here, masked by whoever shows it."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,11 @@ COLUMNS = "e.id, e.psp, e.account, e.event_key, e.status, p.received_at, p.heade
 ONE = text(f"""
 select {COLUMNS} from inbox_events e join inbox_payloads p on p.event_id = e.id and p.received_at = e.received_at
 where e.id = :id
+""")  # noqa: S608 - constants
+
+THESE = text(f"""
+select {COLUMNS} from inbox_events e join inbox_payloads p on p.event_id = e.id and p.received_at = e.received_at
+where e.id = any(:ids) order by e.id
 """)  # noqa: S608 - constants
 
 # By the index that begins with the event; a month is a partition of its own.
@@ -68,6 +73,10 @@ class PayloadReader:
         """Those of [start, end) after an event id, in the order of ids."""
         values = {"start": start, "end": end, "after": after, "limit": limit}
         return [self._open(row) for row in self.connection.execute(NEXT, values)]
+
+    def list_these(self, event_ids: Collection[int]) -> list[Payload]:
+        """The payloads of these events that are still kept, in the order of ids."""
+        return [self._open(row) for row in self.connection.execute(THESE, {"ids": list(event_ids)})]
 
     def _open(self, row: Any) -> Payload:
         named = (row.id, row.psp, row.account, row.event_key, row.status, row.received_at)

@@ -76,10 +76,23 @@ class PersonRepository:
 
     def list_next(self, place: Place, after: Any, limit: int) -> list[dict[str, Any]]:
         """Rows after a key, as {"key": ..., column: text or bytes}; JSON comes as its text."""
-        columns = ", ".join(f"{name}::text as {name}" if name != "body" else name for name in place.columns)
         begins = "" if after is None else f"where {place.key} > :after"
-        query = f"select {place.key} as key, {columns} from {place.table} {begins} order by {place.key} limit :limit"  # noqa: S608
         values = {"limit": limit} | ({} if after is None else {"after": after})
+        return self._list(place, f"{begins} order by {place.key} limit :limit", values)
+
+    def lock_these(self, place: Place, keys: Sequence[Any]) -> list[dict[str, Any]]:
+        """The rows of these keys that are still there, in their order, locked until the transaction ends."""
+        return self._list(
+            place, f"where {place.key} = any(:keys) order by {place.key} for no key update", {"keys": keys}
+        )
+
+    def list_these(self, place: Place, keys: Sequence[Any]) -> list[dict[str, Any]]:
+        """The rows of these keys that are still there, in their order."""
+        return self._list(place, f"where {place.key} = any(:keys) order by {place.key}", {"keys": keys})
+
+    def _list(self, place: Place, which: str, values: dict[str, Any]) -> list[dict[str, Any]]:
+        columns = ", ".join(f"{name}::text as {name}" if name != "body" else name for name in place.columns)
+        query = f"select {place.key} as key, {columns} from {place.table} {which}"  # noqa: S608 - constants
         rows = self.connection.execute(text(query), values).mappings()
         return [{name: bytes(v) if isinstance(v, memoryview) else v for name, v in row.items()} for row in rows]
 

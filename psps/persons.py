@@ -7,7 +7,10 @@ from functools import cache
 from urllib.parse import unquote
 
 from psps.clabe import is_clabe
-from psps.masking import list_texts, mask_shape, mask_tree, read_tree, show
+from psps.json_trees import read_tree, rewrite, show
+from psps.masking import mask_shape, mask_tree
+from psps.nested_texts import list_texts
+from psps.personal_fields import MASK
 
 KINDS = ("clabe", "email", "phone", "rfc", "curp")
 _LOOKS = {
@@ -47,30 +50,34 @@ class Person:
 
     identifiers: Sequence[Identifier]
 
-    def is_in_body(self, body: bytes, content_type: str = "") -> bool:
+    def is_in_body(self, body: bytes) -> bool:
         """Whether any value in it, also in a document within a text or in a token, is or holds one of theirs."""
-        return self.is_in(list_texts(body, content_type))
+        return self.is_in(list_texts(body))
 
     def is_in(self, texts: Iterable[str]) -> bool:
         """Whether one of these texts is or holds one of theirs."""
         return any(_holds(text, one) for text in texts for one in self.identifiers)
 
+    def erase_body(self, body: bytes) -> bytes:
+        """The JSON with everything masked that is about people, and what this person is known by wherever it stands.
 
-def erase_body(body: bytes) -> bytes:
-    """The JSON with everything masked that is about people; what is no JSON object or list says only that it was erased."""
-    text = body.decode("utf-8", errors="replace")
-    if text.lstrip()[:1] not in ("{", "["):
-        return _ERASED
-    try:
-        value = read_tree(text)
-    except ValueError:
-        return _ERASED
-    return show(mask_tree(value, keeps_ends=False), indent=None).encode()
+        What is no JSON object or list, or has them in it still, says only that it was erased. They are not in what is given.
+        """
+        text = body.decode("utf-8", errors="replace").lstrip("\ufeff")
+        if text.lstrip()[:1] not in ("{", "["):
+            return _ERASED
+        try:
+            masked = mask_tree(read_tree(text), keeps_ends=False)
+        except ValueError:
+            return _ERASED
+        told = rewrite(masked, lambda one: MASK if self.is_in([one]) else one)
+        erased = show(told, indent=None).encode()
+        return _ERASED if self.is_in_body(erased) else erased
 
-
-def erase_text(text: str) -> str:
-    """As much of it as its shape."""
-    return mask_shape(text)
+    def erase_text(self, text: str) -> str:
+        """As much of it as its shape, or nothing where they are in that."""
+        shape = mask_shape(text)
+        return MASK if self.is_in([shape]) else shape
 
 
 def _holds(text: str, one: Identifier) -> bool:

@@ -12,11 +12,11 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from psps.clabe import mask_clabes
 from schedules.calendar.days import MEXICO_CITY
 from schedules.reporting import words
 from schedules.reporting.changes import tell_change
 from schedules.reporting.charts import draw_swatch
-from schedules.reporting.masks import mask_clabes
 from schedules.reporting.money import NOTHING, write_grouped, write_money, write_units
 
 FOLDER = Path(__file__).parent / "page"

@@ -6,8 +6,8 @@ from typing import Any
 
 from models.reading import Row
 from models.states import Difference, Witness
+from psps.clabe import mask_clabes
 from schedules.closing.certificate import write_time
-from schedules.reporting.masks import mask_clabes
 from schedules.reporting.words import FIELDS, SOURCES, WITNESSES, name
 
 HERE, THERE, BOTH = "here", "there", "both"

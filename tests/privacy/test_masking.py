@@ -47,7 +47,7 @@ def test_what_tells_what_happened_stays():
         "tsLiquidacion",
     ):
         assert shown[name] == stp[name]
-    assert shown["cuentaOrdenante"] == "***1249"
+    assert shown["cuentaOrdenante"] == "•••• 1249"
     assert (shown["nombreOrdenante"], shown["rfcCurpOrdenante"], shown["conceptoPago"]) == ("***", "***", "***")
     stripe = (SAMPLES[0].parents[1] / "stripe/payment_intent.succeeded.oxxo.json").read_bytes()
     object_, seen = json.loads(stripe)["data"]["object"], json.loads(mask_body(stripe, JSON))["data"]["object"]

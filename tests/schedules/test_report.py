@@ -21,13 +21,13 @@ from commands.day_files import find_user
 from commands.report import report as report_command
 from embedded import RunningEngine
 from models.closings import DayKey
+from psps.clabe import mask_clabes
 from schedules.calendar.banking import PastTheData
 from schedules.closing.service import CloseRequest, close_day
 from schedules.reporting.charts import Bar, Column, draw_bars, draw_columns
 from schedules.reporting.csv_files import REPORT_COLUMNS, write_report
 from schedules.reporting.day_report import MOST_ROWS, MOST_STORIES, fill_trend, read_all_differences, read_report
 from schedules.reporting.documents import draw_certificate, draw_report
-from schedules.reporting.masks import mask_clabes
 from schedules.reporting.money import NOTHING, write_decimal, write_money
 from tests.schedules.books import DAY, KEY, NEXT_MORNING, Books
 from tests.schedules.full_day import CLABE, NASTY, fill_day
