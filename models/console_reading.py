@@ -16,6 +16,7 @@ from models.reading import NotFound, Row
 
 MOST_LOOKED_AT = 20_000  # differences, for one page (the next goes on where this one stopped) or one count
 LARGEST_ID = 2**63 - 1
+MOST_DECISIONS = 2_000  # of one payment, among which the last message is looked for
 MOST_OF_PAYMENT = 50  # differences and notifications of one payment
 
 # By id, so that a filter that nothing fits ends after so many rows. Where there are few open ones, an index has them alone.
@@ -111,8 +112,9 @@ from day_closings where psp = :psp and account = :account and day = :day order b
 
 # The newest by the PSP's clock. What our own clock has said is nobody else's word.
 LAST_MESSAGE = text("""
-select event_id, source, outcome, facts, coalesce(occurred_at, recorded_at) as said_at from transitions
-where payment_id = :id and facts->>'by_clock' is null
+select event_id, source, outcome, facts, coalesce(occurred_at, recorded_at) as said_at from (
+    select * from transitions where payment_id = :id order by id desc limit :most) t
+where facts->>'by_clock' is null
 order by coalesce(occurred_at, recorded_at) desc, id desc limit 1
 """)
 
@@ -215,7 +217,7 @@ class ConsoleReader:
         settled = self._one(SETTLED, id=payment_id)
         return {
             "ours": ours,
-            "message": self._one(LAST_MESSAGE, id=payment_id),
+            "message": self._one(LAST_MESSAGE, id=payment_id, most=MOST_DECISIONS),
             "check": self._one(LAST_CHECK, id=payment_id),
             "settled": settled if settled and settled["lines"] else None,
             "differences": self._rows(OF_PAYMENT, id=payment_id, limit=MOST_OF_PAYMENT),

@@ -163,28 +163,28 @@ class Reader:
 
     def get_payment(self, payment_id: str) -> Row:
         """One payment, by our id or the PSP's, with its transitions, attempts and discrepancies. Raises NotFound."""
-        payment = self._find_payment(payment_id)
+        payment = self.find_payment(payment_id)
         return payment | {
             "transitions": self._rows(OF_PAYMENT, id=payment["id"]),
             "attempts": self._rows(ATTEMPTS.format(condition="payment_id = :id"), id=payment["id"]),
             "discrepancies": self._rows(DISCREPANCIES, id=payment["id"]),
         }
 
+    def find_payment(self, payment_id: str) -> Row:
+        """One payment alone, by our id or the PSP's: some PSPs' ids are UUIDs too. Raises NotFound."""
+        with suppress(ValueError):
+            if rows := self._rows(BY_ID, id=UUID(payment_id)):
+                return rows[0]
+        return self._one(BY_PSP_ID, f"payment {payment_id}", id=payment_id)
+
     def get_payment_id(self, payment_id: str) -> UUID:
         """Our id of a payment, by our id or the PSP's. Raises NotFound."""
-        found: UUID = self._find_payment(payment_id)["id"]
+        found: UUID = self.find_payment(payment_id)["id"]
         return found
 
     def get_attempt(self, attempt_id: UUID) -> Row:
         """One attempt. Raises NotFound."""
         return self._one(ATTEMPTS.format(condition="id = :id"), f"attempt {attempt_id}", id=attempt_id)
-
-    def _find_payment(self, payment_id: str) -> Row:
-        """Some PSPs' ids are UUIDs too."""
-        with suppress(ValueError):
-            if rows := self._rows(BY_ID, id=UUID(payment_id)):
-                return rows[0]
-        return self._one(BY_PSP_ID, f"payment {payment_id}", id=payment_id)
 
     def _rows(self, query: str, **values: Any) -> list[Row]:
         return [dict(row) for row in self.connection.execute(text(query), values).mappings()]

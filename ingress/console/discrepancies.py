@@ -7,7 +7,7 @@ from flask import abort, redirect, render_template, request, url_for
 
 from ingress.console.dependencies import deps
 from ingress.console.guard import needs, signed_in
-from ingress.console.pages import LARGEST_ID, LONGEST_REASON, OPERATOR, PAGE, VIEWER, blueprint
+from ingress.console.pages import LARGEST_ID, LONGEST_REASON, OPERATOR, PAGE, VIEWER, blueprint, read_before
 from ingress.console.reconciling_words import KINDS, REFUSED_BY_THE_DOOR, name_word
 from ingress.console.sides import Told, find_sides, lay_beside
 from ingress.console.words import SPANISH
@@ -31,7 +31,7 @@ def list_discrepancies() -> str:
     """By PSP, kind and status, open ones first; of each the newest first."""
     asked = {name: request.args.get(name, "").strip() for name in ("psp", "kind", "status")}
     asked["status"] = asked["status"] if asked["status"] in STATUSES else ""
-    before = min(request.args.get("before", type=int) or LARGEST_ID, LARGEST_ID)
+    before = read_before()
     with deps().open_front_work() as work:
         reader = ConsoleReader(work.connection)
         first = _list(reader, asked, asked["status"] or OPEN, before)

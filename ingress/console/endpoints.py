@@ -7,7 +7,7 @@ from flask import abort, redirect, render_template, request, url_for
 
 from ingress.console.dependencies import deps
 from ingress.console.guard import needs, signed_in
-from ingress.console.pages import LONGEST_REASON, OPERATOR, PAGE, VIEWER, blueprint
+from ingress.console.pages import LONGEST_REASON, OPERATOR, PAGE, VIEWER, blueprint, read_uuid
 from ingress.console.words import SPANISH
 from models.operators import NewAction
 from models.reading import NotFound
@@ -78,11 +78,3 @@ def replay_notifications(endpoint_id: UUID) -> Any:
         work.commit()
     said = "They are sent again." if done else "Nothing is sent: the endpoint is disabled, or they are gone."
     return redirect(url_for("console.show_endpoint", endpoint_id=endpoint_id, said=said))
-
-
-def read_uuid(text: str) -> UUID | None:
-    """None where it is none."""
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

@@ -10,10 +10,10 @@ from werkzeug.wrappers import Response as Answer
 from ingress.console.again import Again, set_going
 from ingress.console.dependencies import deps
 from ingress.console.guard import needs, signed_in
-from ingress.console.pages import LARGEST_ID, LONGEST_REASON, OPERATOR, PAGE, VIEWER, blueprint
+from ingress.console.pages import LARGEST_ID, LONGEST_REASON, OPERATOR, PAGE, VIEWER, blueprint, read_before
 from ingress.console.replay import SIGNATURES
 from ingress.console.words import SPANISH
-from models.event_reading import EventFilters, Row
+from models.event_reading import EventFilters, EventPage, Row
 from models.operators import NewAction
 from models.payload_reading import Payload, PayloadReader
 from models.reading import NotFound
@@ -29,30 +29,25 @@ ASKED = ("psp", "status", "key", "payment", "from", "to")
 def list_events() -> str:
     """By PSP, status, time, key or payment, the newest first."""
     asked = {name: request.args.get(name, "").strip() for name in ASKED}
-    before = min(request.args.get("before", type=int) or LARGEST_ID, LARGEST_ID)
-    events = _find(asked, before)
-    is_paged = not asked["key"] and not asked["payment"]
-    older = events[-1]["id"] if is_paged and len(events) == PAGE else None
+    before = read_before()
+    page = _find(asked, before)
     psps = sorted({psp for psp, _ in deps().accounts})
-    return render_template(
-        "console/events.html", events=events, asked=asked, psps=psps, statuses=list(InboxStatus), older=older
-    )
+    return render_template("console/events.html", page=page, asked=asked, psps=psps, statuses=list(InboxStatus))
 
 
-def _find(asked: dict[str, str], before: int) -> list[Row]:
+def _find(asked: dict[str, str], before: int) -> EventPage:
     """A key says it all; next to a payment, PSP and status are of no use."""
     start, end = _read_time(asked["from"]), _read_time(asked["to"])
     with deps().open_front_work() as work:
         if asked["key"]:
-            return work.reader.find_events(asked["key"], list(deps().accounts))
+            return EventPage(work.reader.find_events(asked["key"], list(deps().accounts)), None)
         if asked["payment"]:
             with suppress(NotFound):
-                return work.events.list_of_payment(work.reader.get_payment_id(asked["payment"]), PAGE)
-            return []
+                payment_id = work.reader.get_payment_id(asked["payment"])
+                return EventPage(work.events.list_of_payment(payment_id, PAGE), None)
+            return EventPage([], None)
         status = asked["status"] if asked["status"] in list(InboxStatus) else None
-        if not start and not end:
-            return work.reader.list_events(asked["psp"] or None, status, PAGE, before)
-        return work.events.list_between(EventFilters(asked["psp"] or None, status, start, end), PAGE, before)
+        return work.events.list_page(EventFilters(asked["psp"] or None, status, start, end), PAGE, before)
 
 
 def _read_time(said: str) -> datetime | None:

@@ -105,6 +105,4 @@ def finish(response: Response) -> Response:
     response.headers["Referrer-Policy"] = "same-origin"
     if request.endpoint != STATIC:
         response.headers["Cache-Control"] = "no-store"
-    if response.status_code == 503:
-        response.headers["Refresh"] = "10"  # what was too much for now may not be later
     return response

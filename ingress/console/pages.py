@@ -1,6 +1,7 @@
 """What all pages share, logging in and out, payments, and what operators did."""
 
 from typing import Any
+from uuid import UUID
 
 import structlog
 from flask import Blueprint, abort, g, redirect, render_template, request, url_for
@@ -18,9 +19,10 @@ from ingress.console.words import COOKIE, LANGUAGES, find_language, translator
 from ingress.faults import describe_fault
 from ingress.passwords import TooBusy
 from ingress.sources import find_source
+from models.payment_reading import PaymentReader
 from models.reading import NotFound
 from models.states import OperatorRole, PaymentState
-from models.unit_of_work import DatabaseUnavailable, is_too_much
+from models.unit_of_work import Contention, DatabaseUnavailable, is_too_much
 
 log = structlog.get_logger(__name__)
 PAGE = 50
@@ -31,6 +33,19 @@ blueprint = Blueprint("console", __name__, url_prefix="/console", template_folde
 blueprint.before_request(guard)
 blueprint.after_request(finish)
 add_formats(blueprint)
+
+
+def read_before() -> int:
+    """The id before which a page begins; the largest where none was named."""
+    return max(0, min(request.args.get("before", LARGEST_ID, type=int), LARGEST_ID))
+
+
+def read_uuid(text: str) -> UUID | None:
+    """None where it is none."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 @blueprint.context_processor
@@ -48,12 +63,14 @@ def show_error(error: HTTPException) -> tuple[str, int]:
 
 
 @blueprint.errorhandler(Exception)
-def show_fault(error: Exception) -> tuple[str, int]:
-    """A page for what the database refuses or takes too long for."""
+def show_fault(error: Exception) -> Any:
+    """A page for what the database refuses or takes too long for. What took too long is not asked for again by itself."""
     if is_too_much(error):
         return _tell("this takes too long: name a key or an id"), 503
+    if isinstance(error, Contention):
+        return _tell("somebody else is at it at this moment, and nothing was done: try again"), 409
     if isinstance(error, DatabaseUnavailable):
-        return _tell("the database does not answer"), 503
+        return _tell("the database does not answer"), 503, {"Refresh": "10"}
     log.error("console.fault", path=request.path, **describe_fault(error))
     return _tell("an error of ours, which is in the log"), 500
 
@@ -125,25 +142,27 @@ def list_payments() -> Any:
     if asked["id"]:
         return redirect(url_for("console.show_payment", payment_id=asked["id"]))
     state = asked["state"] if asked["state"] in list(PaymentState) else None
+    before = read_uuid(request.args.get("before", ""))
     with deps().open_front_work() as work:
-        payments = work.reader.list_payments(asked["psp"] or None, state, PAGE)
+        page = PaymentReader(work.connection).list_page(asked["psp"] or None, state, PAGE, before)
     psps = sorted({psp for psp, _ in deps().accounts})
-    return render_template(
-        "console/payments.html", payments=payments, asked=asked, psps=psps, states=list(PaymentState)
-    )
+    return render_template("console/payments.html", page=page, asked=asked, psps=psps, states=list(PaymentState))
 
 
 @blueprint.get("/payments/<path:payment_id>")
 @needs(VIEWER)
 def show_payment(payment_id: str) -> str:
-    """One payment, by our id or the PSP's, with its whole story."""
+    """One payment, by our id or the PSP's, with its story: the newest decisions and calls, and older ones a page at a time."""
+    before, before_call = read_before(), read_uuid(request.args.get("before_call", ""))
     with deps().open_front_work() as work:
         try:
-            payment = work.reader.get_payment(payment_id)
+            payment = PaymentReader(work.connection).get(payment_id, before, before_call)
         except NotFound:
             abort(404, "there is no such event or payment")
         beside = read_payment(deps().bookkeeping, work, payment)
-    return render_template("console/payment.html", payment=payment, beside=beside)
+    return render_template(
+        "console/payment.html", payment=payment, beside=beside, before=before, before_call=before_call
+    )
 
 
 @blueprint.get("/actions")

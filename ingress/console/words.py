@@ -6,6 +6,7 @@ from flask import request
 
 from ingress.console.spanish import COMMON
 from ingress.console.spanish_now import EVENT, NOW
+from ingress.console.spanish_reading import READING
 from ingress.console.spanish_reconciling import RECONCILING
 from ingress.console.spanish_replay import REPLAY
 from ingress.console.spanish_workers import WORKERS
@@ -16,6 +17,7 @@ SPANISH = {
     **COMMON,
     **EVENT,
     **NOW,
+    **READING,
     **RECONCILING,
     **WORKERS,
     **REPLAY,

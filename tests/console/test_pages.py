@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
 
 from ingress.console import events, pages
 from ingress.console.replay import SIGNATURES
@@ -82,21 +82,68 @@ def test_a_viewer_may_look_and_not_act(console: Console) -> None:
     assert console.desk.statuses()[2][0] == "parked"
 
 
-def test_a_database_that_does_not_answer_is_told_and_asked_again(console: Console) -> None:
+def limit(console: Console, setting: str) -> None:
+    """For every connection that is opened from now on."""
+    role = f"alter role current_user in database {console.desk.engine.url.database}"
+    with console.desk.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as settings:
+        settings.execute(text(f"{role} set {setting} = '300ms'"))
+    console.desk.engine.dispose(close=False)
+
+
+def test_what_takes_too_long_is_told_and_not_asked_for_again_by_itself(console: Console) -> None:
     visitor = console.visit("viewer")
     with console.desk.engine.begin() as connection:
         connection.execute(text("lock table inbox_events"))
-        with console.desk.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as settings:
-            settings.execute(
-                text(
-                    f"alter role current_user in database {console.desk.engine.url.database} set statement_timeout = '300ms'"
-                )
-            )
-        console.desk.engine.dispose(close=False)
-        slow = visitor.get("")
+        limit(console, "statement_timeout")
+        slow = visitor.get("/events?psp=paper")
     assert slow.status_code == 503
-    assert slow.headers["Refresh"] == "10"
+    assert "Refresh" not in slow.headers
     assert "this takes too long" in slow.text
+
+
+def test_a_database_that_does_not_answer_is_told_and_asked_again(console: Console) -> None:
+    visitor = console.visit("viewer")
+    url = console.desk.engine.url.set(database="gone")
+    console.desk.engine = create_engine(url)
+    away = Console(console.desk).app.test_client()
+    away.set_cookie("acuse-console", "ct_anything", path="/console")
+    answer = away.get("/console")
+    assert answer.status_code == 503
+    assert answer.headers["Refresh"] == "10"
+    assert "the database does not answer" in answer.text
+    assert visitor.get("").status_code == 200
+
+
+def test_who_comes_while_somebody_else_is_at_it_is_told_to_try_again(console: Console) -> None:
+    visitor = console.visit("operator")
+    csrf = visitor.csrf()
+    with console.desk.engine.begin() as connection:
+        connection.execute(text("lock table inbox_events in exclusive mode"))
+        limit(console, "lock_timeout")
+        answer = visitor.post("/events/3/replay", reason="it is mine", csrf=csrf)
+    assert answer.status_code == 409
+    assert "somebody else is at it" in answer.text
+    assert console.desk.rows("select count(*) from operator_actions where action = 'events.replay'") == [(0,)]
+
+
+def test_a_long_story_leads_to_its_older_part(console: Console) -> None:
+    with console.desk.engine.begin() as connection:
+        connection.execute(
+            text(
+                "insert into transitions (payment_id, event_id, ordinal, kind, outcome, source, facts, recorded_at) select id,"
+                " n, 0, 'completed', 'DUPLICATE', 'webhook', '{\"by_clock\": true}', now() from payments, generate_series(1000, 1300) n"
+                " where psp_payment_id = 'p1'"
+            )
+        )
+    visitor = console.visit("viewer")
+    first = visitor.get("/payments/p1").text
+    assert "These are the newest; there are older ones." in first
+    [older] = re.findall(r'href="/console(/payments/[^"]*before=[^"]*)"', first)
+    then = visitor.get(older.replace("&amp;", "&")).text
+    assert "/console/events/1300" in first
+    assert "/console/events/1300" not in then
+    assert "/console/events/1000" in then
+    assert "there are older ones" not in then
 
 
 def test_what_psps_send_is_shown_as_text(console: Console) -> None:

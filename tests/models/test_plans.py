@@ -8,7 +8,9 @@ import pytest
 from sqlalchemy import Engine, text
 
 from bench.growth.plans import watch
+from models.event_reading import EventFilters
 from models.inbox import InboxStore
+from models.payment_reading import PaymentReader
 from models.replays import START, ReplayFilter
 from models.unit_of_work import UnitOfWork
 from tests.paper import NOON, write_delivery
@@ -34,6 +36,26 @@ QUESTIONS: dict[str, Callable[[UnitOfWork], Any]] = {
     "runs that run": lambda work: work.replays.list_running(10),
     "sweep": lambda work: work.inbox.list_due(NOON + timedelta(hours=1), 100),
 }
+# Of the newest, however few of them fit.
+BEFORE, LOOKED_AT = 2**63 - 1, 300
+PAGES: dict[str, Callable[[UnitOfWork], Any]] = {
+    "a rare PSP": lambda work: work.events.list_page(of(psp="transak"), 50, BEFORE, LOOKED_AT).rows,
+    "a rare status": lambda work: work.events.list_page(of(status="ignored"), 50, BEFORE, LOOKED_AT).rows,
+    "a rare PSP of what was parked": lambda work: (
+        work.events.list_page(of("bitso", "parked"), 50, BEFORE, LOOKED_AT).rows
+    ),
+    "what was received": lambda work: work.events.list_page(of(status="received"), 50, BEFORE, LOOKED_AT).rows,
+    "hints of a rare PSP": lambda work: work.events.list_page(of("bitso", "hint"), 50, BEFORE, LOOKED_AT).rows,
+    "payments of a rare PSP": lambda work: PaymentReader(work.connection).list_page("transak", None, 50).rows,
+    "payments of a rare PSP in a state": lambda work: (
+        PaymentReader(work.connection).list_page("bitso", "failed", 50).rows
+    ),
+    "payments in a rare state": lambda work: PaymentReader(work.connection).list_page(None, "disputed", 50).rows,
+}
+
+
+def of(psp: str | None = None, status: str | None = None) -> EventFilters:
+    return EventFilters(psp, status, None, None)
 
 
 @pytest.fixture
@@ -77,3 +99,12 @@ def test_what_is_unfinished_is_found_by_its_index_whatever_the_statistics_say(
         assert QUESTIONS[question](work) == []
     [plan] = plans
     assert plan.blocks < FEW_BLOCKS, "\n".join(plan.nodes)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_of_something_rare_does_not_read_all_that_is_stored(applied_backlog: Engine, page: str) -> None:
+    with watch(applied_backlog) as plans, UnitOfWork(applied_backlog) as work:
+        assert PAGES[page](work) == []
+    assert plans
+    for plan in plans:
+        assert plan.blocks < FEW_BLOCKS, "\n".join([plan.statement, *plan.nodes])

@@ -1,0 +1,10 @@
+"""What pages that show a part of much, and failures, say in Spanish."""
+
+READING = {
+    "There may be older ones: looked at was what arrived since": "Puede haber anteriores: se miró lo que llegó desde el",
+    "There may be older ones: looked at was what was made since": "Puede haber anteriores: se miró lo creado desde el",
+    "These are the newest; there are older ones.": "Estos son los más nuevos; hay anteriores.",
+    "somebody else is at it at this moment, and nothing was done: try again": (
+        "alguien más está en ello en este momento y no se hizo nada: inténtelo de nuevo"
+    ),
+}
