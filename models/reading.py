@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from models.engine import look_up_only
+from models.queues import MOST_COUNTED
 from models.states import InboxStatus
 
 EVENTS = """
@@ -29,9 +30,13 @@ from unnest(cast(:psps as text[]), cast(:accounts as text[])) as a (psp, account
 join inbox_events e on (e.psp, e.account, e.event_key) = (a.psp, a.account, :key) order by e.id desc
 """
 
+# Of the newest, so that it takes as long with a million of them.
 PARKED = """
-select psp, reason, count(*) as count, min(received_at) as oldest, max(received_at) as newest
-from inbox_events where status = 'parked' group by psp, reason order by count(*) desc, psp, reason limit :limit
+with few as materialized (
+    select psp, reason, received_at from inbox_events where status = 'parked' order by id desc limit :most)
+select psp, reason, count(*) as count, min(received_at) as oldest, max(received_at) as newest,
+       (select count(*) = :most from few) as is_least
+from few group by psp, reason order by count(*) desc, psp, reason limit :limit
 """
 
 PARKED_FOR = """
@@ -141,10 +146,10 @@ class Reader:
         """Events with this key at one of these (psp, account)."""
         return self._rows(BY_KEY, key=key, psps=[psp for psp, _ in accounts], accounts=[name for _, name in accounts])
 
-    def group_parked(self, limit: int) -> list[Row]:
-        """What was set aside, by PSP and reason, the most first."""
+    def group_parked(self, limit: int, most: int = MOST_COUNTED) -> list[Row]:
+        """Of the `most` newest that were set aside, by PSP and reason, the most first; `is_least` where there may be more."""
         look_up_only(self.connection)
-        return self._rows(PARKED, limit=limit)
+        return self._rows(PARKED, limit=limit, most=most)
 
     def list_parked_for(self, psp: str, reason: str, limit: int) -> list[int]:
         """The ids of one such group, the oldest first."""

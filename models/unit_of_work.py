@@ -2,10 +2,11 @@
 
 import threading
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from types import TracebackType
-from typing import Self
+from typing import Self, get_type_hints
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -52,6 +53,7 @@ from models.waiting import WaitingRepository
 from models.windows import WindowRepository
 from models.work import WorkRepository
 
+STATEMENT_TIMEOUT = text("select set_config('statement_timeout', :milliseconds, true)")
 CONTENTION = {"40P01", "40001", "55P03"}  # deadlock, serialization failure, lock timeout
 
 
@@ -60,7 +62,7 @@ class Contention(Exception):
 
 
 class TooMuch(Exception):
-    """What a merchant asked for takes the database longer than it may. Nothing was stored."""
+    """What was asked for takes the database longer than it may. Nothing was stored."""
 
 
 class InsideTransaction(Exception):
@@ -141,42 +143,8 @@ class UnitOfWork:
             self.connection: Connection = self.engine.connect()
         except (OperationalError, InterfaceError, PoolTimeout) as error:
             raise DatabaseUnavailable(type(error).__name__) from error
-        self.inbox = WorkRepository(self.connection)
-        self.payloads = PayloadRepository(self.connection)
-        self.payments = PaymentRepository(self.connection)
-        self.transitions = TransitionRepository(self.connection)
-        self.discrepancies = DiscrepancyRepository(self.connection)
-        self.windows = WindowRepository(self.connection)
-        self.waiting = WaitingRepository(self.connection)
-        self.attempts = AttemptRepository(self.connection)
-        self.requests = RequestRepository(self.connection)
-        self.hints = HintRepository(self.connection)
-        self.calls = CallRepository(self.connection)
-        self.search = SearchRepository(self.connection)
-        self.outbox = OutboxRepository(self.connection)
-        self.deliveries = DeliveryRepository(self.connection)
-        self.notifications = NotificationRepository(self.connection)
-        self.endpoints = EndpointRepository(self.connection)
-        self.endpoint_health = EndpointHealth(self.connection)
-        self.endpoint_reader = EndpointReader(self.connection)
-        self.reconciliations = ReconciliationRepository(self.connection)
-        self.our_side = OurSide(self.connection)
-        self.differences = DifferenceRepository(self.connection)
-        self.healing = HealingRepository(self.connection)
-        self.arrivals = ArrivalRepository(self.connection)
-        self.settlements = SettlementRepository(self.connection)
-        self.cep_answers = CepRepository(self.connection)
-        self.open_payments = OpenPayments(self.connection)
-        self.difference_reader = DifferenceReader(self.connection)
-        self.reader = Reader(self.connection)
-        self.events = EventReader(self.connection)
-        self.lately = LatelyReader(self.connection)
-        self.queues = QueueRepository(self.connection)
-        self.canaries = CanaryRepository(self.connection)
-        self.access = Access(self.connection)
-        self.operators = OperatorRepository(self.connection)
-        self.replays = ReplayRepository(self.connection)
-        self.oversight = OversightRepository(self.connection)
+        for name, repository in REPOSITORIES.items():
+            setattr(self, name, repository(self.connection))
         _open.units.add(self)
         return self
 
@@ -226,6 +194,21 @@ class UnitOfWork:
         """Have the database refuse every change, and show one moment. The first thing to be done in a unit of work."""
         self.connection.execute(text("set transaction isolation level repeatable read, read only"))
 
+    @contextmanager
+    def at_most(self, seconds: float) -> Iterator[None]:
+        """Each statement of a part that reads may take so long. Raises TooMuch where one takes longer, and the unit of work goes
+        on as if the part had never been read."""
+        part = self.connection.begin_nested()
+        try:
+            self.connection.execute(STATEMENT_TIMEOUT, {"milliseconds": str(int(seconds * 1000))})
+            yield
+        except DBAPIError as error:
+            if is_too_much(error):
+                raise TooMuch from error
+            raise
+        finally:
+            part.rollback()
+
     def commit(self) -> None:
         """Make everything since the last commit durable."""
         self.connection.commit()
@@ -238,3 +221,6 @@ class UnitOfWork:
         """Commit without waiting for the disk: for bookkeeping whose loss costs a repetition and nothing else."""
         self.connection.execute(text("set local synchronous_commit = off"))
         self.connection.commit()
+
+
+REPOSITORIES = get_type_hints(UnitOfWork)  # what the class declares is what every unit of work has

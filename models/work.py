@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Connection, TextClause, text
 
 from models.claimed_events import ClaimedEvent, load_claimed
+from models.engine import look_up_only
 from models.record import record
 from models.rows import to_json
 from models.states import InboxStatus
@@ -144,6 +145,11 @@ from inbox_events where status = 'hint' group by psp, status
 SET_ASIDE = text(
     "select psp, status, count(*) as events from inbox_events where status in ('parked', 'conflict') group by psp, status"
 )
+SOME_SET_ASIDE = text("""
+select psp, status, count(*) as events from (
+    select psp, status from inbox_events where status in ('parked', 'conflict') order by id desc limit :most) few
+group by psp, status order by psp, status
+""")
 
 
 class WorkRepository:
@@ -221,3 +227,8 @@ class WorkRepository:
     def count_set_aside(self) -> list[tuple[str, str, int]]:
         """(psp, status, events) of what waits for a person."""
         return [tuple(row) for row in self.connection.execute(SET_ASIDE)]
+
+    def count_some_set_aside(self, most: int) -> list[tuple[str, str, int]]:
+        """The same of the `most` newest."""
+        look_up_only(self.connection)
+        return [tuple(row) for row in self.connection.execute(SOME_SET_ASIDE, {"most": most})]

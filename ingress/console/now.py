@@ -1,6 +1,7 @@
 """What happens now: what waits, what came and was decided in the last hour, how long it took, and how the accounts are."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,7 +12,8 @@ from ingress.console.acknowledging import read_acknowledgements
 from ingress.console.dependencies import deps
 from ingress.console.guard import needs
 from ingress.console.pages import VIEWER, blueprint
-from models.unit_of_work import UnitOfWork
+from models.queues import MOST_COUNTED
+from models.unit_of_work import TooMuch, UnitOfWork
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 SLOTS = 30  # points of a line: one for two minutes
@@ -19,6 +21,8 @@ MOST_ROWS = 8_000  # that one course of the hour is drawn from
 MOST_HEARD = 5_000
 MOST_FINISHED = 2_000
 MOST_HELD_BACK = 10_000
+PART_SECONDS = 1.0  # that a statement of one part may take
+MOST_MISSING = 2  # parts: then the rest is not asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,24 +53,34 @@ def show_now_part() -> str:
 
 
 def _look() -> dict[str, Any]:
-    now = deps().clock()
+    """All parts; `missing` are the names of those that the database takes too long for, which are empty then."""
+    now, missing = deps().clock(), set[str]()
+    shown: dict[str, Any] = {"acknowledged": read_acknowledgements(deps().metrics_dir)}
     with deps().open_front_work() as work:
-        uses = work.lately.find_key_uses()
-        return {
-            "now": now,
-            "queues": work.queues.list_depths(now),
-            "aside": work.inbox.count_set_aside(),
-            "received": work.lately.list_courses("received", now, HOUR, SLOTS, MOST_ROWS),
-            "decided": work.lately.list_courses("decided", now, HOUR, SLOTS, MOST_ROWS),
-            "delays": work.lately.find_delays(now - HOUR, MOST_FINISHED),
-            "acknowledged": read_acknowledgements(deps().metrics_dir),
-            "accounts": list(_list_accounts(work, uses, now)),
-            "keys": list(_list_keys(uses)),
-        }
+        for name, read in PARTS.items():
+            shown[name] = None
+            if len(missing) >= MOST_MISSING:
+                missing.add(name)
+                continue
+            with tell_missing(name, missing), work.at_most(PART_SECONDS):
+                shown[name] = read(work, now)
+    aside = shown["aside"] or []
+    is_more = sum(count for *_, count in aside) >= MOST_COUNTED
+    return {"now": now, "missing": missing, "aside_is_more": is_more, **shown}
 
 
-def _list_accounts(work: UnitOfWork, uses: dict[tuple[str, str, str], datetime], now: datetime) -> Iterator[AccountNow]:
+@contextmanager
+def tell_missing(name: str, missing: set[str]) -> Iterator[None]:
+    """Where the part that is read inside takes too long, its name is told and the page goes on."""
+    try:
+        yield
+    except TooMuch:
+        missing.add(name)
+
+
+def _list_accounts(work: UnitOfWork, now: datetime) -> Iterator[AccountNow]:
     """Those that are configured here. An account was missed when reconciliation asked its PSP early."""
+    uses = work.lately.find_key_uses()
     heard = work.lately.find_heard(MOST_HEARD)
     missed = work.reconciliations.list_last_starts(now - DAY)
     held_back = {(psp, account): told for psp, account, *told in work.lately.list_held_back(MOST_HELD_BACK)}
@@ -83,3 +97,15 @@ def _list_keys(uses: dict[tuple[str, str, str], datetime]) -> Iterator[tuple[str
     for (psp, account), labels in sorted(deps().key_labels.items()):
         for label in labels:
             yield psp, account, label, uses.get((psp, account, label))
+
+
+# Each is read for itself.
+PARTS: dict[str, Callable[[UnitOfWork, datetime], Any]] = {
+    "queues": lambda work, now: work.queues.look_at_depths(now),
+    "aside": lambda work, _: work.inbox.count_some_set_aside(MOST_COUNTED),
+    "received": lambda work, now: work.lately.list_courses("received", now, HOUR, SLOTS, MOST_ROWS),
+    "decided": lambda work, now: work.lately.list_courses("decided", now, HOUR, SLOTS, MOST_ROWS),
+    "delays": lambda work, now: work.lately.find_delays(now - HOUR, MOST_FINISHED),
+    "accounts": lambda work, now: list(_list_accounts(work, now)),
+    "keys": lambda work, _: list(_list_keys(work.lately.find_key_uses())),
+}

@@ -7,6 +7,7 @@ from flask import render_template
 
 from ingress.console.dependencies import deps
 from ingress.console.guard import needs
+from ingress.console.now import PART_SECONDS, tell_missing
 from ingress.console.pages import VIEWER, blueprint
 from models.canaries import (
     CANARY_ENTRY,
@@ -20,7 +21,7 @@ from models.canaries import (
     patience_for_lane,
     watch_queues,
 )
-from models.queues import QueueDepth
+from models.queues import SeenDepth
 
 BEAT_IS_ALIVE = timedelta(minutes=2)
 
@@ -42,16 +43,20 @@ class SeenWorker:
 def show_workers() -> str:
     """What waits in each queue, who takes from it, and what beat has sent."""
     now = deps().clock()
+    seen, missing = list[SeenDepth](), set[str]()
     with deps().open_front_work() as work:
-        depths = {depth.queue: depth for depth in work.queues.list_depths(now)}
+        with tell_missing("depths", missing), work.at_most(PART_SECONDS):
+            seen = work.queues.look_at_depths(now)
         takings, sendings = work.canaries.list_taken(), work.canaries.list_sent()
         watches = watch_queues(work.canaries.list_last_taken(), sendings, now)
-    queues: list[tuple[QueueWatch, QueueDepth | None]] = [
+    depths = {one.depth.queue: one for one in seen}
+    queues: list[tuple[QueueWatch, SeenDepth | None]] = [
         (watch, None if watch.lane else depths.get(watch.queue)) for watch in watches
     ]
     return render_template(
         "console/workers.html",
         now=now,
+        are_depths_missing=bool(missing),
         queues=queues,
         workers=[see_worker(taking, now) for taking in takings],
         entries=[(sending, (now - sending.sent_at).total_seconds(), sending.is_late(now)) for sending in sendings],

@@ -9,6 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import text
 
+from ingress.console import now
 from ingress.console.acknowledging import read_acknowledgements
 from ingress.console.sparklines import HEIGHT, WIDTH, draw_points
 from models.inbox import InboxStore
@@ -157,3 +158,23 @@ def count_in(folder: Path, monkeypatch: pytest.MonkeyPatch, seconds: list[float]
     counted = metrics.ReceiverMetrics(CollectorRegistry()).seconds
     for one in seconds:
         counted.observe(one)
+
+
+def test_a_part_that_takes_too_long_is_missing_and_the_others_are_shown(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(now, "PART_SECONDS", 0.3)
+    visitor = console.visit("viewer")
+    with console.desk.engine.begin() as connection:
+        connection.execute(text("lock table transitions"))
+        shown = visitor.get("")
+    assert shown.status_code == 200
+    assert shown.text.count("This takes too long at this moment") == 1
+    assert re.search(r'<td>paper</td><td><span class="mark parked">', shown.text)
+    with console.desk.engine.begin() as connection:
+        connection.execute(text("lock table inbox_events"))
+        part, workers = visitor.get("/now"), visitor.get("/workers")
+    assert part.status_code == workers.status_code == 200
+    assert part.text.count("This takes too long at this moment") == 7, "after two of them nothing more is asked"
+    assert "What waits takes too long to be counted" in workers.text
+    assert "Timetable of beat" in workers.text

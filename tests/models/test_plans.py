@@ -46,6 +46,8 @@ PAGES: dict[str, Callable[[UnitOfWork], Any]] = {
     ),
     "what was received": lambda work: work.events.list_page(of(status="received"), 50, BEFORE, LOOKED_AT).rows,
     "hints of a rare PSP": lambda work: work.events.list_page(of("bitso", "hint"), 50, BEFORE, LOOKED_AT).rows,
+    "depths for people": lambda work: [one for one in work.queues.look_at_depths(NOON, 100) if one.depth.waiting],
+    "what was set aside, for people": lambda work: work.inbox.count_some_set_aside(100),
     "payments of a rare PSP": lambda work: PaymentReader(work.connection).list_page("transak", None, 50).rows,
     "payments of a rare PSP in a state": lambda work: (
         PaymentReader(work.connection).list_page("bitso", "failed", 50).rows
@@ -106,5 +108,21 @@ def test_a_page_of_something_rare_does_not_read_all_that_is_stored(applied_backl
     with watch(applied_backlog) as plans, UnitOfWork(applied_backlog) as work:
         assert PAGES[page](work) == []
     assert plans
+    for plan in plans:
+        assert plan.blocks < FEW_BLOCKS, "\n".join([plan.statement, *plan.nodes])
+
+
+def test_people_are_told_of_a_backlog_without_counting_all_of_it(engine: Engine) -> None:
+    InboxStore(engine).put([write_delivery(kind="completed") for _ in range(EVENTS)])
+    park = "update inbox_events set status = 'parked', reason = 'x', processed_at = now() where id % 2 = 0"
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(park))
+        connection.execute(text("vacuum analyze inbox_events"))
+    with watch(engine) as plans, UnitOfWork(engine) as work:
+        [events, *_] = work.queues.look_at_depths(NOON, 100)
+        [group] = work.reader.group_parked(50, 100)
+        [aside] = work.inbox.count_some_set_aside(100)
+    assert (events.depth.queue, events.depth.waiting, events.is_more) == ("events", 100, True)
+    assert (group["count"], group["is_least"], aside[2]) == (100, True, 100)
     for plan in plans:
         assert plan.blocks < FEW_BLOCKS, "\n".join([plan.statement, *plan.nodes])
