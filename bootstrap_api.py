@@ -17,7 +17,6 @@ from ingress.console.dependencies import Bookkeeping, ConsoleDeps, Workbench
 from ingress.health import Backlog
 from models.merchant_work import MerchantWork
 from models.unit_of_work import UnitOfWork
-from psps.clabe import mask_clabes
 from psps.credentials import LABELS
 from psps.registry import PSPS
 from schedules.beat import JOBS
@@ -80,7 +79,6 @@ def build_bookkeeping(ring: Callable[[str, str, str, str | None], None]) -> Book
         describe_ours=describe_ours,
         read_message=read_message,
         compare_sides=compare_sides,
-        mask=mask_clabes,
         draw_certificate=draw_certificate,
         write_certificate=write_certificate,
         ring_reconcile=ring,

@@ -16,6 +16,7 @@ from models.difference_reading import Wanted
 from models.reading import NotFound
 from models.states import Difference, Healing
 from models.unit_of_work import UnitOfWork
+from psps.free_texts import mask_rows
 from schedules.reconciling.approving import approve
 
 COLUMNS = (
@@ -81,7 +82,7 @@ def list_discrepancies(
     """List differences, the newest first."""
     wanted = Wanted(psp, account, kind, day.date() if day else None, healing, with_closed)
     with open_work(stack_config(data_dir)) as work:
-        rows = work.difference_reader.list(wanted, limit)
+        rows = mask_rows(work.difference_reader.list(wanted, limit))
     if as_json:
         show_json(rows)
     else:
@@ -98,7 +99,7 @@ def show_discrepancy(discrepancy_id: int, with_bodies: bool, data_dir: Path, as_
     """Show one difference: ours beside theirs, its evidence, and what was decided."""
     with open_work(stack_config(data_dir)) as work:
         try:
-            found = work.difference_reader.get(discrepancy_id)
+            found = mask_rows(work.difference_reader.get(discrepancy_id))
         except NotFound as error:
             fail(str(error))
         bodies = work.difference_reader.list_bodies(discrepancy_id) if with_bodies else []

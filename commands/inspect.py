@@ -15,6 +15,7 @@ from commands.terms import data_dir_option, fail, json_option, limit_option, rea
 from models.payload_reading import Payload, PayloadReader
 from models.reading import NotFound
 from models.states import InboxStatus, PaymentState
+from psps.free_texts import mask_rows
 from psps.masking import mask_body, mask_headers
 from workers.state_machine import MOVES
 
@@ -38,7 +39,7 @@ def events() -> None:
 def list_events(psp: str | None, status: str | None, limit: int, data_dir: Path, as_json: bool) -> None:
     """List events, the newest first."""
     with open_work(stack_config(data_dir)) as work:
-        rows = work.reader.list_events(psp, status, limit)
+        rows = mask_rows(work.reader.list_events(psp, status, limit))
     if as_json:
         show_json(rows)
     else:
@@ -125,7 +126,7 @@ def _mask(payload: Payload) -> dict[str, Any]:
 
 def _show(get: Any, story: str, as_json: bool) -> None:
     try:
-        found = get()
+        found = mask_rows(get())
     except NotFound as error:
         fail(str(error))
     if as_json:

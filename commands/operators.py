@@ -2,21 +2,23 @@
 
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import click
 from uuid_utils.compat import uuid7
 
 from bootstrap_starting import utc_now
 from commands.database import open_work, show_json, show_rows, stack_config
-from commands.terms import data_dir_option, fail, json_option, limit_option
+from commands.terms import data_dir_option, fail, find_author, json_option, limit_option
 from commands.users import read_password
 from ingress.account_terms import InvalidEmail, clean_email
 from ingress.passwords import Passwords, UnfitPassword
-from models.operators import StoredOperator
+from models.operators import NewAction, StoredOperator
 from models.states import OperatorRole
 from models.unit_of_work import UnitOfWork
 from models.users import EmailTaken
 
+REASON = "acuse operators"  # the command takes none
 COLUMNS = ("email", "role", "created_at", "disabled_at")
 role_type = click.Choice([role.value for role in OperatorRole])
 stdin_option = click.option("--password-stdin", is_flag=True, help="Read it from the first line of standard input.")
@@ -39,7 +41,9 @@ def create(email: str, role: str, password_stdin: bool, data_dir: Path) -> None:
         address = clean_email(email)
         password_hash = Passwords().hash(read_password(password_stdin))
         with open_work(config) as work:
-            work.operators.add(uuid7(), address, password_hash, OperatorRole(role), utc_now())
+            id = uuid7()
+            work.operators.add(id, address, password_hash, OperatorRole(role), utc_now())
+            _log(work, id, "create", role=role)
             work.commit()
     except (InvalidEmail, EmailTaken, UnfitPassword) as error:
         fail(str(error))
@@ -67,7 +71,9 @@ def list_operators(limit: int, data_dir: Path, as_json: bool) -> None:
 def set_role(email: str, role: str, data_dir: Path) -> None:
     """Let an operator do more or less. Ends the operator's sessions."""
     with open_work(stack_config(data_dir)) as work:
-        work.operators.change(_find(work, email).id, role=OperatorRole(role))
+        id = _find(work, email).id
+        work.operators.change(id, role=OperatorRole(role))
+        _log(work, id, "role", role=role)
         work.commit()
     click.echo(f"{email} is {role} now")
 
@@ -84,7 +90,9 @@ def set_password(email: str, password_stdin: bool, data_dir: Path) -> None:
     except UnfitPassword as error:
         fail(str(error))
     with open_work(config) as work:
-        work.operators.change(_find(work, email).id, password_hash=password_hash)
+        id = _find(work, email).id
+        work.operators.change(id, password_hash=password_hash)
+        _log(work, id, "password")
         work.commit()
     click.echo(f"{email} has a new password")
 
@@ -95,7 +103,9 @@ def set_password(email: str, password_stdin: bool, data_dir: Path) -> None:
 def disable(email: str, data_dir: Path) -> None:
     """Let an operator do nothing any more, at once."""
     with open_work(stack_config(data_dir)) as work:
-        work.operators.change(_find(work, email).id, disabled_at=utc_now())
+        id = _find(work, email).id
+        work.operators.change(id, disabled_at=utc_now())
+        _log(work, id, "disable")
         work.commit()
     click.echo(f"{email} is disabled")
 
@@ -106,9 +116,17 @@ def disable(email: str, data_dir: Path) -> None:
 def enable(email: str, data_dir: Path) -> None:
     """Let a disabled operator log in again, with the password as it was."""
     with open_work(stack_config(data_dir)) as work:
-        work.operators.enable(_find(work, email).id)
+        id = _find(work, email).id
+        work.operators.enable(id)
+        _log(work, id, "enable")
         work.commit()
     click.echo(f"{email} can log in again")
+
+
+def _log(work: UnitOfWork, id: UUID, what: str, **details: str) -> None:
+    """In the log of what operators did, about the operator concerned. Whoever has a shell here need not be an operator."""
+    said = {"by": find_author(), "from": "the command line"} | details
+    work.operators.log_action(NewAction(id, f"operators.{what}", f"operator {id}", REASON, said, utc_now()))
 
 
 def _find(work: UnitOfWork, email: str) -> StoredOperator:

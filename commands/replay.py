@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from datetime import datetime
 from functools import reduce
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,10 +17,11 @@ from commands.day_files import open_unit
 from commands.replay_history import show_history
 from commands.replay_run import Wish, resume_run, run_replay
 from commands.replay_tables import SIGNATURES, show_rehearsal
-from commands.terms import data_dir_option, fail, json_option, read_since
+from commands.terms import data_dir_option, fail, find_author, json_option, read_since
 from config import Config
-from models.replays import ReplayFilter
-from models.states import NEVER_TRUSTED, Verification
+from models.replays import NewReplay, ReplayFilter, ReplayStep
+from models.states import NEVER_TRUSTED, ReplayState, Verification
+from models.unit_of_work import UnitOfWork
 from workers.assessing import verify_events
 from workers.dependencies import ReplayDeps
 from workers.rehearsing import rehearse, rehearse_ids
@@ -27,6 +29,7 @@ from workers.rehearsing import rehearse, rehearse_ids
 F = TypeVar("F", bound=Callable[..., Any])
 MOST_REHEARSED = 10_000
 MOST_FOLDED = 1000
+BY_IDS = "named by their ids"  # where no reason is given
 ACCEPT = "--accept-recorded-verification"
 
 FILTER_OPTIONS = (
@@ -44,7 +47,7 @@ RUN_OPTIONS = (
     click.option("--limit", type=click.IntRange(1), help="So many events at most (with --history: payments)."),
     click.option("--dry-run", is_flag=True, help="Say what would change and change nothing: so without --run."),
     click.option("--run", "is_run", is_flag=True, help="Set what fits going again."),
-    click.option("--why", help="Why, for those who look later. --run takes it."),
+    click.option("--why", help="Why, for those who look later. --run needs it."),
     click.option("--rate", default=50, show_default=True, type=click.IntRange(1, 1000), help="Events a second."),
     click.option(
         ACCEPT, "accepts_recorded", is_flag=True, help="Also events whose key is gone: it fitted when they came."
@@ -85,7 +88,7 @@ def replay(event_ids: tuple[int, ...], data_dir: Path, as_json: bool, **said: An
     _check(event_ids, wanted, options)
     config = stack_config(data_dir)
     if event_ids and not options.dry_run:
-        _replay_ids(config, event_ids, as_json)
+        _replay_ids(config, event_ids, options.why, as_json)
         return
     with _open_deps(config) as deps:
         if options.history:
@@ -120,12 +123,12 @@ def _open_deps(config: Config) -> Iterator[ReplayDeps]:
         yield build_replay_deps(config, open_unit(work), _make_bell(build_publish(config)))
 
 
-def _replay_ids(config: Config, event_ids: tuple[int, ...], as_json: bool) -> None:
+def _replay_ids(config: Config, event_ids: tuple[int, ...], why: str | None, as_json: bool) -> None:
     with _open_deps(config) as deps, deps.unit_of_work() as work:
         found = verify_events(deps, work, event_ids)
-        refused = {id: why for id, why in found.items() if why in NEVER_TRUSTED}
-        replayed = work.inbox.replay([id for id in event_ids if id not in refused], deps.clock())
-        work.commit()
+        refused = {id: what for id, what in found.items() if what in NEVER_TRUSTED}
+        trusted = [id for id in event_ids if id not in refused]
+        replayed = _set_going(work, trusted, (why or "").strip() or BY_IDS, deps.clock())
         forgotten = work.inbox.list_forgotten(list(event_ids))
         if replayed:
             deps.enqueue(replayed)
@@ -140,8 +143,8 @@ def _replay_ids(config: Config, event_ids: tuple[int, ...], as_json: bool) -> No
         click.echo(
             f"no active secret fits their signature any more, it fitted when they came: {_join(rotated)}", err=True
         )
-    for id, why in sorted(refused.items()):
-        click.echo(f"acuse: event {id} is never replayed: {SIGNATURES[why]}", err=True)
+    for id, what in sorted(refused.items()):
+        click.echo(f"acuse: event {id} is never replayed: {SIGNATURES[what]}", err=True)
     if forgotten:
         click.echo(
             f"acuse: cannot be replayed, its payload was dropped by retention, or erased: {_join(forgotten)}", err=True
@@ -150,6 +153,16 @@ def _replay_ids(config: Config, event_ids: tuple[int, ...], as_json: bool) -> No
         fail(f"left alone, because only parked and ignored events can be replayed: {_join(left)}")
     if forgotten or refused:
         sys.exit(1)
+
+
+def _set_going(work: UnitOfWork, event_ids: list[int], why: str, now: datetime) -> list[int]:
+    """Written down as a run that is over at once: who, why and which."""
+    replayed = work.inbox.replay(event_ids, now)
+    if replayed:
+        run = work.replays.add_run(NewReplay(ReplayFilter(), find_author(), why, 1000, None, False, now))
+        work.replays.move_run(run, ReplayStep(ReplayState.DONE, run.cursor, now, replayed=len(replayed)), replayed, now)
+    work.commit()
+    return replayed
 
 
 def _join(ids: list[int]) -> str:

@@ -1,9 +1,6 @@
 """Runs of replays on the command line: with a bar, until they are over or somebody says Ctrl-C."""
 
-import os
-import pwd
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -16,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from commands.database import show_json
-from commands.terms import fail
+from commands.terms import fail, find_author
 from models.replays import NewReplay, ReplayFilter, ReplayRun
 from models.states import ReplayState
 from workers.assessing import WINDOW
@@ -116,15 +113,6 @@ def _count(deps: ReplayDeps, run: ReplayRun) -> int | None:
             if scan.is_end:
                 return counted if run.most is None else min(counted, run.most)
     return run.most
-
-
-def find_author() -> str:
-    """Who runs the command, and where."""
-    try:
-        name = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        name = f"uid {os.getuid()}"
-    return f"{name}@{socket.gethostname()}"
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import click
 from commands.database import show_json, show_rows
 from models.rehearsals import Rehearsal, RehearsedEvent, RehearsedPayment, Stands
 from models.states import Verification
+from psps.free_texts import mask_free, mask_rows
 
 PAYMENT_COLUMNS = ("psp", "psp_payment_id", "payment", "now", "after", "notifications", "events")
 EVENT_COLUMNS = ("id", "psp", "event_key", "received_at", "now", "signature", "after", "decisions")
@@ -25,7 +26,7 @@ def show_rehearsal(rehearsal: Rehearsal, as_json: bool) -> None:
     """Which payments would change and how, and how every event would end."""
     if as_json:
         payments = [asdict(one) | {"changes": one.changes} for one in rehearsal.payments]
-        show_json(asdict(rehearsal) | {"payments": payments})
+        show_json(mask_rows(asdict(rehearsal) | {"payments": payments}))
         return
     changing, going = rehearsal.changing, [one for one in rehearsal.events if one.goes]
     click.echo(f"nothing was changed; {len(going)} of {len(rehearsal.events)} events would go again,")
@@ -62,13 +63,13 @@ def _show_payment(one: RehearsedPayment, rehearsal: Rehearsal) -> dict[str, Any]
 
 
 def _show_event(one: RehearsedEvent) -> dict[str, Any]:
-    decisions = [f"{d.kind} {d.outcome}" + (f" ({d.reason})" if d.reason else "") for d in one.decisions]
+    decisions = [f"{d.kind} {d.outcome}" + (f" ({mask_free(d.reason)})" if d.reason else "") for d in one.decisions]
     return {
         "id": one.id,
         "psp": one.psp,
         "event_key": one.event_key,
         "received_at": one.received_at,
-        "now": f"{one.status}: {one.reason}",
+        "now": f"{one.status}: {mask_free(one.reason)}",
         "signature": "comes along" if one.comes_along else SIGNATURES[one.verification],
         "after": one.result if one.goes else f"left ({one.result})",
         "decisions": "; ".join(decisions),

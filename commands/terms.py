@@ -1,7 +1,10 @@
 """What the commands have in common: their options, and how one ends that cannot go on."""
 
 import importlib.metadata
+import os
+import pwd
 import re
+import socket
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -51,6 +54,15 @@ def fail(message: str, code: int = 1) -> NoReturn:
     """Say one line on standard error and end with this code."""
     click.echo(f"acuse: {message}", err=True)
     sys.exit(code)
+
+
+def find_author() -> str:
+    """Who runs the command, and where."""
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        name = f"uid {os.getuid()}"
+    return f"{name}@{socket.gethostname()}"
 
 
 def find_version() -> str:

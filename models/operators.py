@@ -39,6 +39,7 @@ class NewAction:
     done_at: datetime
 
 
+LARGEST_ID = 2**63 - 1
 COLUMNS = "o.id, o.email, o.password_hash, o.role, o.created_at, o.disabled_at"
 
 ADD = text("""
@@ -83,7 +84,7 @@ values (:operator_id, :action, :subject, :reason, cast(:details as jsonb), :done
 LIST_ACTIONS = text("""
 select a.id, a.done_at, o.email, a.action, a.subject, a.reason, a.details
 from operator_actions a join operators o on o.id = a.operator_id
-where cast(:subject as text) is null or a.subject = :subject order by a.id desc limit :limit
+where (cast(:subject as text) is null or a.subject = :subject) and a.id < :before order by a.id desc limit :limit
 """)
 
 
@@ -146,9 +147,10 @@ class OperatorRepository:
         values = {name: getattr(action, name) for name in action.__slots__}
         self.connection.execute(ADD_ACTION, values | {"details": json.dumps(action.details)})
 
-    def list_actions(self, subject: str | None, limit: int) -> list[dict[str, Any]]:
-        """The newest first, of all or about one subject."""
-        rows = self.connection.execute(LIST_ACTIONS, {"subject": subject, "limit": limit}).mappings()
+    def list_actions(self, subject: str | None, limit: int, before: int = LARGEST_ID) -> list[dict[str, Any]]:
+        """The newest first, of all or about one subject, before an id."""
+        values = {"subject": subject, "limit": limit, "before": before}
+        rows = self.connection.execute(LIST_ACTIONS, values).mappings()
         return [dict(row) for row in rows]
 
     def _one(self, statement: TextClause, **values: Any) -> StoredOperator | None:

@@ -43,7 +43,6 @@ class Bookkeeping:
     describe_ours: Callable[[Ours], dict[str, Any]]
     read_message: Callable[[Side, Ours], dict[str, Any]]
     compare_sides: Callable[[dict[str, Any], dict[str, Any]], list[dict[str, Any]]]
-    mask: Callable[[str], str]  # accounts of people in a text
     draw_certificate: Callable[[Closing, None, int | None], str]
     write_certificate: Callable[[Closing], str]
     ring_reconcile: Callable[[str, str, str, str | None], None]  # rings for a run; may raise

@@ -6,6 +6,7 @@ from typing import Any
 from flask import abort, redirect, render_template, request, url_for
 
 from ingress.console.dependencies import deps
+from ingress.console.formats import show_free
 from ingress.console.guard import needs, signed_in
 from ingress.console.pages import LARGEST_ID, LONGEST_REASON, OPERATOR, PAGE, VIEWER, blueprint, read_before
 from ingress.console.reconciling_words import KINDS, REFUSED_BY_THE_DOOR, name_word
@@ -77,7 +78,7 @@ def show_discrepancy(discrepancy_id: int) -> str:
         told=told,
         rows_of_sides=lay_beside(books, ours, told),
         currency=ours.get("currency") or theirs.get("currency") or "",
-        why=books.mask(found["decided_why"] or ""),
+        why=show_free(found["decided_why"]),
         refused_by_the_door=REFUSED_BY_THE_DOOR,
         actions=actions,
         may_approve=_may_approve(found),

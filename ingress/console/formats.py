@@ -2,10 +2,14 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from flask import Blueprint
 
 from ingress.console.sparklines import draw_points
+from psps.free_texts import mask_free
+
+MOST_NAMED = 10
 
 
 def show_money(minor: int | None, currency: str) -> str:
@@ -38,6 +42,23 @@ def show_count(count: int) -> str:
     return f"{count:,}"
 
 
+def show_free(text: str | None) -> str:
+    """What somebody wrote in free words, without the people in it."""
+    return str(mask_free(text)) if text else ""
+
+
+def show_details(details: dict[str, Any]) -> str:
+    """`rate: 50; events: 3, 4, 5 ... (500)`: names and values, long lists by their beginning."""
+    return "; ".join(f"{name}: {_show_value(value)}" for name, value in mask_free(details).items())
+
+
+def _show_value(value: Any) -> str:
+    if not isinstance(value, list):
+        return str(value)
+    shown = ", ".join(str(one) for one in value[:MOST_NAMED])
+    return f"{shown} ... ({len(value)})" if len(value) > MOST_NAMED else shown or "-"
+
+
 def add_formats(blueprint: Blueprint) -> None:
     """As filters."""
     filters: dict[str, Callable[..., str]] = {
@@ -47,6 +68,8 @@ def add_formats(blueprint: Blueprint) -> None:
         "delay": show_delay,
         "number": show_count,
         "points": draw_points,
+        "free": show_free,
+        "details": show_details,
     }
     for name, show in filters.items():
         blueprint.add_app_template_filter(show, name)

@@ -2,12 +2,12 @@
 
 import hmac
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from ingress.account_terms import InvalidEmail, WrongCredentials, clean_email, count_try
 from ingress.console.dependencies import ConsoleDeps
 from ingress.tokens import digest_token, make_token
-from models.operators import StoredOperator
+from models.operators import NewAction, StoredOperator
 
 CONSOLE = "ct_"
 SESSION_LASTS = timedelta(hours=8)
@@ -34,12 +34,28 @@ def log_in(deps: ConsoleDeps, email: str, password: str, address: str) -> str:
     is_right = deps.passwords.verify(operator.password_hash if operator else None, password)
     token, now = make_token(CONSOLE), deps.clock()
     if operator is None or operator.disabled_at or not is_right:
+        _log_refusal(deps, operator, "the password is wrong" if not is_right else "the operator is disabled", address)
         raise WrongCredentials("e-mail address or password are wrong")
     with deps.open_front_work() as work:
         if not work.operators.add_session(token.digest, operator, now, now + SESSION_LASTS):
             raise WrongCredentials("e-mail address or password are wrong")
+        work.operators.log_action(_describe("login", operator, "the password is right", address, now))
         work.commit()
     return token.text
+
+
+def _log_refusal(deps: ConsoleDeps, operator: StoredOperator | None, why: str, address: str) -> None:
+    """Of a known operator; the database is asked as much about an unknown one."""
+    with deps.open_front_work() as work:
+        if operator:
+            work.operators.log_action(_describe("login_refused", operator, why, address, deps.clock()))
+        else:
+            work.operators.find("")
+        work.commit_lazily()
+
+
+def _describe(what: str, operator: StoredOperator, why: str, address: str, now: datetime) -> NewAction:
+    return NewAction(operator.id, f"operators.{what}", f"operator {operator.id}", why, {"source": address}, now)
 
 
 def find_operator(deps: ConsoleDeps, token: str) -> SignedInOperator | None:

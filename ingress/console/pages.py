@@ -170,5 +170,6 @@ def show_payment(payment_id: str) -> str:
 def list_actions() -> str:
     """What operators did, the newest first."""
     with deps().open_front_work() as work:
-        actions = work.operators.list_actions(None, PAGE)
-    return render_template("console/actions.html", actions=actions)
+        actions = work.operators.list_actions(None, PAGE, read_before())
+    older = actions[-1]["id"] if len(actions) == PAGE else None
+    return render_template("console/actions.html", actions=actions, older=older)

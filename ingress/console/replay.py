@@ -95,11 +95,13 @@ def show_run(run_id: int) -> str:
 @blueprint.post("/replay/runs/<int:run_id>")
 @needs(OPERATOR)
 def switch_run(run_id: int) -> Any:
-    """Pause, go on or stop, between two of its steps."""
+    """Pause, go on or stop, between two of its steps, for a reason that is written down in the same transaction."""
     action = request.form.get("action", "")
     if action not in SWITCHES:
         abort(400, "there is nothing at this address")
-    why = request.form.get("why", "").strip()[:LONGEST_REASON] or action
+    why = request.form.get("why", "").strip()[:LONGEST_REASON]
+    if not why:
+        return redirect(url_for("console.show_run", run_id=run_id, said="A reason is needed."))
     now, who = deps().clock(), signed_in().operator
     with deps().open_front_work() as work:
         run = _get_run(work.replays.find_run(min(run_id, 2**63 - 1)))

@@ -8,6 +8,7 @@ READING = {
     "What waits takes too long to be counted at this moment, and is not shown.": (
         "Contar lo que espera tarda demasiado en este momento, y no se muestra."
     ),
+    "Details": "Detalles",
     "somebody else is at it at this moment, and nothing was done: try again": (
         "alguien más está en ello en este momento y no se hizo nada: inténtelo de nuevo"
     ),

@@ -276,3 +276,42 @@ def test_without_a_stack_it_says_what_to_do(tmp_path: Any) -> None:
     lost = CliRunner().invoke(cli.main, ["audit", "--data-dir", str(tmp_path)], env={"ACUSE_DATABASE_URL": None})
     assert lost.exit_code == 2
     assert "acuse up" in lost.stderr
+
+
+def test_who_replayed_an_event_by_its_id_and_why_is_written_down(acuse: Acuse, desk: Desk) -> None:
+    parked = read(acuse("events", "list", "--status", "parked", "--json"))[0]["id"]
+    asked = "select reason, state, replayed, author like '%@%' from replay_runs order by id"
+    assert acuse("events", "replay", str(parked), "999", "--why", "the mode was wrong").exit_code == 1
+    assert desk.rows(asked) == [("the mode was wrong", "done", 1, True)]
+    assert desk.rows("select event_ids from replay_batches") == [([parked],)]
+    assert acuse("events", "replay", str(parked)).exit_code == 1, "it is not parked any more"
+    assert len(desk.rows(asked)) == 1
+    ignored = read(acuse("events", "list", "--status", "ignored", "--json"))[0]["id"]
+    assert acuse("events", "replay", str(ignored)).exit_code == 0
+    assert desk.rows(asked)[1:] == [("named by their ids", "done", 1, True)]
+
+
+def test_accounts_of_people_are_masked_in_free_words(acuse: Acuse, desk: Desk) -> None:
+    with desk.engine.begin() as connection:
+        connection.execute(
+            text(
+                "insert into attempts (id, payment_id, psp, account, operation, idempotency_key, request, status, sends,"
+                " next_attempt_at, created_at, first_sent_at, settled_at, instructions, error_message)"
+                " select id, id, 'paper', 'default', 'create', 'c1', '{}', 'done', 1, now(), now(), now(), now(),"
+                ' \'{"clabe": "646180157000000004", "reference": "A-17"}\', \'no account 646180157000000004\''
+                " from payments where psp_payment_id = 'p1'"
+            )
+        )
+        connection.execute(text("update discrepancies set decided_why = 'ana@example.com said so', decided_by = 'x'"))
+    shown = acuse("payments", "show", "p1", "--json").output
+    [attempt] = json.loads(shown)["attempts"]
+    assert attempt["instructions"] == {"clabe": "***0004", "reference": "A-17"}
+    assert "646180157000000004" not in shown
+    [difference] = json.loads(shown)["discrepancies"]
+    for told in (
+        acuse("discrepancies", "show", str(difference["id"])),
+        acuse("discrepancies", "show", str(difference["id"]), "--json"),
+    ):
+        assert told.exit_code == 0
+        assert "said so" in told.output
+        assert "ana@example.com" not in told.output

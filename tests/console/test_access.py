@@ -1,5 +1,6 @@
 """Who gets into the console, what a session is worth, and what a form must prove."""
 
+import re
 from contextlib import suppress
 from datetime import timedelta
 
@@ -12,8 +13,10 @@ from ingress.console.dependencies import NAME
 from ingress.console.guard import NEED, STATIC
 from ingress.keys import SCOPES, WantedKey, create_key
 from models.merchants import DEFAULT_MERCHANT_ID
+from models.operators import NewAction
 from models.unit_of_work import UnitOfWork
 from tests.console.conftest import PASSWORD, Console
+from tests.paper import NOON
 
 PAGES = (
     *(
@@ -187,3 +190,48 @@ def test_what_operators_did_cannot_be_changed(console: Console) -> None:
     ):
         with pytest.raises(DBAPIError, match="kept as it was written"), console.desk.engine.begin() as connection:
             connection.execute(text(statement))
+
+
+def test_who_logged_in_and_who_was_refused_is_written_down(console: Console) -> None:
+    email, visitor = console.add("viewer"), console.visit()
+    assert visitor.log_in(email, "something else").status_code == 401
+    assert visitor.log_in("nobody@example.com").status_code == 401
+    assert visitor.log_in(email).status_code == 302
+    with UnitOfWork(console.desk.engine) as work:
+        operator = work.operators.find(email)
+        assert operator
+        work.operators.change(operator.id, disabled_at=console.now)
+        work.commit()
+    assert visitor.log_in(email).status_code == 401
+    rows = console.desk.rows("select action, subject, reason, details from operator_actions order by id")
+    who, source = f"operator {operator.id}", {"source": "127.0.0.1"}
+    assert rows == [
+        ("operators.login_refused", who, "the password is wrong", source),
+        ("operators.login", who, "the password is right", source),
+        ("operators.login_refused", who, "the operator is disabled", source),
+    ]
+
+
+def test_all_that_operators_did_is_shown_a_page_at_a_time_with_its_details(console: Console) -> None:
+    visitor = console.visit("viewer")
+    with UnitOfWork(console.desk.engine) as work:
+        operator = work.operators.find("viewer@example.com")
+        assert operator
+        for number in range(60):
+            details = {"events": list(range(100, 120)), "rate": number}
+            action = NewAction(
+                operator.id, "events.replay", f"event {number}", "account 646180157000000004", details, NOON
+            )
+            work.operators.log_action(action)
+        work.commit()
+    first = visitor.get("/actions").text
+    assert "rate: 59; events: 100, 101, 102, 103, 104, 105, 106, 107, 108, 109 ... (20)" in first
+    assert "account ***0004" in first
+    assert "646180157000000004" not in first
+    [older] = re.findall(r'href="/console(/actions\?before=[0-9]+)"', first)
+    then = visitor.get(older).text
+    assert "<td>event 10</td>" in first
+    assert "<td>event 9</td>" in then
+    assert "<td>event 10</td>" not in then
+    assert "operators.login" in then
+    assert "Older" not in then

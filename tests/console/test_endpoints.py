@@ -90,7 +90,9 @@ def test_what_failed_is_sent_again_for_a_reason_that_is_kept(shop: Shop) -> None
     assert shop.statuses() == ["failed", "pending"]
     assert "They+are+sent+again." in shop.send_again(visitor, shop.first)
     assert shop.statuses() == ["pending", "pending"]
-    [action] = shop.desk.rows("select action, subject, reason, details from operator_actions")
+    [action] = shop.desk.rows(
+        "select action, subject, reason, details from operator_actions where action not like 'operators.%'"
+    )
     details = {"notifications": [str(shop.first)]}
     assert action == ("notifications.replay", f"endpoint {shop.endpoint_id}", "their server is back", details)
     assert "their server is back" in visitor.get(shop.page).text
@@ -103,7 +105,7 @@ def test_nothing_is_sent_to_a_disabled_endpoint_nor_what_belongs_to_somebody_els
     assert "Nothing+is+sent" in shop.send_again(visitor, shop.first)
     assert "Send again" not in visitor.get(shop.page).text
     assert shop.statuses() == ["failed", "pending"]
-    assert shop.desk.rows("select * from operator_actions") == []
+    assert shop.desk.rows("select * from operator_actions where action not like 'operators.%'") == []
 
 
 def test_a_viewer_sees_what_failed_and_leaves_it(shop: Shop) -> None:
