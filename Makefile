@@ -8,6 +8,9 @@ LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-annotate 
 PYTHON ?= $(shell for name in python3.12 python3.11 python3 python; do \
 	"$$name" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null && echo "$$name" && break; done)
 
+# Files of tests that are played side by side. With more of them than cores, tests that watch the clock fail.
+WORKERS ?= 2
+
 .DEFAULT_GOAL := help
 .PHONY: help setup run demo test lint security faults soak fuzz bench bench-quick bench-growth bench-console proof docs sbom format lock moved
 
@@ -22,8 +25,8 @@ run: $(READY) ## Start everything: engines, receiver, API, workers, beat and san
 demo: $(READY) ## Play the sample payments once on a stack of its own and report
 	@exec $(VENV_PYTHON) -m cli demo $(ARGS)
 
-test: $(READY) ## Run the whole suite on Postgres and Redis of its own (ARGS="tests/stack -x")
-	@exec $(VENV_PYTHON) -m pytest $(ARGS)
+test: $(READY) ## Run the whole suite on Postgres and Redis of its own (ARGS="tests/stack -x"), two files side by side (WORKERS=0: one)
+	@exec $(VENV_PYTHON) -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 fuzz: $(READY) ## Try every parser of what comes from outside for a minute each, led by coverage (ARGS="--seconds 600")
 	@exec $(VENV_PYTHON) -m tests.fuzz $(ARGS)
