@@ -6,7 +6,7 @@ import time
 
 from tests.system.stack import RunningStack, wait_until
 
-BURST, FEW, LOAD, LEAVES = 6000, 20, 8000, 2
+BURST, FEW, LOAD, LEAVES = 4000, 20, 6000, 2
 FINISHED = """
 select extract(epoch from processed_at - (select min(processed_at) from inbox_events where id > {last})) from inbox_events
 where id > {last} and psp = '{psp}' order by processed_at
