@@ -30,7 +30,7 @@ _FORM = "application/x-www-form-urlencoded"
 _PAIR = r"[^\s=&<>\"]{1,100}=[^&\n]*"
 _LOOKS_LIKE_FORM = re.compile(rf"{_PAIR}(?:[&\n]{_PAIR})*")
 _MARKUP = re.compile(r"<[/?!A-Za-z]")
-_KEY = re.compile(r'"[A-Za-z_][A-Za-z0-9_.-]{0,63}"(?=\s*:)')
+_KEY = re.compile(r'"([A-Za-z_][A-Za-z0-9_.-]{0,63})"(?=\s*:)')
 _PLAIN = re.compile("[A-Za-z0-9 _./,-]{0,10}")  # too short for anything that is looked for
 _LIKE_JSON = re.compile(r"[\"']\s*:")
 _NAME = r"([^\s=:&?;,|<>\"'()\[\]{}]{1,100})[ \t]?[=:]"
@@ -75,11 +75,12 @@ def mask_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 def mask_shape(text: str) -> str:
     """x for each letter and 0 for each digit, so that its build alone can be seen; the keys of JSON stay."""
-    parts, at = [], 0
+    parts, at, blank = [], 0, _blank(text)
     for key in _KEY.finditer(text):
-        parts += [_blank(text[at : key.start()]), key[0] if mask_patterns(key[0]) == key[0] else _blank(key[0])]
+        is_name = mask_key(key[1]) == key[1]
+        parts += [blank[at : key.start()], key[0] if is_name else blank[key.start() : key.end()]]
         at = key.end()
-    return "".join(parts) + _blank(text[at:])
+    return "".join(parts) + blank[at:]
 
 
 def mask_tree(value: Any, *, keeps_ends: bool = True) -> Any:

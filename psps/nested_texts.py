@@ -45,9 +45,8 @@ def list_texts(body: bytes) -> Iterator[str]:
 
 def _list_readings(text: str) -> Iterator[str]:
     """What a text says once its escapes are read, and the values of pairs in it."""
-    for plain in (html.unescape(text), _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text), unquote_plus(text)):
-        if plain != text:
-            yield plain
+    said = html.unescape(_ESCAPE.sub(lambda found: chr(int(found[1], 16)), text))
+    yield from {said, unquote_plus(text)} - {text}
     if "=" in text:
         yield from (piece for piece in re.split(r"[&;\s]|=(?=[^=])", text) if piece and piece != text)
 

@@ -301,7 +301,7 @@ def test_an_event_is_shown_opened_and_masked(engine):
     shown = read(acuse(engine, NEW)("events", "show", "--body", "--json", str(stored.event_id)))
     assert json.loads(shown["payload_masked"]["body"]) == said | {
         "nombreOrdenante": "***",
-        "cuentaOrdenante": f"***{CLABE[-4:]}",
+        "cuentaOrdenante": f"•••• {CLABE[-4:]}",
         "email": "***",
     }
     assert shown["sealed_with"] == id_of(NEW)
