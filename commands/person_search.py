@@ -30,6 +30,7 @@ class Found:
     rows: dict[Place, list[Any]] = field(default_factory=dict)  # keys
     locked: list[int] = field(default_factory=list)
     kept: list[int] = field(default_factory=list)  # events that are not finished, and so are not erased
+    kept_rows: Counter[str] = field(default_factory=Counter)  # by table, of what is still to be used
 
     def count(self) -> dict[str, int]:
         """How many rows of each table, without those that are kept."""
@@ -65,7 +66,8 @@ def erase(begin: Callable[[], UnitOfWork], person: Person, found: Found, done: C
     `done` tells at any time how many rows of each table are masked for good. What was masked is not found again, so whoever
     was interrupted begins anew.
     """
-    found.kept, total, at = [], len(found.events) + sum(map(len, found.rows.values())), 0
+    found.kept, found.kept_rows = [], Counter()
+    total, at = len(found.events) + sum(map(len, found.rows.values())), 0
     with show_bar("masking", is_shown) as advance:
         for events in split(found.events):
             with begin() as work:
@@ -77,7 +79,7 @@ def erase(begin: Callable[[], UnitOfWork], person: Person, found: Found, done: C
         for place, keys in found.rows.items():
             for some in split(keys):
                 with begin() as work:
-                    count = _erase_rows(work, person, place, some)
+                    count = _erase_rows(work, person, place, some, found)
                     work.commit()
                 done[place.table] += count
                 at += len(some)
@@ -100,9 +102,11 @@ def _erase_payloads(work: UnitOfWork, person: Person, events: Sequence[int], fou
     return len(there)
 
 
-def _erase_rows(work: UnitOfWork, person: Person, place: Place, keys: Sequence[Any]) -> int:
+def _erase_rows(work: UnitOfWork, person: Person, place: Place, keys: Sequence[Any], found: Found) -> int:
     persons, changed = PersonRepository(work.connection), set()
-    for row in persons.lock_these(place, keys):
+    rows = persons.lock_these(place, keys)
+    found.kept_rows[place.table] += len(persons.list_these(place, keys)) - len(rows)
+    for row in rows:
         for column, value in list_hits(person, row).items():
             persons.replace(place, row["key"], column, _erase_column(person, column, value))
             changed.add(row["key"])

@@ -87,7 +87,7 @@ def erase_person(
             if not yes:
                 click.confirm(f"Mask them in {sum(counts.values())} places for good?", abort=True, err=True)
             counts = _erase(open_unit(work), person, found, kinds, str(reason), not as_json)
-    _report({"dry_run": dry_run, "not_finished": found.kept}, found, counts, as_json)
+    _report({"dry_run": dry_run, "not_finished": found.kept, "still_used": +found.kept_rows}, found, counts, as_json)
 
 
 def _ask(kinds: dict[str, bool]) -> Person:
@@ -194,8 +194,10 @@ def _report(about: dict[str, Any], found: Found, counts: dict[str, int], as_json
     else:
         for table, count in counts.items():
             click.echo(f"{table:<24}{count}")
+    for table, count in sorted((+found.kept_rows).items()):
+        click.echo(f"acuse: {count} rows of {table} are still to be used and were left: erase again later", err=True)
     if found.kept:
         click.echo(f"acuse: {len(found.kept)} events are not finished and were left, such as {found.kept[0]}", err=True)
     if found.locked:
         click.echo(f"acuse: {len(found.locked)} payloads cannot be opened, such as {found.locked[0]}", err=True)
-    sys.exit(1 if found.kept or found.locked else 0)
+    sys.exit(1 if found.kept or found.locked or +found.kept_rows else 0)

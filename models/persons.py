@@ -19,14 +19,33 @@ class Place:
     table: str
     key: str
     columns: tuple[str, ...]
+    is_over: str = "true"  # of a row that nobody will act on again
 
 
 # The payloads are apart: models/payload_reading.py.
 PLACES = (
     Place("payments", "id", ("description", "payer_reference")),
-    Place("attempts", "id", ("request", "instructions", "error_message")),
-    Place("notifications", "id", ("body",)),
-    Place("discrepancy_evidence", "id", ("body",)),
+    # A call that is not settled goes out again with what it says, and whoever pays reads its instructions.
+    Place(
+        "attempts",
+        "id",
+        ("request", "instructions", "error_message"),
+        "settled_at is not null and not exists"
+        " (select from payments p where p.id = payment_id and p.state in ('pending', 'processing'))",
+    ),
+    Place(
+        "notifications",
+        "id",
+        ("body",),
+        "not exists (select from notification_deliveries d where d.notification_id = notifications.id and d.status = 'pending')",
+    ),
+    # What heals an open difference is read from it.
+    Place(
+        "discrepancy_evidence",
+        "id",
+        ("body",),
+        "not exists (select from discrepancies d where d.id = discrepancy_id and d.closed_at is null)",
+    ),
     Place("cep_answers", "query_digest", ("body",)),
 )
 
@@ -81,10 +100,9 @@ class PersonRepository:
         return self._list(place, f"{begins} order by {place.key} limit :limit", values)
 
     def lock_these(self, place: Place, keys: Sequence[Any]) -> list[dict[str, Any]]:
-        """The rows of these keys that are still there, in their order, locked until the transaction ends."""
-        return self._list(
-            place, f"where {place.key} = any(:keys) order by {place.key} for no key update", {"keys": keys}
-        )
+        """The rows of these keys that are over, in their order, locked until the transaction ends."""
+        which = f"where {place.key} = any(:keys) and {place.is_over} order by {place.key} for no key update"
+        return self._list(place, which, {"keys": keys})
 
     def list_these(self, place: Place, keys: Sequence[Any]) -> list[dict[str, Any]]:
         """The rows of these keys that are still there, in their order."""

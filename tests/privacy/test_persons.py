@@ -171,6 +171,37 @@ def test_what_is_not_finished_is_left_and_said(engine: Engine) -> None:
     assert find_traces(engine).keys() == {"inbox_payloads.body"}
 
 
+STILL_USED = """
+insert into attempts (id, payment_id, psp, account, operation, idempotency_key, request, status, next_attempt_at, created_at)
+select gen_random_uuid(), id, 'paper', 'default', 'refund', 'k', jsonb_build_object('email', cast(:email as text)), 'ready',
+    now(), now() from payments;
+with found as (
+    insert into discrepancies (source, psp, account, psp_payment_id, account_day, kind, ours, theirs, healing, opened_at)
+    values ('reconciliation', 'paper', 'default', 'p9', '2026-11-20', 'missing_here', '{}', '{}', 'proposed', now()) returning id)
+insert into discrepancy_evidence (discrepancy_id, kind, body, told_at, recorded_at)
+select id, 'psp', convert_to('{"email": "' || :email || '"}', 'utf8'), now(), now() from found
+"""
+NOT_ANY_MORE = """
+update attempts set status = 'done', settled_at = now(), first_sent_at = now();
+update discrepancies set closed_at = now(), closed_reason = 'healed'
+"""
+
+
+def test_what_a_call_or_a_healing_will_still_say_is_left_until_then(engine: Engine) -> None:
+    desk = Desk(engine)
+    desk.receive(write_delivery(payment="p1", **PAID))
+    with engine.begin() as connection:
+        connection.execute(text(STILL_USED), {"email": EMAIL})
+    arguments = ("erase", "--email", "--yes", "--reason", "x", "--json")
+    told = read(run(desk, *arguments, said=f"{EMAIL}\n"), code=1)
+    assert told["still_used"] == {"attempts": 1, "discrepancy_evidence": 1}
+    assert find_traces(engine).keys() == {"attempts.request", "discrepancy_evidence.body"}
+    with engine.begin() as connection:
+        connection.execute(text(NOT_ANY_MORE))
+    told = read(run(desk, *arguments, said=f"{EMAIL}\n"))
+    assert (told["still_used"], find_traces(engine)) == ({}, {})
+
+
 def test_older_months_are_searched_unless_since_leaves_them_out(engine: Engine) -> None:
     long_ago = NOON - timedelta(days=400)
     with engine.begin() as connection:
