@@ -106,13 +106,13 @@ def place(make_database: Callable[[], str], drop_later: Callable[[str], None], t
 def test_a_worker_that_no_longer_takes_from_its_queue_is_started_again(place: Place) -> None:
     place.start_beat()
     kept = place.keep_worker("worker", "--every", "0.5", "--stale", "60", "--grace", "10")
-    wait_until(lambda: place.pids("events") and place.pids("maintenance"), "the worker takes canaries", 40)
+    wait_until(lambda: place.pids("events") and place.pids("maintenance"), "the worker takes canaries", 90)
     [first] = place.pids("events")
     wait_until(lambda: place.own_pids() == [first], "it takes from its own queue too", 10)
     create_celery(place.broker_url).control.cancel_consumer("events")
     wait_until(lambda: not place.pids("events"), "it takes nothing from events any more", 15)
     assert place.pids("maintenance") == place.own_pids() == [first], "it is connected, and takes from the others"
-    wait_until(lambda: [pid for pid in place.pids("events") if pid != first], "another one takes", 40)
+    wait_until(lambda: [pid for pid in place.pids("events") if pid != first], "another one takes", 90)
     assert not is_alive(first)
     assert kept.said().count("started again") == 1
     assert "takes nothing from the lane events, where" in kept.said(), "it took from the other lanes"
@@ -125,7 +125,7 @@ def test_a_worker_that_no_longer_takes_from_its_queue_is_started_again(place: Pl
 def test_a_worker_that_hangs_is_killed_and_given_up_where_no_restart_is_left_without_any_beat(place: Place) -> None:
     options = ("--every", "0.4", "--stale", "4", "--grace", "1", "--restarts", "0")
     kept, other = (place.keep_worker(name, *options) for name in ("worker", "other"))
-    wait_until(lambda: len(place.own_pids()) == 2, "both take from queues of their own", 40)
+    wait_until(lambda: len(place.own_pids()) == 2, "both take from queues of their own", 90)
     hung = find_worker(kept)
     os.kill(hung, signal.SIGSTOP)
     assert kept.process.wait(30) == 1, kept.said()
