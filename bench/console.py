@@ -156,13 +156,13 @@ def list_pages(running: Running, first: str) -> list[str]:
     pages = re.findall(r'href="(/console[^"]*)"', re.search("<nav.*?</nav>", first, re.DOTALL)[0])  # type: ignore[index]
     events = running.ask("select array_agg(id) from (select id from inbox_events order by random() limit 5) few")
     payments = running.ask("select array_agg(id::text) from (select id from payments order by random() limit 5) few")
-    differences = running.ask("select array_agg(id) from (select id from discrepancies order by id desc limit 5) few")
-    days = running.ask("select array_agg(distinct account_day::text) from discrepancies")
+    differences = running.ask("select (array_agg(id order by id desc))[:5] from discrepancies")
+    days = running.ask("select (array_agg(distinct account_day::text))[:5] from discrepancies")
     one_each = [
         *(f"/console/events/{event}" for event in events),
         *(f"/console/payments/{payment}" for payment in payments),
         *(f"/console/discrepancies/{difference}" for difference in differences),
-        *(f"/console/reconciliation/stripe/default/{day}" for day in days[:5]),
+        *(f"/console/reconciliation/stripe/default/{day}" for day in days),
     ]
     return [*pages, *FILTERS, *one_each]
 
@@ -170,8 +170,7 @@ def list_pages(running: Running, first: str) -> list[str]:
 def open_each(api: str, cookies: httpx.Cookies, pages: list[str]) -> list[str]:
     """Every page once, before anything is timed: those that are not there."""
     with httpx.Client(base_url=api, cookies=cookies, trust_env=False, timeout=30) as client:
-        answers = [(page, client.get(page).status_code) for page in pages]
-    return [f"{page}: {status}" for page, status in answers if status != 200]
+        return [f"{page}: {said}" for page in pages if (said := client.get(page).status_code) != 200]
 
 
 def log_in(api: str) -> httpx.Cookies:
@@ -226,7 +225,7 @@ def judge(results: dict[str, Any]) -> list[str]:
     ]
     ratio = compare_tails(results)
     worse = f"missed: the receiver's p99 beside viewers is {ratio:.2f} times that alone, wanted are {WORSE} at most"
-    return [*slow, worse] if ratio > WORSE else slow
+    return slow + [worse] * (ratio > WORSE)
 
 
 def show(results: dict[str, Any]) -> None:
