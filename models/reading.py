@@ -43,15 +43,16 @@ PARKED_FOR = """
 select id from inbox_events where status = 'parked' and psp = :psp and reason = :reason order by id limit :limit
 """
 
-EVENT = """
+ERASED_PAYLOAD = "a person was erased from its payload"
+EVENT = f"""
 select e.id, e.psp, e.account, e.event_key, e.source, e.status, e.reason, e.attempts, e.received_at, e.processed_at,
        e.next_attempt_at, e.lease_until, e.verified_with, e.decision, p.redacted, encode(p.body_sha256, 'hex') as body_sha256,
        octet_length(p.body) as body_bytes, p.key_id as sealed_with,
        case when p.event_id is null then 'its payload was dropped by retention'
-            when p.erased_at is not null then 'a person was erased from its payload' else 'stored' end as payload
+            when p.erased_at is not null then '{ERASED_PAYLOAD}' else 'stored' end as payload
 from inbox_events e left join inbox_payloads p on p.event_id = e.id and p.received_at = e.received_at
 where e.id = :id
-"""
+"""  # noqa: S608 - constants
 
 DECISIONS = """
 select t.id, t.payment_id, t.event_id, t.kind, t.from_state, t.to_state, t.outcome, t.reason, t.source,

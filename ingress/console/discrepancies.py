@@ -5,13 +5,13 @@ from typing import Any
 
 from flask import abort, redirect, render_template, request, url_for
 
+from ingress.console.asked import LARGEST_ID, read_before
 from ingress.console.dependencies import deps
 from ingress.console.formats import show_free
 from ingress.console.guard import needs, signed_in
-from ingress.console.pages import LARGEST_ID, LONGEST_REASON, OPERATOR, PAGE, VIEWER, blueprint, read_before
+from ingress.console.pages import LONGEST_REASON, OPERATOR, PAGE, VIEWER, blueprint
 from ingress.console.reconciling_words import KINDS, REFUSED_BY_THE_DOOR, name_word
 from ingress.console.sides import Told, find_sides, lay_beside
-from ingress.console.words import SPANISH
 from models.console_reading import ConsoleReader, DifferencePage, WantedDifferences
 from models.operators import NewAction
 from models.reading import NotFound, Row
@@ -32,10 +32,9 @@ def list_discrepancies() -> str:
     """By PSP, kind and status, open ones first; of each the newest first."""
     asked = {name: request.args.get(name, "").strip() for name in ("psp", "kind", "status")}
     asked["status"] = asked["status"] if asked["status"] in STATUSES else ""
-    before = read_before()
     with deps().open_front_work() as work:
         reader = ConsoleReader(work.connection)
-        first = _list(reader, asked, asked["status"] or OPEN, before)
+        first = _list(reader, asked, asked["status"] or OPEN, read_before())
         is_all = not asked["status"] and first.older is None
         then = _list(reader, asked, CLOSED, LARGEST_ID) if is_all else None
     last = then or first
@@ -71,7 +70,6 @@ def show_discrepancy(discrepancy_id: int) -> str:
     books = deps().bookkeeping
     ours, theirs = find_sides(books, found, payment)
     told = [Told(name_word(found["witness"], "witnesses"), None, theirs)]
-    said = request.args.get("said", "")
     return render_template(
         "console/discrepancy.html",
         found=found,
@@ -83,7 +81,6 @@ def show_discrepancy(discrepancy_id: int) -> str:
         actions=actions,
         may_approve=_may_approve(found),
         may_dismiss=found["closed_at"] is None and found["healing"] != Healing.SENT,
-        said=said if said in SPANISH else "",
     )
 
 

@@ -5,10 +5,10 @@ from uuid import UUID
 
 from flask import abort, redirect, render_template, request, url_for
 
+from ingress.console.asked import read_uuid
 from ingress.console.dependencies import deps
 from ingress.console.guard import needs, signed_in
-from ingress.console.pages import LONGEST_REASON, OPERATOR, PAGE, VIEWER, blueprint, read_uuid
-from ingress.console.words import SPANISH
+from ingress.console.pages import LONGEST_REASON, OPERATOR, PAGE, VIEWER, blueprint
 from models.operators import NewAction
 from models.reading import NotFound
 from models.states import DeliveryStatus
@@ -35,7 +35,6 @@ def show_endpoint(endpoint_id: UUID) -> str:
     """One endpoint, what goes to it with every attempt, and what operators did about it."""
     asked = request.args.get("status", "")
     status = DeliveryStatus(asked) if asked in STATUSES else None
-    said = request.args.get("said", "")
     with deps().open_front_work() as work:
         try:
             endpoint = work.endpoint_reader.get_endpoint(endpoint_id)
@@ -50,7 +49,6 @@ def show_endpoint(endpoint_id: UUID) -> str:
         actions=actions,
         statuses=STATUSES,
         status=status or "",
-        said=said if said in SPANISH else "",
     )
 
 

@@ -1,26 +1,28 @@
 """Events: found by what they are, when they came and which payment they are about; one of them whole, and processed again."""
 
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from flask import abort, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as Answer
 
 from ingress.console.again import Again, set_going
+from ingress.console.asked import LARGEST_ID, read_before, read_time, write_time
 from ingress.console.dependencies import deps
 from ingress.console.guard import needs, signed_in
-from ingress.console.pages import LARGEST_ID, LONGEST_REASON, OPERATOR, PAGE, VIEWER, blueprint, read_before
+from ingress.console.pages import LONGEST_REASON, OPERATOR, PAGE, VIEWER, blueprint
 from ingress.console.replay import SIGNATURES
-from ingress.console.words import SPANISH
 from models.event_reading import EventFilters, EventPage, Row
 from models.operators import NewAction
 from models.payload_reading import Payload, PayloadReader
-from models.reading import NotFound
+from models.reading import ERASED_PAYLOAD, NotFound
 from models.states import InboxStatus
 from psps.masking import mask_body, mask_headers
 
 MOST_SHOWN = 64 * 1024  # bytes of a body
+CARD_DATA = "Card data was taken out before it was stored."
+ERASED = "A person was erased from it after it had come."
 ASKED = ("psp", "status", "key", "payment", "from", "to")
 
 
@@ -29,15 +31,16 @@ ASKED = ("psp", "status", "key", "payment", "from", "to")
 def list_events() -> str:
     """By PSP, status, time, key or payment, the newest first."""
     asked = {name: request.args.get(name, "").strip() for name in ASKED}
-    before = read_before()
-    page = _find(asked, before)
+    start, end = read_time(asked["from"]), read_time(asked["to"])
+    asked |= {"from": write_time(start), "to": write_time(end)}
+    page = _find(asked, start, end)
     psps = sorted({psp for psp, _ in deps().accounts})
     return render_template("console/events.html", page=page, asked=asked, psps=psps, statuses=list(InboxStatus))
 
 
-def _find(asked: dict[str, str], before: int) -> EventPage:
+def _find(asked: dict[str, str], start: datetime | None, end: datetime | None) -> EventPage:
     """A key says it all; next to a payment, PSP and status are of no use."""
-    start, end = _read_time(asked["from"]), _read_time(asked["to"])
+    before = read_before()
     with deps().open_front_work() as work:
         if asked["key"]:
             return EventPage(work.reader.find_events(asked["key"], list(deps().accounts)), None)
@@ -48,16 +51,6 @@ def _find(asked: dict[str, str], before: int) -> EventPage:
             return EventPage([], None)
         status = asked["status"] if asked["status"] in list(InboxStatus) else None
         return work.events.list_page(EventFilters(asked["psp"] or None, status, start, end), PAGE, before)
-
-
-def _read_time(said: str) -> datetime | None:
-    """UTC, as browsers send what was chosen."""
-    if not said:
-        return None
-    try:
-        return datetime.fromisoformat(said).replace(tzinfo=UTC)
-    except ValueError:
-        abort(400, "this is no time")
 
 
 @blueprint.get("/events/<int:event_id>")
@@ -74,26 +67,32 @@ def show_event(event_id: int) -> str:
         arrived = PayloadReader(work.connection).get(event_id)
         calls = work.events.list_calls(event_id, PAGE)
         actions = work.operators.list_actions(f"event {event_id}", PAGE)
-    said = request.args.get("said", "")
-    said = said if said in SPANISH else ""  # a link from elsewhere does not make us say anything
     return render_template(
         "console/event.html",
         event=event,
         key=_describe_key(event),
-        arrived=_show_arrived(arrived) if arrived else None,
+        arrived=_show_arrived(arrived, event) if arrived else None,
         calls=calls,
         actions=actions,
-        said=said,
     )
 
 
-def _show_arrived(arrived: Payload) -> dict[str, Any]:
+def _show_arrived(arrived: Payload, event: Row) -> dict[str, Any]:
     is_whole = len(arrived.body) <= MOST_SHOWN and not arrived.locked
     return {
         "locked": arrived.locked,
+        "bytes": event["body_bytes"] if arrived.locked else len(arrived.body),
+        "changed": _tell_change(event),
         "headers": list(mask_headers({name.lower(): value for name, value in arrived.headers}).items()),
         "body": mask_body(arrived.body, arrived.content_type) if is_whole else None,
     }
+
+
+def _tell_change(event: Row) -> str:
+    """Why it is not as it came; an erasure is told before what else was taken out."""
+    if event["payload"] == ERASED_PAYLOAD:
+        return ERASED
+    return CARD_DATA if event["redacted"] else ""
 
 
 def _describe_key(event: Row) -> tuple[str, int, int] | None:

@@ -1,15 +1,21 @@
 """How pages write money, times and spans."""
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from flask import Blueprint
+from markupsafe import Markup
 
 from ingress.console.sparklines import draw_points
 from psps.free_texts import mask_free
 
 MOST_NAMED = 10
+
+DATE = r"\d{4}-\d\d-\d\d"
+MONEY = r"-?[\d,]+\.\d\d(?: [A-Z]{3})?"
+WHOLE = re.compile(rf"({DATE}|{MONEY}|<a [^>]*>{DATE}</a>)(?: (\d\d:\d\d:\d\d))?")
 
 
 def show_money(minor: int | None, currency: str) -> str:
@@ -59,9 +65,19 @@ def _show_value(value: Any) -> str:
     return f"{shown} ... ({len(value)})" if len(value) > MOST_NAMED else shown or "-"
 
 
+def keep_whole(cell: Any) -> Any:
+    """A cell of a table; a day, a time or a sum is not broken within. Markup stays what it is, and so does text."""
+    found = WHOLE.fullmatch(str(cell))
+    if not found:
+        return cell
+    wrap = Markup('<span class="whole">{}</span>').format
+    say = Markup if isinstance(cell, Markup) else str
+    return Markup(" ").join(wrap(say(part)) for part in found.groups() if part)
+
+
 def add_formats(blueprint: Blueprint) -> None:
     """As filters."""
-    filters: dict[str, Callable[..., str]] = {
+    filters: dict[str, Callable[..., Any]] = {
         "money": show_money,
         "when": show_when,
         "span": show_span,
@@ -70,6 +86,7 @@ def add_formats(blueprint: Blueprint) -> None:
         "points": draw_points,
         "free": show_free,
         "details": show_details,
+        "whole": keep_whole,
     }
     for name, show in filters.items():
         blueprint.add_app_template_filter(show, name)

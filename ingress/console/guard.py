@@ -3,6 +3,7 @@
 import hmac
 from collections.abc import Callable
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from flask import Response, abort, current_app, g, redirect, request, url_for
 from werkzeug.wrappers import Response as Answer
@@ -18,6 +19,11 @@ MAY = {
     OperatorRole.ADMIN: frozenset(OperatorRole),
 }
 NEED = "acuse_console_role"
+NEEDED = {
+    OperatorRole.VIEWER: "this takes the role of a viewer",
+    OperatorRole.OPERATOR: "this takes the role of an operator",
+    OperatorRole.ADMIN: "this takes the role of an admin",
+}
 STATIC, NOW = "console.static", "console.show_now"
 # Nothing is loaded from elsewhere, nothing is run but what we serve as a file, nobody frames the page.
 POLICY = (
@@ -66,7 +72,7 @@ def guard() -> Answer | None:
     if g.signed_in is None:
         return _ask_to_log_in()
     if need not in MAY[g.signed_in.operator.role]:
-        abort(403, f"this takes the role {need}")
+        abort(403, NEEDED[need])
     if request.method == "POST" and not hmac.compare_digest(
         request.form.get("csrf", "").encode(), make_csrf(token).encode()
     ):
@@ -81,7 +87,8 @@ def is_part() -> bool:
 
 def _ask_to_log_in() -> Answer:
     if is_part():  # the page as a whole goes there, and comes back as a whole
-        return Response(status=401, headers={"HX-Redirect": url_for("console.show_login", next=url_for(NOW))})
+        page = urlsplit(request.headers.get("HX-Current-URL", "")).path or url_for(NOW)
+        return Response(status=401, headers={"HX-Redirect": url_for("console.show_login", next=page)})
     wanted = request.full_path.rstrip("?") if request.method != "POST" else ""
     return redirect(url_for("console.show_login", next=wanted))
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask import render_template, request
+from flask import render_template
 
 from ingress.console.acknowledging import read_acknowledgements
+from ingress.console.asked import is_still
 from ingress.console.dependencies import deps
 from ingress.console.guard import needs
 from ingress.console.pages import VIEWER, blueprint
@@ -42,7 +43,7 @@ class AccountNow:
 @needs(VIEWER)
 def show_now() -> str:
     """The page, which asks for its content again every ten seconds, unless it is to stand still."""
-    return render_template("console/now.html", is_still=bool(request.args.get("still")), **_look())
+    return render_template("console/now.html", is_still=is_still(), **_look())
 
 
 @blueprint.get("/now")

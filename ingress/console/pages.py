@@ -1,7 +1,7 @@
 """What all pages share, logging in and out, payments, and what operators did."""
 
+from functools import partial
 from typing import Any
-from uuid import UUID
 
 import structlog
 from flask import Blueprint, abort, g, redirect, render_template, request, url_for
@@ -9,13 +9,15 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as Answer
 
 from ingress.account_terms import TooManyTries, WrongCredentials
+from ingress.console.asked import read_before, read_uuid
 from ingress.console.dependencies import deps
 from ingress.console.formats import add_formats
 from ingress.console.guard import cookie_name, finish, guard, is_part, may, needs, set_cookie
 from ingress.console.nav import NAV
 from ingress.console.operators import log_in, log_out
+from ingress.console.reconciling_words import name_word
 from ingress.console.sides import read_payment
-from ingress.console.words import COOKIE, LANGUAGES, find_language, translator
+from ingress.console.words import COOKIE, LANGUAGES, SPANISH, find_language, find_said, say_parts, translator
 from ingress.faults import describe_fault
 from ingress.passwords import TooBusy
 from ingress.sources import find_source
@@ -26,8 +28,11 @@ from models.unit_of_work import Contention, DatabaseUnavailable, is_too_much
 
 log = structlog.get_logger(__name__)
 PAGE = 50
-LARGEST_ID = 2**63 - 1
 LONGEST_REASON = 500
+USUAL = {  # what Flask itself refuses
+    400: "the request cannot be understood",
+    404: "there is nothing at this address",
+}
 VIEWER, OPERATOR = OperatorRole.VIEWER, OperatorRole.OPERATOR
 blueprint = Blueprint("console", __name__, url_prefix="/console", template_folder="templates", static_folder="static")
 blueprint.before_request(guard)
@@ -35,31 +40,28 @@ blueprint.after_request(finish)
 add_formats(blueprint)
 
 
-def read_before() -> int:
-    """The id before which a page begins; the largest where none was named."""
-    return max(0, min(request.args.get("before", LARGEST_ID, type=int), LARGEST_ID))
-
-
-def read_uuid(text: str) -> UUID | None:
-    """None where it is none."""
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
-
-
 @blueprint.context_processor
 def offer() -> dict[str, Any]:
     """What every page may use."""
     language = find_language()
-    who = {"signed_in": g.get("signed_in"), "may_act": may(OPERATOR)}
-    return {"_": translator(language), "language": language, "nav": NAV, **who}
+    say = translator(language)
+    return {
+        "_": say,
+        "say": lambda word, table: say(name_word(word, table)),
+        "say_parts": partial(say_parts, say=say),
+        "language": language,
+        "nav": NAV,
+        "said": find_said(),
+        "signed_in": g.get("signed_in"),
+        "may_act": may(OPERATOR),
+    }
 
 
 @blueprint.errorhandler(HTTPException)
 def show_error(error: HTTPException) -> tuple[str, int]:
     """A page that says what is wrong."""
-    return _tell(error.description or error.name), error.code or 500
+    is_ours = error.description in SPANISH
+    return _tell(error.description or "" if is_ours else USUAL.get(error.code or 0, USUAL[400])), error.code or 500
 
 
 @blueprint.errorhandler(Exception)

@@ -9,7 +9,6 @@ from ingress.console.again import Again, set_going
 from ingress.console.dependencies import deps
 from ingress.console.guard import needs, signed_in
 from ingress.console.pages import LONGEST_REASON, OPERATOR, PAGE, VIEWER, blueprint
-from ingress.console.words import SPANISH
 from models.operators import NewAction
 
 AT_ONCE = 500  # the oldest first; who wants more asks again
@@ -21,8 +20,7 @@ def show_parked() -> str:
     """Groups by PSP and reason, the most first."""
     with deps().open_front_work() as work:
         groups = work.reader.group_parked(PAGE)
-    said = request.args.get("said", "")
-    return render_template("console/parked.html", groups=groups, said=said if said in SPANISH else "", at_once=AT_ONCE)
+    return render_template("console/parked.html", groups=groups, at_once=AT_ONCE)
 
 
 @blueprint.post("/parked")

@@ -8,10 +8,10 @@ from typing import Any
 
 from flask import Response, abort, redirect, render_template, request, url_for
 
+from ingress.console.asked import read_before
 from ingress.console.dependencies import Obstacle, deps
 from ingress.console.guard import needs, signed_in
-from ingress.console.pages import LARGEST_ID, LONGEST_REASON, OPERATOR, PAGE, VIEWER, blueprint
-from ingress.console.words import SPANISH
+from ingress.console.pages import LONGEST_REASON, OPERATOR, PAGE, VIEWER, blueprint
 from models.closings import ClosingRepository, DayKey
 from models.console_reading import ConsoleReader
 from models.operators import NewAction
@@ -46,11 +46,10 @@ def show_reconciliation() -> str:
 def show_account(psp: str, account: str) -> str:
     """The last runs of an account and its days."""
     _require(psp, account)
-    before = min(request.args.get("before", type=int) or LARGEST_ID, LARGEST_ID)
     until = _read_day(request.args["until"]) if "until" in request.args else LAST_DAY
     with deps().open_front_work() as work:
         reader = ConsoleReader(work.connection)
-        runs = reader.list_runs(psp, account, before, RUNS)
+        runs = reader.list_runs(psp, account, read_before(), RUNS)
         days = reader.list_days(psp, account, until, DAYS)
     return render_template(
         "console/account.html",
@@ -61,7 +60,6 @@ def show_account(psp: str, account: str) -> str:
         older_runs=runs[-1]["id"] if len(runs) == RUNS else None,
         older_days=days[-1]["day"] if len(days) == DAYS else None,
         can_ask=deps().accounts[psp, account].can_call,
-        said=_read_said(),
     )
 
 
@@ -83,7 +81,6 @@ def show_day(psp: str, account: str, day: str) -> str:
         certificate=newest.certificate if newest else None,
         actions=actions,
         can_ask=deps().accounts[psp, account].can_call and NEVER_COMPARED.isdisjoint(o.code for o in obstacles or ()),
-        said=_read_said(),
     )
 
 
@@ -170,11 +167,6 @@ def _read_day(said: str) -> date:
         if FIRST_DAY <= (day := date.fromisoformat(said)) <= LAST_DAY:
             return day
     return abort(404, "there is no such day")
-
-
-def _read_said() -> str:
-    said = request.args.get("said", "")
-    return said if said in SPANISH else ""
 
 
 def _name_subject(key: DayKey) -> str:

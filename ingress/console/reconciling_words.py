@@ -1,5 +1,6 @@
 """What the pages about reconciliation call things. Spanish is in spanish_reconciling; what is not here is shown as it is."""
 
+from ingress.console.state_words import STATES
 from models.states import Difference, EvidenceKind, Healing, RunKind, RunStatus
 
 KINDS = {
@@ -107,6 +108,7 @@ TABLES = {
     "run_kinds": RUN_KINDS,
     "run_statuses": RUN_STATUSES,
     "obstacles": OBSTACLES,
+    **STATES,
 }
 
 

@@ -1,15 +1,15 @@
 """The workbench: what would change if events were processed again, and the runs that set them going."""
 
-from dataclasses import fields
-from datetime import UTC, datetime
+from dataclasses import asdict, fields
 from typing import Any
 
-from flask import abort, redirect, render_template, request, url_for
+from flask import Response, abort, redirect, render_template, request, url_for
 
+from ingress.console.asked import LARGEST_ID, is_still, read_time, write_time
 from ingress.console.dependencies import deps, workbench
+from ingress.console.formats import show_when
 from ingress.console.guard import needs, signed_in
 from ingress.console.pages import LONGEST_REASON, OPERATOR, PAGE, VIEWER, blueprint
-from ingress.console.words import SPANISH
 from models.operators import NewAction
 from models.reading import NotFound
 from models.rehearsals import FoldedPayment
@@ -20,6 +20,15 @@ AT_ONCE = 200  # events that a dry run looks at here
 RATES = (1, 10, 50, 200, 1000)
 TIMES = ("received_from", "received_to")
 SWITCHES = {"pause": ReplayState.PAUSED, "resume": ReplayState.RUNNING, "stop": ReplayState.STOPPED}
+FILTER_NAMES = {
+    "psp": "PSP",
+    "account": "Account",
+    "status": "Status",
+    "reason": "Reason",
+    "received_from": "Received from (UTC)",
+    "received_to": "Received before (UTC)",
+    "payment": "Payment id, ours or the PSP's",
+}
 SIGNATURES = {
     Verification.FITS: "It fits.",
     Verification.RECORDED: "It cannot be asked again; its key is active.",
@@ -33,18 +42,17 @@ SIGNATURES = {
 @blueprint.get("/replay")
 @needs(VIEWER)
 def show_replay() -> str:
-    """A filter, what would change, and the runs."""
-    wanted, asked = _read_filter(request.args), _echo(request.args)
+    """A filter, what would change, and the runs, which are asked for again while one goes and nobody reads."""
+    wanted = _read_filter(request.args)
     is_asked = "look" in request.args and wanted != ReplayFilter()
     accepts = request.args.get("accepts") == "1"
     rehearsal = workbench().rehearse(wanted, AT_ONCE, accepts_recorded=accepts) if is_asked else None
     folded = _refold(wanted.payment) if wanted.payment and "history" in request.args else None
     with deps().open_front_work() as work:
         runs = work.replays.list_runs(PAGE)
-    said = request.args.get("said", "")
     return render_template(
         "console/replay.html",
-        asked=asked,
+        asked=_write_filter(wanted),
         accepts=accepts,
         rehearsal=rehearsal,
         folded=folded,
@@ -54,9 +62,17 @@ def show_replay() -> str:
         rates=RATES,
         at_once=AT_ONCE,
         signatures=SIGNATURES,
-        said=said if said in SPANISH else "",
-        refresh=any(run.state is ReplayState.RUNNING for run in runs) and not is_asked and not folded,
+        is_renewed=any(run.state is ReplayState.RUNNING for run in runs) and not is_asked and not folded,
+        is_still=is_still(),
     )
+
+
+@blueprint.get("/replay/runs")
+@needs(VIEWER)
+def show_runs_part() -> str:
+    """The runs alone."""
+    with deps().open_front_work() as work:
+        return render_template("console/replay_runs_part.html", runs=work.replays.list_runs(PAGE))
 
 
 @blueprint.post("/replay")
@@ -65,8 +81,7 @@ def start_replay() -> Any:
     """A run, for a reason that is written down with it."""
     wanted, why = _read_filter(request.form), request.form.get("why", "").strip()[:LONGEST_REASON]
     if not why:
-        again: dict[str, Any] = {**_echo(request.form), "said": "A reason is needed.", "look": 1}
-        return redirect(url_for("console.show_replay", **again))
+        return redirect(_address(wanted, request.form.get("accepts") == "1", said="A reason is needed."))
     rate = request.form.get("rate", type=int)
     if wanted == ReplayFilter() or rate not in RATES:
         abort(400, "there is nothing at this address")
@@ -83,13 +98,29 @@ def start_replay() -> Any:
 @needs(VIEWER)
 def show_run(run_id: int) -> str:
     """How far a run has come, and what operators did to it."""
+    run = _find_run(run_id)
     with deps().open_front_work() as work:
-        run = _get_run(work.replays.find_run(min(run_id, 2**63 - 1)))
         actions = work.operators.list_actions(_name(run.id), PAGE)
-    said = request.args.get("said", "")
+    told = asdict(run.wanted) | {name: show_when(getattr(run.wanted, name)) for name in TIMES}
     return render_template(
-        "console/replay_run.html", run=run, actions=actions, said=said if said in SPANISH else "", now=deps().clock()
+        "console/replay_run.html",
+        run=run,
+        actions=actions,
+        asked=[(FILTER_NAMES[name], value) for name, value in told.items()],
+        again=_address(run.wanted, run.accepts_recorded),
+        now=deps().clock(),
+        is_still=is_still(),
     )
+
+
+@blueprint.get("/replay/runs/<int:run_id>/part")
+@needs(VIEWER)
+def show_run_part(run_id: int) -> Any:
+    """How far it has come; the page as a whole once what it offers is another."""
+    run = _find_run(run_id)
+    if run.state is not ReplayState.RUNNING:
+        return Response(headers={"HX-Refresh": "true"})
+    return render_template("console/replay_run_part.html", run=run, now=deps().clock())
 
 
 @blueprint.post("/replay/runs/<int:run_id>")
@@ -104,13 +135,18 @@ def switch_run(run_id: int) -> Any:
         return redirect(url_for("console.show_run", run_id=run_id, said="A reason is needed."))
     now, who = deps().clock(), signed_in().operator
     with deps().open_front_work() as work:
-        run = _get_run(work.replays.find_run(min(run_id, 2**63 - 1)))
+        run = _get_run(work.replays.find_run(min(run_id, LARGEST_ID)))
         is_done = work.replays.switch_run(run.id, SWITCHES[action], now)
         if is_done:
             work.operators.log_action(NewAction(who.id, f"replay.{action}", _name(run.id), why, {}, now))
         work.commit()
     said = None if is_done else "Nothing was done."
     return redirect(url_for("console.show_run", run_id=run.id, said=said))
+
+
+def _find_run(run_id: int) -> ReplayRun:
+    with deps().open_front_work() as work:
+        return _get_run(work.replays.find_run(min(run_id, LARGEST_ID)))
 
 
 def _get_run(run: ReplayRun | None) -> ReplayRun:
@@ -128,22 +164,21 @@ def _refold(payment_id: str) -> FoldedPayment:
         abort(404, "there is no such event or payment")
 
 
-def _echo(said: Any) -> dict[str, str]:
-    """What was asked for, as it was written."""
-    return {field.name: said.get(field.name, "").strip() for field in fields(ReplayFilter)}
+def _write_filter(wanted: ReplayFilter) -> dict[str, str]:
+    """As the fields of the form take it."""
+    return asdict(wanted) | {name: write_time(getattr(wanted, name)) for name in TIMES}
+
+
+def _address(wanted: ReplayFilter, accepts: bool, **more: str) -> str:
+    """Where it is told what would change."""
+    asked: dict[str, Any] = {name: value for name, value in _write_filter(wanted).items() if value}
+    asked |= {"look": 1, "accepts": 1 if accepts else None, **more}
+    return url_for("console.show_replay", **asked)
 
 
 def _read_filter(said: Any) -> ReplayFilter:
-    asked: dict[str, Any] = {name: value or None for name, value in _echo(said).items()}
-    if asked["status"] not in (None, "parked", "ignored"):
+    told = {field.name: said.get(field.name, "").strip() for field in fields(ReplayFilter)}
+    if told["status"] not in ("", "parked", "ignored"):
         abort(400, "there is nothing at this address")
-    try:
-        times = {name: _read_time(asked[name]) for name in TIMES if asked[name]}
-    except ValueError:
-        abort(400, "this is no date and time")
-    return ReplayFilter(**{**asked, **times})
-
-
-def _read_time(text: str) -> datetime:
-    at = datetime.fromisoformat(text)
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+    times: dict[str, Any] = {name: read_time(told.pop(name)) for name in TIMES}
+    return ReplayFilter(**{name: value or None for name, value in told.items()}, **times)

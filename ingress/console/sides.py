@@ -16,6 +16,7 @@ from models.unit_of_work import UnitOfWork
 
 OF_MONEY = "_minor"
 OF_TIME = "_at"
+OF_WORDS = ("state", "kind", "method", "direction")  # of the closed vocabularies
 CANNOT_BE_COMPARED = ("received_minor", "fee_minor", "refunded_minor", "disputed_minor")  # with another currency's
 
 
@@ -61,7 +62,7 @@ def _list_cells(
 
 
 def _make_cell(field: str, value: Any, currency: str | None, differs: bool) -> Cell:
-    return Cell(_show(field, value, currency), differs, isinstance(value, bool))
+    return Cell(_show(field, value, currency), differs, isinstance(value, bool) or field in OF_WORDS)
 
 
 def _show(field: str, value: Any, currency: str | None) -> str:

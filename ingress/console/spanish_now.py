@@ -16,8 +16,8 @@ NOW = {
     "Half of them within": "La mitad en",
     "99 of 100 within": "99 de cada 100 en",
     "Of": "De",
-    "Until a webhook is acknowledged, since its receiver started": (
-        "Hasta que se acusa recibo de un webhook, desde que arrancó su receptor"
+    "Until a webhook is acknowledged, of all since its receivers began to count": (
+        "Hasta que se acusa recibo de un webhook, de todos desde que sus receptores empezaron a contar"
     ),
     "Until it is decided about, of the last of the hour": "Hasta que se decide sobre él, de los últimos de la hora",
     "Until a webhook is acknowledged is not known here: its receiver counts elsewhere, or nothing came yet. "
@@ -51,7 +51,6 @@ NOW = {
 EVENT = {
     "Received from (UTC)": "Recibidos desde (UTC)",
     "until (UTC)": "hasta (UTC)",
-    "this is no time": "esto no es una hora",
     "Source": "Origen",
     "none of the keys that are configured now": "ninguna de las claves configuradas ahora",
     "the only key": "la única clave",
@@ -71,6 +70,8 @@ EVENT = {
         "Lo que trata de personas y lo que prueba algo está enmascarado."
     ),
     "Card data was taken out before it was stored.": "Los datos de tarjeta se quitaron antes de guardarlo.",
+    "A person was erased from it after it had come.": "Se borró de él a una persona después de que llegó.",
+    "sealed bytes": "bytes sellados",
     "Header": "Cabecera",
     "Value": "Valor",
     "No headers are kept.": "No se guardan cabeceras.",

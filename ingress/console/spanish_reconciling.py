@@ -114,9 +114,6 @@ RECONCILING = {
     "by the clock": "periódica",
     "early: the PSP went quiet": "anticipada: el PSP calló",
     "a whole day": "un día entero",
-    "running": "en curso",
-    "done": "terminada",
-    "failed": "fallida",
     "Compare now": "Conciliar ahora",
     "Compare this day now": "Conciliar este día ahora",
     "It is asked for, and stands here as soon as it has begun; one that is under way goes on instead.": (

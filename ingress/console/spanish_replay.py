@@ -2,14 +2,13 @@
 
 REPLAY = {
     "Replay": "Reproceso",
-    "refunded": "reembolsado",
     "not there yet": "aún no existe",
     "Parked and ignored events can be processed again. What would change is told first, and nothing is changed by looking.": (
         "Los eventos apartados e ignorados se pueden procesar de nuevo. Primero se dice qué cambiaría; mirar no cambia nada."
     ),
     "Reason (with * at the end: its beginning)": "Motivo (con * al final: su comienzo)",
-    "Received from (UTC)": "Recibido desde (UTC)",
-    "Received before (UTC)": "Recibido antes de (UTC)",
+    "Received from (UTC)": "Recibidos desde (UTC)",
+    "Received before (UTC)": "Recibidos antes de (UTC)",
     "Also where the key is gone: it fitted when they came": "También donde la llave ya no está: coincidía cuando llegaron",
     "What would change?": "¿Qué cambiaría?",
     "Fold the whole payment anew": "Recalcular el pago completo",
@@ -48,11 +47,11 @@ REPLAY = {
     "Set them going": "Ponerlos en marcha",
     "Events a second": "Eventos por segundo",
     "Process all that fit again": "Procesar de nuevo todos los que corresponden",
-    "Runs": "Reprocesos",
-    "Run": "Reproceso",
+    "Replay runs": "Reprocesos",
+    "Replay run": "Reproceso",
     "Set going": "Puestos en marcha",
     "Why": "Por qué",
-    "Started": "Iniciado",
+    "Begun": "Iniciado",
     "Ended": "Terminado",
     "Nothing was set going by a run yet.": "Aún no hay reprocesos.",
     "It waits: live events go first.": "Espera: los eventos nuevos van primero.",
@@ -66,5 +65,4 @@ REPLAY = {
     "Pause": "Pausar",
     "Go on": "Continuar",
     "Stop for good": "Detener definitivamente",
-    "this is no date and time": "esto no es una fecha con hora",
 }

@@ -44,7 +44,6 @@ WORKERS = {
     "Notification": "Notificación",
     "Type": "Tipo de evento",
     "Next attempt": "Próximo intento",
-    "Settled": "Concluida",
     "Chosen": "Elegida",
     "Choose": "Elegir",
     "Answer": "Respuesta",

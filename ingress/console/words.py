@@ -1,5 +1,6 @@
 """The console in English and Spanish: pages say English, and this is what is said instead."""
 
+import re
 from collections.abc import Callable
 
 from flask import request
@@ -9,19 +10,24 @@ from ingress.console.spanish_now import EVENT, NOW
 from ingress.console.spanish_reading import READING
 from ingress.console.spanish_reconciling import RECONCILING
 from ingress.console.spanish_replay import REPLAY
+from ingress.console.spanish_states import REFUSALS, STATES
 from ingress.console.spanish_workers import WORKERS
 
 LANGUAGES = ("en", "es")
+PARTS = re.compile(r"(: |; | \(|\))")
 COOKIE = "acuse-language"
-SPANISH = {
-    **COMMON,
-    **EVENT,
-    **NOW,
-    **READING,
-    **RECONCILING,
-    **WORKERS,
-    **REPLAY,
-}
+TABLES = (
+    COMMON,
+    EVENT,
+    NOW,
+    READING,
+    RECONCILING,
+    WORKERS,
+    REPLAY,
+    STATES,
+    REFUSALS,
+)  # what stands in two of them is said the same in both
+SPANISH = {english: spanish for table in TABLES for english, spanish in table.items()}
 
 
 def find_language() -> str:
@@ -30,6 +36,17 @@ def find_language() -> str:
     return chosen if chosen in LANGUAGES else request.accept_languages.best_match(LANGUAGES) or "en"
 
 
+def find_said() -> str:
+    """What was done, as the address says it; a link from elsewhere does not make us say anything."""
+    said = request.args.get("said", "")
+    return said if said in SPANISH else ""
+
+
 def translator(language: str) -> Callable[[str], str]:
     """A function that says an English text in this language."""
     return (lambda text: SPANISH.get(text, text)) if language == "es" else (lambda text: text)
+
+
+def say_parts(text: str, say: Callable[[str], str]) -> str:
+    """A line that is made of words of ours, as "expired: FORBIDDEN (illegal_move)" is; what is none of them stays."""
+    return "".join(say(part) for part in PARTS.split(text))

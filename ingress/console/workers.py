@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from flask import render_template
 
+from ingress.console.asked import is_still
 from ingress.console.dependencies import deps
 from ingress.console.guard import needs
 from ingress.console.now import PART_SECONDS, tell_missing
@@ -41,7 +43,18 @@ class SeenWorker:
 @blueprint.get("/workers")
 @needs(VIEWER)
 def show_workers() -> str:
-    """What waits in each queue, who takes from it, and what beat has sent."""
+    """What waits in each queue, who takes from it, and what beat has sent; asked for again unless it is to stand still."""
+    return render_template("console/workers.html", is_still=is_still(), **_look())
+
+
+@blueprint.get("/workers/part")
+@needs(VIEWER)
+def show_workers_part() -> str:
+    """What is asked for again."""
+    return render_template("console/workers_part.html", **_look())
+
+
+def _look() -> dict[str, Any]:
     now = deps().clock()
     seen, missing = list[SeenDepth](), set[str]()
     with deps().open_front_work() as work:
@@ -53,15 +66,14 @@ def show_workers() -> str:
     queues: list[tuple[QueueWatch, SeenDepth | None]] = [
         (watch, None if watch.lane else depths.get(watch.queue)) for watch in watches
     ]
-    return render_template(
-        "console/workers.html",
-        now=now,
-        are_depths_missing=bool(missing),
-        queues=queues,
-        workers=[see_worker(taking, now) for taking in takings],
-        entries=[(sending, (now - sending.sent_at).total_seconds(), sending.is_late(now)) for sending in sendings],
-        beats=list_beats(sendings, now),
-    )
+    return {
+        "now": now,
+        "are_depths_missing": bool(missing),
+        "queues": queues,
+        "workers": [see_worker(taking, now) for taking in takings],
+        "entries": [(sending, (now - sending.sent_at).total_seconds(), sending.is_late(now)) for sending in sendings],
+        "beats": list_beats(sendings, now),
+    }
 
 
 def see_worker(taking: Taking, now: datetime) -> SeenWorker:

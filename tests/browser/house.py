@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import httpx
@@ -13,11 +13,13 @@ from sqlalchemy import Engine, text
 from uuid_utils.compat import uuid7
 
 from bootstrap import build_worker_deps
+from bootstrap_ringing import build_replay_deps
 from commands.stack_parts import sandbox_secrets
-from config import load_config
+from config import Config, load_config
 from ingress.console import app as console_app
 from ingress.console.nav import NAV
 from ingress.passwords import Passwords
+from models.replays import NewReplay, ReplayFilter
 from models.states import OperatorRole
 from models.unit_of_work import UnitOfWork
 from sandbox.faults import Delivery
@@ -25,10 +27,12 @@ from sandbox.flows import play_flow
 from sandbox.identity import Identity
 from sandbox.keys import ensure_keys
 from sandbox.sender import Route, send
+from tests.browser.books import add_endpoint, fail_one, keep_books
 from tests.ingress.conftest import serve_edge
 from tests.ingress.senders import environment, stripe_body, stripe_headers
 from workers.app import create_celery
 from workers.dependencies import WorkerDeps
+from workers.replaying import advance_all
 from workers.services import process_events
 
 FLOWS = (("oxxo.paid", "conekta"), ("spei.deposit", "stp"), ("card.refunded", "stripe"), ("oxxo.paid", "stripe"))
@@ -44,6 +48,7 @@ class House:
     engine: Engine
     deps: WorkerDeps
     secret: str
+    config: Config
 
     def work(self) -> None:
         with self.engine.connect() as connection:
@@ -52,21 +57,56 @@ class House:
 
     def park_one(self) -> int:
         """An event of live money at an account of test money; its id."""
-        body = stripe_body(livemode=True)
-        httpx.post(
-            f"{self.url}/webhooks/stripe",
-            content=body,
-            headers=stripe_headers(body, secret=self.secret),
-            trust_env=False,
-        ).raise_for_status()
+        self._hear(stripe_body(livemode=True))
         self.work()
         return self.find("select max(id) from inbox_events where status = 'parked'")
+
+    def park_one_that_would_be_taken(self, reason: str) -> int:
+        """An event that was set aside and has nothing in its way by now; its id."""
+        self._hear(stripe_body())
+        self.change(
+            "update inbox_events set status = 'parked', reason = :reason, processed_at = now() where status = 'received'",
+            reason=reason,
+        )
+        return self.find("select max(id) from inbox_events where status = 'parked'")
+
+    def _hear(self, body: bytes) -> None:
+        headers = stripe_headers(body, secret=self.secret)
+        httpx.post(f"{self.url}/webhooks/stripe", content=body, headers=headers, trust_env=False).raise_for_status()
+
+    def advance(self) -> None:
+        """One step of every replay run, and what it set going, as beat and a worker would."""
+        advance_all(build_replay_deps(self.config, partial(UnitOfWork, self.engine), lambda ids: None))
+        self.work()
+
+    def settle(self) -> None:
+        """What was approved goes through the one door, and the differences hear of it."""
+        self.work()
+        with UnitOfWork(self.engine) as work:
+            work.healing.settle("stripe", "default", self.deps.clock())
+            work.commit()
+
+    def change(self, statement: str, **values: str) -> None:
+        with self.engine.begin() as connection:
+            connection.execute(text(statement), values)
 
     def find(self, query: str) -> int:
         with self.engine.connect() as connection:
             found = connection.scalar(text(query))
         assert isinstance(found, int)
         return found
+
+    def start_run(self) -> None:
+        """A replay that has just begun, of nothing that is there."""
+        wanted = ReplayFilter(psp="conekta", reason="never*", received_from=self.deps.clock())
+        with UnitOfWork(self.engine) as work:
+            work.replays.add_run(NewReplay(wanted, EMAIL, "they were repaired", 50, None, True, self.deps.clock()))
+            work.commit()
+
+    @cached_property
+    def endpoint(self) -> str:
+        with self.engine.connect() as connection:
+            return str(connection.scalar(text("select id::text from endpoints")))
 
     @cached_property
     def payment(self) -> str:
@@ -79,18 +119,25 @@ class House:
 def open_house(database_url: str, broker_url: str, folder: Path) -> Iterator[House]:
     """With one operator, who may act."""
     keys = {psp: kept for psp, kept in ensure_keys(folder).items() if psp in ("stripe", "conekta", "stp")}
-    variables = environment(database_url, broker_url) | {"ACUSE_CONSOLE_OVER_HTTP": "true"}
+    variables = environment(database_url, broker_url) | {
+        "ACUSE_CONSOLE_OVER_HTTP": "true",
+        "ACUSE_STRIPE_HEALING": "propose",
+    }
     config = load_config(variables | sandbox_secrets({}, keys, NOWHERE))
     with serve_edge(config) as served:
         url = f"http://127.0.0.1:{served.port}"
         deps = build_worker_deps(config, create_celery(broker_url))
-        house = House(url, served.engine, deps, config.accounts["stripe", "default"].secrets[0])
+        house = House(url, served.engine, deps, config.accounts["stripe", "default"].secrets[0], config)
+        add_endpoint(served.engine)
         names = Identity(7, int(time.time()))
         played = [play_flow(flow, names, int(time.time()), psp) for flow, psp in FLOWS]
         webhooks = [Delivery(webhook) for one in played for webhook in one.webhooks]
         assert send(webhooks, Route(url, keys, connections=1, deadline=30)).clean
         house.work()
+        fail_one(served.engine)
         house.park_one()
+        keep_books(config, served.engine)
+        house.start_run()
         with UnitOfWork(served.engine) as work:
             work.operators.add(uuid7(), EMAIL, Passwords().hash(PASSWORD), OperatorRole.OPERATOR, deps.clock())
             work.commit()

@@ -1,14 +1,28 @@
 """What holds for every page of the console: it can be used by everybody, fits a telephone, and obeys its own policy."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 
+from tests.browser.books import find_yesterday
 from tests.browser.conftest import Watched
 from tests.browser.house import list_pages
 
-MORE = ("/console/login", "event", "payment", "/console/nothing/here", "/console?still=1")
+BOOKS = "/console/reconciliation/stripe/default"
+SHOWN = {
+    "event": lambda house: f"/console/events/{house.find('select min(id) from inbox_events')}",
+    "payment": lambda house: f"/console/payments/{house.payment}",
+    "discrepancy": lambda house: f"/console/discrepancies/{house.find('select min(id) from discrepancies')}",
+    "account": lambda house: BOOKS,
+    "day": lambda house: f"{BOOKS}/{find_yesterday()}",
+    "day-open": lambda house: f"{BOOKS}/{find_yesterday() + timedelta(days=1)}",
+    "endpoint": lambda house: f"/console/endpoints/{house.endpoint}",
+    "replay-dry-run": lambda house: "/console/replay?status=parked&look=1",
+    "replay-run": lambda house: "/console/replay/runs/1",
+}
+MORE = ("/console/login", *SHOWN, "/console/nothing/here", "/console?still=1")
 GRAVE = ("serious", "critical")
 NARROW = 360
 WIDER = "document.documentElement.scrollWidth"
@@ -20,12 +34,7 @@ RUN = """async options => {
 
 def open_page(visit: Watched, name: str) -> str:
     """The name that its pictures get."""
-    house = visit.house
-    known = {
-        "event": f"/console/events/{house.find('select min(id) from inbox_events')}",
-        "payment": f"/console/payments/{house.payment}",
-    }
-    visit.open(known.get(name, name))
+    visit.open(SHOWN[name](visit.house) if name in SHOWN else name)
     return name.removeprefix("/console").strip("/").replace("/", "-").replace("?", "-") or "now"
 
 

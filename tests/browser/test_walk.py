@@ -163,3 +163,60 @@ def test_what_is_watched_for_would_be_heard(visit: Watched) -> None:
     assert len(heard) == 2
     visit.complaints.clear()
     visit.asked = {url for url in visit.asked if "elsewhere.example" not in url}
+
+
+def test_what_would_change_is_looked_at_and_then_done(visit: Watched) -> None:
+    event = visit.house.park_one_that_would_be_taken("a bug that is mended")
+    page = visit.open("/console/parked")
+    group = page.get_by_role("region", name="stripe: a bug that is mended")
+    group.get_by_role("link", name="What would change?").click()
+    expect(page.get_by_role("heading", name="Payments that would change: 1")).to_be_visible()
+    row = page.get_by_role("region", name=re.compile("^Event, ")).get_by_role("row").nth(1)
+    expect(row).to_contain_text(str(event))
+    expect(row).to_contain_text("completed: APPLIED")
+    visit.keep("replay-would-change-light")
+    page.get_by_label("Why?").fill("the bug is mended")
+    page.get_by_role("button", name="Process all that fit again").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(re.compile(r"^Replay run \d+ running$"))
+    expect(page.get_by_role("link", name="Stop", exact=True)).to_be_visible()
+    for _ in range(2):  # the second finds that nothing is left
+        visit.house.advance()
+    page.reload()
+    expect(page.get_by_role("heading", level=1)).to_have_text(re.compile(r"^Replay run \d+ done$"))
+    expect(page.get_by_role("region", name=re.compile("^When, "))).to_contain_text("the bug is mended")
+    visit.keep("replay-run-done-light")
+    visit.open(f"/console/events/{event}")
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"Event {event} processed")
+
+
+def test_a_reason_that_is_being_typed_stays_until_the_run_offers_something_else(visit: Watched) -> None:
+    page = visit.page
+    page.clock.install()
+    visit.house.start_run()
+    run = visit.house.find("select max(id) from replay_runs")
+    visit.open(f"/console/replay/runs/{run}")
+    page.get_by_label("Why?").fill("half of a reas")
+    with page.expect_response(f"{visit.house.url}/console/replay/runs/{run}/part") as answer:
+        page.clock.fast_forward(11_000)
+    assert answer.value.ok
+    expect(page.get_by_label("Why?")).to_have_value("half of a reas")
+    visit.house.change("update replay_runs set state = 'paused' where state = 'running'")
+    page.clock.fast_forward(11_000)
+    expect(page.get_by_role("button", name="Go on")).to_be_visible()
+
+
+def test_a_difference_is_approved_and_heals(visit: Watched) -> None:
+    page = visit.open("/console/discrepancies")
+    choose(page, "Status").select_option("waits for approval")
+    page.get_by_role("button", name="Show").click()
+    page.get_by_role("row").nth(1).get_by_role("link").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Missing here")
+    page.get_by_label("Why?").first.fill("seen in their dashboard")
+    page.get_by_role("button", name=re.compile("^Approve")).click()
+    expect(page.get_by_role("status")).to_have_text("It is being healed by the PSP's own answer.")
+    visit.house.settle()
+    page.reload()
+    expect(page.get_by_role("definition").first).to_have_text("healed")
+    visit.keep("discrepancy-healed-light")
+    page.get_by_role("definition").get_by_role("link").last.click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("processed")

@@ -226,7 +226,7 @@ def test_all_that_operators_did_is_shown_a_page_at_a_time_with_its_details(conso
         work.commit()
     first = visitor.get("/actions").text
     assert "rate: 59; events: 100, 101, 102, 103, 104, 105, 106, 107, 108, 109 ... (20)" in first
-    assert "account ***0004" in first
+    assert "account •••• 0004" in first
     assert "646180157000000004" not in first
     [older] = re.findall(r'href="/console(/actions\?before=[0-9]+)"', first)
     then = visitor.get(older).text

@@ -4,12 +4,17 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 from uuid_utils.compat import uuid7
 
 from models.inbox import InboxStore
+from models.payload_reading import PayloadReader
+from models.payload_vault import PayloadVault, use_vault
+from models.persons import PersonRepository
+from models.unit_of_work import UnitOfWork
 from tests.console.conftest import Console
 from tests.paper import NOON, make_delivery, write_delivery
+from tests.privacy.test_payload_keys import NEW, with_keys
 from tests.workers.test_services import PAID
 
 IDS = re.compile(r"/console/events/(\d+)")
@@ -27,6 +32,7 @@ def test_events_are_found_by_the_time_of_their_arrival(console: Console) -> None
         "from=2026-11-20T18:05": [6, 5, 4],
         "from=2026-11-20T18:05&to=2026-11-20T18:30": [5, 4],
         "from=2026-11-20T18:20&to=2026-11-20T18:20:01": [5],
+        "from=2026-11-20T12:20-06:00&to=2026-11-20T19:20:01%2B01:00": [5],
         "to=2026-11-20T18:00:01&status=parked": [3],
         "from=2026-11-20T18:05&psp=other": [],
         "from=2026-12-01T00:00": [],
@@ -98,6 +104,34 @@ def test_an_answer_to_a_call_shows_the_call(console: Console) -> None:
     visitor = console.visit("viewer")
     assert "Calls to the PSP that it answers" in visitor.get("/events/1").text
     assert "Calls to the PSP that it answers" not in visitor.get("/events/2").text
+
+
+def test_who_was_erased_is_told_apart_from_card_data_that_was_taken_out(console: Console) -> None:
+    body = b'{"key": "k1", "kind": "completed", "card": "***"}'
+    came = replace(make_delivery(body, "k1"), body_sha256=bytes(32), redacted=True)
+    [event] = console.desk.put(came)
+    visitor = console.visit("viewer")
+    assert "Card data was taken out before it was stored." in visitor.get(f"/events/{event}").text
+    with UnitOfWork(console.desk.engine) as work:
+        payload = PayloadReader(work.connection).get(event)
+        assert payload
+        PersonRepository(work.connection).replace_payload(payload, b'{"key": "k1", "kind": "completed"}')
+        work.commit()
+    shown = visitor.get(f"/events/{event}").text
+    assert "A person was erased from it after it had come." in shown
+    assert "Card data was taken out" not in shown
+
+
+def test_of_a_sealed_payload_the_bytes_of_what_came_are_told(console: Console, engine: Engine) -> None:
+    delivery = write_delivery(payment="p9", **PAID)
+    [stored] = InboxStore(with_keys(engine, NEW)).put([replace(delivery, redacted=True)])
+    page = f"/events/{stored.event_id}"
+    locked = console.visit("viewer").get(page).text
+    assert "sealed bytes, sha256" in locked
+    assert "Card data was taken out before it was stored." in locked
+    console.desk.engine = use_vault(engine, PayloadVault.from_texts([NEW]))
+    shown = console.visit("operator").get(page).text
+    assert f"<dd>{len(delivery.body)} bytes, sha256 {delivery.body_sha256.hex()}</dd>" in shown
 
 
 def test_a_long_body_and_a_dropped_payload_are_told(console: Console) -> None:

@@ -204,7 +204,7 @@ def test_what_is_not_stored_as_it_came_is_never_processed_again(console: Console
     together = visitor.post("/parked", action="replay", why="it is live now", **group)
     assert "or cannot be opened, was left" in visitor.client.get(together.location).text
     assert (console.rung, console.desk.statuses()[2][0]) == ([], "parked")
-    assert console.desk.rows("select action from operator_actions") == []
+    assert console.desk.rows("select action from operator_actions where action not like 'operators.%'") == []
 
 
 def test_what_a_rotated_key_signed_is_processed_again_and_that_is_told(console: Console) -> None:
@@ -212,7 +212,8 @@ def test_what_a_rotated_key_signed_is_processed_again_and_that_is_told(console: 
     visitor = console.visit("operator")
     done = visitor.post("/events/3/replay", reason="the account is live now", csrf=visitor.csrf())
     assert "no active secret fits its signature" in visitor.client.get(done.location).text
-    assert console.desk.rows("select details from operator_actions") == [({"key_rotated": [3]},)]
+    acted = "select details from operator_actions where action = 'events.replay'"
+    assert console.desk.rows(acted) == [({"key_rotated": [3]},)]
 
 
 def test_what_nobody_needs_is_dismissed_and_comes_back_by_hand_alone(console: Console) -> None:

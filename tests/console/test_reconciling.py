@@ -64,7 +64,7 @@ def test_every_account_is_told_with_its_last_run_and_its_days(console: Console, 
     started = f"{run.started_at:%Y-%m-%d %H:%M:%S}"
     assert row == ["paper/default", started, "done", "1", "Missing here: 1", str(DAY), str(DAY), "1"]
     [account] = list_rows(visitor.get("/reconciliation?lang=es").text)
-    assert account[2:5] == ["terminada", "1", "Falta aquí: 1"]
+    assert account[2:5] == ["terminó", "1", "Falta aquí: 1"]
 
 
 def test_runs_are_told_with_their_window_and_how_they_ended(console: Console, house: CountingHouse) -> None:

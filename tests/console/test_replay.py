@@ -76,7 +76,6 @@ def test_a_run_is_paused_goes_on_and_is_stopped(console: Console) -> None:
     console.desk.receive(*(write_delivery(payment=f"q{n}", livemode=False, **PAID) for n in range(20)))
     visitor = console.visit("operator")
     start(visitor, rate="1")
-    assert 'http-equiv="refresh"' in visitor.get("/replay/runs/1").text
 
     def switch(action: str) -> str:
         form = {"action": action, "why": f"I {action} it", "csrf": visitor.csrf()}
@@ -96,7 +95,6 @@ def test_a_run_is_paused_goes_on_and_is_stopped(console: Console) -> None:
     switch("pause")
     assert state() == ("paused", 0)
     shown = visitor.get("/replay/runs/1").text
-    assert 'http-equiv="refresh"' not in shown
     assert "Go on" in shown
     switch("resume")
     assert state()[1] > 0
@@ -166,13 +164,48 @@ def test_odd_filters_are_answered_with_a_page(console: Console) -> None:
     assert "Reproceso" in visitor.get("/replay?lang=es").text
 
 
-def test_the_page_renews_itself_while_a_run_goes_and_not_while_one_reads(console: Console) -> None:
+def test_runs_are_asked_for_again_while_one_goes_and_not_while_one_reads(console: Console) -> None:
     visitor = console.visit("operator")
-    assert 'http-equiv="refresh"' not in visitor.get("/replay").text
+    again = 'hx-get="/console/replay/runs" hx-trigger="every 10s"'
+    assert again not in visitor.get("/replay").text
     start(visitor)
-    assert 'http-equiv="refresh"' in visitor.get("/replay").text
-    assert 'http-equiv="refresh"' not in visitor.get(LOOK).text
+    shown, part = visitor.get("/replay").text, visitor.get("/replay/runs").text
+    assert again in shown
+    assert part.strip() in shown and "<html" not in part
+    for still in ("/replay?still=1", LOOK):
+        assert not re.search("hx-get|<script|http-equiv", visitor.get(still).text)
     with console.replay_deps.unit_of_work() as work:
         work.replays.switch_run(1, ReplayState.STOPPED, at(1))
         work.commit()
-    assert 'http-equiv="refresh"' not in visitor.get("/replay").text
+    assert not re.search("hx-get|<script|http-equiv", visitor.get("/replay").text)
+
+
+def test_a_run_is_asked_for_again_until_it_offers_something_else(console: Console) -> None:
+    visitor = console.visit("operator")
+    start(visitor)
+    page = "/replay/runs/1"
+    shown, part = visitor.get(page).text, visitor.get(f"{page}/part")
+    assert f'hx-get="/console{page}/part" hx-trigger="every 10s"' in shown
+    assert f'href="/console{page}?still=1"' in shown
+    assert part.text.strip() in shown and "<form" not in part.text, "a reason that is being typed stays"
+    assert not re.search("hx-get|<script|http-equiv", visitor.get(f"{page}?still=1").text)
+    assert visitor.post(page, action="pause", why="too fast", csrf=visitor.csrf()).status_code == 302
+    assert visitor.get(f"{page}/part").headers["HX-Refresh"] == "true"
+    assert not re.search("hx-get|<script|http-equiv", visitor.get(page).text)
+    assert visitor.get("/replay/runs/9/part").status_code == 404
+
+
+def test_a_run_leads_back_to_all_that_it_was_asked_with(console: Console) -> None:
+    visitor = console.visit("operator")
+    asked = {"received_from": "2026-11-20T12:05-06:00", "received_to": "2026-11-21T00:00", "accepts": "1"}
+    address = start(visitor, **asked).removeprefix("/console")
+    shown = visitor.get(address).text
+    assert "2026-11-20 18:05:00" in shown and "+00:00" not in shown
+    assert "Also where the key is gone" in shown
+    [back] = re.findall(r'href="/console(/replay\?[^"]*look=1[^"]*)"', shown)
+    form = visitor.get(back.replace("&amp;", "&")).text
+    assert 'name="received_from" type="datetime-local" value="2026-11-20T18:05"' in form
+    assert 'name="received_to" type="datetime-local" value="2026-11-21T00:00"' in form
+    assert 'name="accepts" value="1" checked' in form
+    without = start(visitor, why=" ", **asked)
+    assert "accepts=1" in without and "received_from=2026-11-20T18:05" in without.replace("%3A", ":")

@@ -65,3 +65,12 @@ def test_it_tells_who_takes_from_which_queue_and_who_only_seems_to(console: Cons
     assert "Beat (host, process): h1, 9<" in shown
     spanish = console.visit("admin").get("/workers?lang=es").text
     assert "Horario de beat" in spanish and "sin tomar" in spanish and "events, carril events_bulk" in spanish
+
+
+def test_the_page_asks_for_its_part_and_stands_still_when_told(console: Console) -> None:
+    visitor = console.visit("viewer")
+    shown, still, part = (visitor.get(path).text for path in ("/workers", "/workers?still=1", "/workers/part"))
+    assert 'hx-get="/console/workers/part" hx-trigger="every 10s"' in shown
+    assert '<noscript><meta http-equiv="refresh" content="10"></noscript>' in shown
+    assert not re.search("hx-get|<script|http-equiv", still)
+    assert part.strip() in shown and "<html" not in part

@@ -1,0 +1,109 @@
+"""What the console says in Spanish: whatever it says at all, and every word in one way."""
+
+import ast
+import re
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from ingress.console import pages
+from ingress.console.asked import NO_TIME
+from ingress.console.endpoints import NO_ENDPOINT
+from ingress.console.events import CARD_DATA, ERASED
+from ingress.console.guard import NEEDED
+from ingress.console.reconciling_words import name_word
+from ingress.console.state_words import STATES
+from ingress.console.words import SPANISH, TABLES, say_parts, translator
+from models import states
+from tests.console.conftest import Console
+from workers.assessing import FORGOTTEN
+from workers.refolding import ELSEWHERE
+from workers.rehearsing import FETCHED, UNMATCHED
+
+SOURCES = sorted(Path(pages.__file__).parent.glob("*.py"))
+VOCABULARIES = {
+    "attempt_statuses": states.AttemptStatus,
+    "delivery_statuses": states.DeliveryStatus,
+    "directions": states.Direction,
+    "event_kinds": states.EventKind,
+    "event_statuses": states.InboxStatus,
+    "methods": states.Method,
+    "operations": states.Operation,
+    "outcomes": states.Outcome,
+    "payment_states": states.PaymentState,
+    "replay_states": states.ReplayState,
+    "roles": states.OperatorRole,
+    "sources": states.Source,
+}
+spanish = translator("es")
+
+
+def test_no_text_stands_in_two_tables_with_two_meanings() -> None:
+    said: dict[str, set[str]] = defaultdict(set)
+    for table in TABLES:
+        for english, text in table.items():
+            said[english].add(text)
+    assert {english: texts for english, texts in said.items() if len(texts) > 1} == {}
+
+
+def test_every_vocabulary_has_its_spanish() -> None:
+    assert VOCABULARIES.keys() == STATES.keys()
+    for name, words in VOCABULARIES.items():
+        assert {word.value for word in words} == STATES[name].keys()
+        assert {name_word(word, name) for word in words} <= SPANISH.keys(), name
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=[file.stem for file in SOURCES])
+def test_every_refusal_has_its_spanish(source: Path) -> None:
+    calls = [node for node in ast.walk(ast.parse(source.read_text())) if isinstance(node, ast.Call)]
+    aborts = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "abort"]
+    texts = [argument.value for call in aborts for argument in call.args[1:] if isinstance(argument, ast.Constant)]
+    assert {text for text in texts if isinstance(text, str)} <= SPANISH.keys()
+    assert not [call for call in aborts for argument in call.args[1:] if isinstance(argument, ast.JoinedStr)]
+
+
+def test_what_flask_refuses_and_who_may_not_are_told_in_spanish(console: Console) -> None:
+    assert {*NEEDED.values(), *pages.USUAL.values(), NO_TIME, NO_ENDPOINT} <= SPANISH.keys()
+    assert {CARD_DATA, ERASED} <= SPANISH.keys()
+    visitor = console.visit("viewer")
+    assert "no hay nada en esta dirección" in visitor.get("/language/de?lang=es").text
+    sent = visitor.post("/events/3/replay?lang=es", reason="let me", csrf=visitor.csrf())
+    assert (sent.status_code, "se necesita el papel de operador" in sent.text) == (403, True)
+    assert "la página de nuevo" in console.visit("operator").post("/events/3/replay?lang=es", csrf="other").text
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (FETCHED, "por consultar: se consulta el pago al PSP, cuya respuesta decide"),
+        (UNMATCHED, "recibido: espera su pago y luego se aparta: sin pago"),
+        (FORGOTTEN, "la retención borró su contenido, o se borró a una persona"),
+        (ELSEWHERE, "sobre otro pago"),
+        ("parked: livemode_mismatch", "apartado: livemode_mismatch"),
+        (
+            "expired: FORBIDDEN (illegal_move); completed: APPLIED",
+            "vencido: RECHAZADO (illegal_move); completado: APLICADO",
+        ),
+    ],
+)
+def test_what_a_replay_would_come_to_is_told_in_spanish(line: str, said: str) -> None:
+    assert say_parts(line, spanish) == said
+    assert say_parts(line, translator("en")) == line
+
+
+def test_states_are_said_in_the_language_of_the_page(console: Console) -> None:
+    visitor = console.visit("operator")
+    shown = {
+        "/payments/p1?lang=es": {"completado", "APLICADO", "RECHAZADO", "vencido", "operador"},
+        "/payments?lang=es": {"completado", "reembolsado en parte", "tarjeta"},
+        "/events?lang=es": {"apartado", "procesado", "en conflicto"},
+        "/events/3?lang=es": {"apartado", "webhook"},
+        "?lang=es": {"APLICADO", "apartado"},
+        "/replay?look=1&status=parked&lang=es": {"apartado: livemode_mismatch"},
+    }
+    for path, words in shown.items():
+        texts = re.sub(r"<[^>]+>", "\n", visitor.get(path).text)
+        assert [word for word in words if word not in texts] == [], path
+        assert not re.search(r"^(parked|processed|completed|APPLIED|FORBIDDEN|expired)$", texts, re.MULTILINE), path
+    assert '<option value="parked">apartado</option>' in visitor.get("/events?lang=es").text
