@@ -30,7 +30,7 @@ def test_a_process_runs_as_the_procfile_says(name: str) -> None:
     assert service["image"] == "acuse"
 
 
-@pytest.mark.parametrize("name", PROCFILE.keys() - {"release"})
+@pytest.mark.parametrize("name", sorted(PROCFILE.keys() - {"release"}))
 def test_nothing_starts_before_the_migration_has_ended(name: str) -> None:
     assert SERVICES[name]["depends_on"]["release"] == {"condition": "service_completed_successfully"}
     assert SERVICES[name]["restart"] == "unless-stopped"
