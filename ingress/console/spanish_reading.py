@@ -9,6 +9,9 @@ READING = {
         "Contar lo que espera tarda demasiado en este momento, y no se muestra."
     ),
     "Details": "Detalles",
+    "the password is right": "la contraseña es correcta",
+    "the password is wrong": "la contraseña es incorrecta",
+    "the operator is disabled": "el operador está desactivado",
     "somebody else is at it at this moment, and nothing was done: try again": (
         "alguien más está en ello en este momento y no se hizo nada: inténtelo de nuevo"
     ),

@@ -210,6 +210,9 @@ def test_who_logged_in_and_who_was_refused_is_written_down(console: Console) -> 
         ("operators.login", who, "the password is right", source),
         ("operators.login_refused", who, "the operator is disabled", source),
     ]
+    shown = console.visit("admin").get("/actions?lang=es").text
+    for why in ("la contraseña es correcta", "la contraseña es incorrecta", "el operador está desactivado"):
+        assert f"<td>{why}</td>" in shown
 
 
 def test_all_that_operators_did_is_shown_a_page_at_a_time_with_its_details(console: Console) -> None:

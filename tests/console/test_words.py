@@ -13,6 +13,7 @@ from ingress.console.endpoints import NO_ENDPOINT
 from ingress.console.events import CARD_DATA, ERASED
 from ingress.console.guard import NEEDED
 from ingress.console.reconciling_words import name_word
+from ingress.console.replay import FILTER_NAMES, SIGNATURES
 from ingress.console.state_words import STATES
 from ingress.console.words import SPANISH, TABLES, say_parts, translator
 from models import states
@@ -61,6 +62,32 @@ def test_every_refusal_has_its_spanish(source: Path) -> None:
     texts = [argument.value for call in aborts for argument in call.args[1:] if isinstance(argument, ast.Constant)]
     assert {text for text in texts if isinstance(text, str)} <= SPANISH.keys()
     assert not [call for call in aborts for argument in call.args[1:] if isinstance(argument, ast.JoinedStr)]
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=[file.stem for file in SOURCES])
+def test_whatever_is_told_of_what_was_done_has_its_spanish(source: Path) -> None:
+    """What is said=, what _tell is called with, and what any _tell_... gives."""
+    nodes = list(ast.walk(ast.parse(source.read_text())))
+    said: list[ast.expr | None] = [node.value for node in nodes if isinstance(node, ast.keyword) and node.arg == "said"]
+    for node in nodes:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "_tell":
+            said += node.args
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("_tell_"):
+            said += [inner.value for inner in ast.walk(node) if isinstance(inner, ast.Return)]
+    texts = {text for value in said if value for text in _list_texts(value)}
+    assert texts <= SPANISH.keys()
+
+
+def _list_texts(value: ast.expr) -> set[str]:
+    """What it may come to, of a choice both sides."""
+    if isinstance(value, ast.IfExp):
+        return _list_texts(value.body) | _list_texts(value.orelse)
+    return {value.value} if isinstance(value, ast.Constant) and isinstance(value.value, str) and value.value else set()
+
+
+def test_what_is_wrong_with_a_signature_and_which_lane_it_is_have_their_spanish() -> None:
+    assert SIGNATURES.keys() == set(states.Verification)
+    assert {*SIGNATURES.values(), *FILTER_NAMES.values(), "lane"} <= SPANISH.keys()
 
 
 def test_what_flask_refuses_and_who_may_not_are_told_in_spanish(console: Console) -> None:
