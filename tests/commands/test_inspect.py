@@ -305,7 +305,7 @@ def test_accounts_of_people_are_masked_in_free_words(acuse: Acuse, desk: Desk) -
         connection.execute(text("update discrepancies set decided_why = 'ana@example.com said so', decided_by = 'x'"))
     shown = acuse("payments", "show", "p1", "--json").output
     [attempt] = json.loads(shown)["attempts"]
-    assert attempt["instructions"] == {"clabe": "***0004", "reference": "A-17"}
+    assert attempt["instructions"] == {"clabe": "•••• 0004", "reference": "A-17"}
     assert "646180157000000004" not in shown
     [difference] = json.loads(shown)["discrepancies"]
     for told in (
