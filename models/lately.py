@@ -32,13 +32,14 @@ ALL = "{table} where id between :first and :last and"
 # A few neighbours out of each `step` ids, and always the same ones: shares of the whole, whatever rhythm the arrivals have.
 SOME = """generate_series(cast(:first as bigint) / :step, cast(:last as bigint) / :step) as s (number)
 cross join lateral (select (number * :step + (hashint8(number) & 2147483647) % (:step - :run + 1)) as start) o
-join {table} on id >= start and id < start + :run where"""
+cross join lateral (  -- its limit keeps each look-up by itself: joined, all of the table may be read
+    select {what}, {at} from {table} where id >= start and id < start + :run order by id limit :run) few where"""
 
 RUN = 8
-MOST_IN_MINUTE = 30_000
+MOST_IN_MINUTE = 3_000
 
 MINUTE = """
-select {what} as what, count(*) as count from (select {what}, {at} as at from {table} order by id desc limit :most) t
+select {what} as what, count(*) as count, min(at) as oldest_at from (select {what}, {at} as at from {table} order by id desc limit :most) t
 where at > :since group by {what}
 """
 
@@ -76,7 +77,7 @@ TABLES = {
 class Course:
     """How many of one PSP or outcome there were: in the last minute, and in slots of equal length, the oldest first.
     `is_estimate`: there were too many to look at each for the slots. `is_more`: there were more in the last minute than are
-    counted."""
+    looked at, so that is an estimate too, by the pace of the newest."""
 
     what: str
     last_minute: int
@@ -121,9 +122,11 @@ class LatelyReader:
         ]
 
     def _count_minute(self, names: dict[str, str], now: datetime, most: int) -> tuple[dict[str, int], bool]:
-        rows = self._rows(MINUTE.format(**names), since=now - timedelta(minutes=1), most=most)
-        counts = {row.what: row.count for row in rows}
-        return counts, sum(counts.values()) >= most
+        rows = list(self._rows(MINUTE.format(**names), since=now - timedelta(minutes=1), most=most))
+        if sum(row.count for row in rows) < most:
+            return {row.what: row.count for row in rows}, False
+        seconds = max((now - min(row.oldest_at for row in rows)).total_seconds(), 0.001)
+        return {row.what: round(row.count * 60 / seconds) for row in rows}, True
 
     def find_heard(self, most: int) -> dict[tuple[str, str], datetime]:
         """When the last webhook came, by (psp, account), of those that are among the last events."""

@@ -11,7 +11,7 @@ from models.console_reading import LARGEST_ID
 from models.engine import look_up_only
 from models.reading import ATTEMPTS, DECISIONS, Reader, Row
 
-MOST_LOOKED_AT = 50_000  # payments, for one page: the next goes on where this one stopped
+MOST_LOOKED_AT = 20_000  # payments, for one page: the next goes on where this one stopped
 MOST_OF_PAYMENT = 200  # decisions and calls of one payment, for one page
 
 COLUMNS = "id, psp, psp_payment_id, method, state, amount_minor, received_minor, refunded_minor, currency, created_at"

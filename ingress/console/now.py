@@ -18,7 +18,7 @@ from models.unit_of_work import TooMuch, UnitOfWork
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 SLOTS = 30  # points of a line: one for two minutes
-MOST_ROWS = 8_000  # that one course of the hour is drawn from
+MOST_ROWS = 3_000  # that one course of the hour is drawn from
 MOST_HEARD = 5_000
 MOST_FINISHED = 2_000
 MOST_HELD_BACK = 10_000
