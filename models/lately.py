@@ -101,9 +101,11 @@ class LatelyReader:
 
     connection: Connection
 
-    def list_courses(self, which: str, now: datetime, span: timedelta, slots: int, most: int) -> list[Course]:
+    def list_courses(
+        self, which: str, now: datetime, span: timedelta, slots: int, most: int, most_in_minute: int = MOST_IN_MINUTE
+    ) -> list[Course]:
         """`which` is `received` (by PSP) or `decided` (by outcome): those of which there was one within the span.
-        `most` rows are looked at for the slots."""
+        `most` rows are looked at for the slots, and so many for the last minute."""
         look_up_only(self.connection)
         names, since = TABLES[which], now - span
         first, last = self._one(FIRST_SINCE.format(**names), since=since)
@@ -115,7 +117,7 @@ class LatelyReader:
         counts: dict[str, list[int]] = {}
         for row in self._rows(COUNT.format(source=source, **names), **values):
             counts.setdefault(row.what, [0] * slots)[max(slots - 1 - row.slot, 0)] += round(row.count * step / RUN)
-        in_minute, is_more = self._count_minute(names, now, MOST_IN_MINUTE)
+        in_minute, is_more = self._count_minute(names, now, most_in_minute)
         return [
             Course(what, in_minute.get(what, 0), is_more, tuple(counts.get(what, [0] * slots)), is_estimate)
             for what in sorted(counts.keys() | in_minute.keys())

@@ -56,13 +56,12 @@ def test_of_many_some_are_looked_at_and_tell_how_many_there_are(console: Console
     assert usual.is_more is False
 
 
-def test_a_busy_minute_is_told_by_the_pace_of_its_newest(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.lately.MOST_IN_MINUTE", 100)
+def test_a_busy_minute_is_told_by_the_pace_of_its_newest(console: Console) -> None:
     with console.desk.engine.begin() as connection:
         connection.execute(text("delete from inbox_events"))
     put_at(console, *(number / 400 for number in range(399, 0, -1)))
     with UnitOfWork(console.desk.engine) as work:
-        [received] = work.lately.list_courses("received", NOON, HOUR, 30, 10_000)
+        [received] = work.lately.list_courses("received", NOON, HOUR, 30, 10_000, most_in_minute=100)
     assert (received.last_minute, received.is_more) == (400, True)
 
 
