@@ -1,6 +1,6 @@
 """`make bench-console`: how fast the operators' pages are over a million events, and what they cost the receiver.
 
-Ten viewers open page after page, a second after each, while deliveries arrive and workers apply them; in turns with the same without them.
+Ten viewers open page after page, a second after each on average, while deliveries arrive and workers apply them; in turns with the same without them.
 """
 
 import argparse
@@ -10,10 +10,9 @@ import re
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 from collections import defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
@@ -31,9 +30,10 @@ from bench.growth.history import History
 from bench.growth.running import Running, open_engines
 from bench.load import THREADS, Load, Target, replay
 from bench.processes import ROOT, wait_for
+from bench.viewers import READY
 from embedded import free_port
 
-VIEWERS, PAUSE_SECONDS = 10, 1.0
+VIEWERS = 10
 RATE = 500.0  # deliveries a second
 AHEAD = 1.2
 EMAIL, PASSWORD = "viewer@bench.example", "one of the bench's own"  # nosec B105 # of a database that goes away
@@ -49,28 +49,6 @@ FILTERS = (
     "/console/replay?status=parked&look=1",
     "/console/reconciliation/stripe/default",
 )
-
-
-@dataclass
-class Viewer:
-    """One person who looks at page after page; milliseconds by page."""
-
-    client: httpx.Client
-    pages: list[str]
-    number: int
-    seen: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    wrong: list[str] = field(default_factory=list)
-
-    def look_around(self, stop: threading.Event) -> None:
-        page = self.number * len(self.pages) // VIEWERS  # together they see all of them soon
-        while not stop.wait(PAUSE_SECONDS):
-            path = self.pages[page % len(self.pages)]
-            begun = time.monotonic()
-            answer = self.client.get(path)
-            self.seen[re.sub(r"[0-9a-f-]{8,}|\d+", "N", path)].append((time.monotonic() - begun) * 1000)
-            if answer.status_code != 200:
-                self.wrong.append(f"{path}: {answer.status_code}")
-            page += 1
 
 
 def main() -> None:
@@ -110,20 +88,18 @@ def measure(running: Running, history: History, arguments: argparse.Namespace, p
     pages = list_pages(running, httpx.get(f"{api}/console", cookies=cookies, trust_env=False, timeout=30).text)
     unseen = open_each(api, cookies, pages)
     load(running, history, 3)
-    alone, beside, viewers = [], [], []
+    alone, beside, seen = [], [], defaultdict[str, list[float]](list)
     task = progress.add_task("turns", total=2 * arguments.rounds)
     for _ in range(arguments.rounds):
         alone.append(load(running, history, arguments.seconds))
         progress.advance(task)
-        clients = [httpx.Client(base_url=api, cookies=cookies, trust_env=False, timeout=30) for _ in range(VIEWERS)]
-        crowd = [Viewer(client, pages, number) for number, client in enumerate(clients)]
-        beside.append(look_during(running, history, arguments.seconds, crowd))
-        viewers += crowd
-        progress.advance(task)
-    seen: dict[str, list[float]] = defaultdict(list)
-    for viewer in viewers:
-        for page, times in viewer.seen.items():
+        prepare(running, history, arguments.seconds)
+        with look_around(api, cookies, pages) as looked:
+            beside.append(send(running, arguments.seconds))
+        unseen += looked["wrong"]
+        for page, times in looked["seen"].items():
             seen[page] += times
+        progress.advance(task)
     return {
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
         "events before": history.events,
@@ -131,7 +107,7 @@ def measure(running: Running, history: History, arguments: argparse.Namespace, p
         "all pages": summarize([one for times in seen.values() for one in times]),
         "receiver alone": describe(alone),
         "receiver beside them": describe(beside),
-        "wrong": unseen + [wrong for viewer in viewers for wrong in viewer.wrong],
+        "wrong": unseen,
     }
 
 
@@ -182,21 +158,35 @@ def log_in(api: str) -> httpx.Cookies:
 
 
 def load(running: Running, history: History, seconds: int) -> Load:
+    prepare(running, history, seconds)
+    return send(running, seconds)
+
+
+def prepare(running: Running, history: History, seconds: int) -> None:
     write_requests(running.folder, history, int(RATE * AHEAD * (seconds + 1)), THREADS, running.secret)
+
+
+def send(running: Running, seconds: int) -> Load:
     return replay(Target(running.port, "", "", running.folder), seconds, RATE)
 
 
-def look_during(running: Running, history: History, seconds: int, crowd: list[Viewer]) -> Load:
-    stop = threading.Event()
-    threads = [threading.Thread(target=viewer.look_around, args=(stop,)) for viewer in crowd]
-    for thread in threads:
-        thread.start()
-    try:
-        return load(running, history, seconds)
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
+@contextmanager
+def look_around(api: str, cookies: httpx.Cookies, pages: list[str]) -> Iterator[dict[str, Any]]:
+    """Viewers, see bench.viewers, until the end of the block; then what they saw is filled in."""
+    looked: dict[str, Any] = {}
+    told = {"api": api, "cookies": dict(cookies), "pages": pages, "viewers": VIEWERS}
+    with subprocess.Popen(
+        [sys.executable, "-m", "bench.viewers"],
+        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
+    ) as people:  # fmt: skip
+        assert people.stdin and people.stdout
+        people.stdin.write(json.dumps(told) + "\n")
+        people.stdin.flush()
+        if people.stdout.readline().strip() != READY:
+            raise SystemExit("the viewers did not start")
+        yield looked
+        people.stdin.close()
+        looked.update(json.loads(people.stdout.read()))
 
 
 def summarize(times: list[float]) -> dict[str, float]:

@@ -33,10 +33,7 @@ where (cast(:psp as text) is null or coalesce(d.psp, p.psp) = :psp)
     and (d.closed_at is null) = :is_open
 order by d.id desc limit :limit
 """
-REACH = """
-select count(*) as looked_at, min(id) as last from (
-    select id from discrepancies where id < :before {within} order by id desc limit :most) d
-"""
+REACH = "select id from discrepancies where id < :before {within} order by id desc offset :most - 1 limit 1"
 WITHIN_OPEN = "and closed_at is null"
 
 # The newest open ones, so that it takes as long with a million of them.
@@ -181,8 +178,8 @@ class ConsoleReader:
         rows = self._rows(text(PAGE.format(within=within)), **values, limit=limit)
         if len(rows) == limit:
             return DifferencePage(rows, rows[-1]["id"])
-        [reach] = self._rows(text(REACH.format(within=within)), before=before, most=most)
-        return DifferencePage(rows, reach["last"] if reach["looked_at"] == most else None)
+        reach = self._rows(text(REACH.format(within=within)), before=before, most=most)
+        return DifferencePage(rows, reach[0]["id"] if reach else None)
 
     def list_accounts(self, accounts: Collection[tuple[str, str]]) -> list[Row]:
         """How far each (psp, account) is: its last run by the clock, the newest day that was compared, the newest that is

@@ -41,6 +41,8 @@ PLANNER = {
     "jit": "off",
 }
 
+LOOK_UP_ONLY = text("; ".join(f"set local {name} = {value}" for name, value in PLANNER.items()))
+
 
 def most_connections(roles: Iterable[Role], processes: int = 1) -> int:
     """How many connections so many processes hold at most, each of them in all of these roles."""
@@ -58,6 +60,8 @@ def open_engine(database_url: str, role: Role) -> Engine:
     }
     if role in ("receiver", "worker"):
         options |= PLANNER
+    if role == "api":
+        options["max_parallel_workers_per_gather"] = "0"  # one who looks takes one core, not all
     return create_engine(
         database_url,
         pool_size=CONNECTIONS[role],
@@ -82,5 +86,4 @@ def open_engine(database_url: str, role: Role) -> Engine:
 
 def look_up_only(connection: Connection) -> None:
     """The same for the rest of a transaction, in a process that may otherwise read tables as the planner likes."""
-    for name, value in PLANNER.items():
-        connection.execute(text(f"set local {name} = {value}"))
+    connection.execute(LOOK_UP_ONLY)

@@ -26,8 +26,8 @@ where received_at >= :start and received_at < :end
 order by id desc limit :limit
 """
 REACH = """
-select count(*) as looked_at, min(id) as last, min(received_at) as back_to
-from (select id, received_at from {source} id desc limit :most) e
+select id as last, received_at as back_to from inbox_events
+where id = (select id from {source} id desc offset :most - 1 limit 1)
 """
 STORED = "inbox_events where id >= :first and id <= :last order by"
 SET_ASIDE = (
@@ -53,7 +53,7 @@ from (select distinct payment_id from transitions where event_id = :id and outco
 join attempts a on a.payment_id = t.payment_id and a.event_id = :id order by a.id limit :limit
 """
 
-MOST_LOOKED_AT = 50_000  # events, for one page: the next goes on where this one stopped
+MOST_LOOKED_AT = 20_000  # events, for one page: the next goes on where this one stopped
 ALWAYS = datetime.fromisoformat("1970-01-01T00:00:00+00:00"), datetime.fromisoformat("9999-01-01T00:00:00+00:00")
 Row = dict[str, Any]
 
@@ -96,9 +96,8 @@ class EventReader:
         rows = self._rows(page, **values, psp=wanted.psp, start=start, end=end, limit=limit)
         if len(rows) == limit:
             return EventPage(rows, rows[-1]["id"])
-        [reach] = self._rows(REACH.format(source=source), **values)
-        is_last = reach["looked_at"] < most
-        return EventPage(rows, None) if is_last else EventPage(rows, reach["last"], reach["back_to"])
+        reach = self._rows(REACH.format(source=source), **values)
+        return EventPage(rows, reach[0]["last"], reach[0]["back_to"]) if reach else EventPage(rows, None)
 
     def _choose_source(self, status: str | None, most: int) -> str:
         """What is unfinished goes by its index as long as it is little: with a backlog the newest are enough."""

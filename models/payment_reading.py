@@ -24,8 +24,8 @@ where (cast(:psp as text) is null or psp = :psp) and (cast(:state as text) is nu
 order by id desc limit :limit
 """  # noqa: S608 - constants
 REACH = """
-select count(*) as looked_at, (array_agg(id order by id))[1] as last, min(created_at) as back_to from (
-    select id, created_at from payments where cast(:before as uuid) is null or id < :before order by id desc limit :most) p
+select id as last, created_at as back_to from payments where id = (
+    select id from payments where cast(:before as uuid) is null or id < :before order by id desc offset :most - 1 limit 1)
 """
 
 # The newest of each merchant, by the index that begins with the merchant: in some states there is nothing for months.
@@ -70,9 +70,8 @@ class PaymentReader:
         rows = self._rows(PAGE, psp=psp, state=state, before=before, limit=limit, most=most)
         if len(rows) == limit:
             return PaymentPage(rows, rows[-1]["id"])
-        [reach] = self._rows(REACH, before=before, most=most)
-        is_last = reach["looked_at"] < most
-        return PaymentPage(rows, None) if is_last else PaymentPage(rows, reach["last"], reach["back_to"])
+        reach = self._rows(REACH, before=before, most=most)
+        return PaymentPage(rows, reach[0]["last"], reach[0]["back_to"]) if reach else PaymentPage(rows, None)
 
     def get(
         self, payment_id: str, before: int = LARGEST_ID, before_call: UUID | None = None, limit: int = MOST_OF_PAYMENT

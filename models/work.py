@@ -1,7 +1,7 @@
 """The worker's side of the inbox: claim events under a lease, finish them, or put them off."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -48,6 +48,9 @@ class Due:
     is_backlog: bool
 
 
+# Fresh events are due soon. What was tried and waits for longer is not looked through for company at every claim.
+NEAR = timedelta(minutes=1)
+
 # `processed_at is null and status <> 'hint'` is `status = 'received'` by constraint; said so, it keeps the planner from walking the index of
 # all that is unfinished in order to find a few ids. A lease token is only ever on an unfinished event.
 CLAIM_FRESH = text("""
@@ -59,6 +62,7 @@ with rung as (
 ), others as (
     select id from inbox_events
     where status = 'received' and attempts = 0 and reason is null and lease_until is null and not id = any(:ids)
+        and next_attempt_at < :near
     order by next_attempt_at limit :room for update skip locked
 )
 update inbox_events e set attempts = 1, lease_until = :until, lease_token = :token
@@ -165,7 +169,7 @@ class WorkRepository:
         small rings become few large batches.
         """
         room = max(0, size - len(ids))
-        values = {"ids": list(ids), "token": token, "now": now, "until": until, "room": room}
+        values = {"ids": list(ids), "token": token, "now": now, "until": until, "room": room, "near": now + NEAR}
         return list(self.connection.scalars(CLAIM_FRESH, values))
 
     def claim_tried(self, ids: Sequence[int], token: UUID, now: datetime, until: datetime) -> list[int]:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from flask import abort, current_app
 
 from config import PspAccount
+from ingress.console.turns import Turns
 from ingress.passwords import Passwords
 from models.closings import Closing, DayKey
 from models.our_side import Ours
@@ -76,6 +77,7 @@ class ConsoleDeps:
     is_secure: bool = True  # whether browsers may send the cookie over https alone
     trusted_proxies: int = 0
     passwords: Passwords = field(default_factory=Passwords)
+    turns: Turns = field(default_factory=Turns)
     key_labels: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)  # of each account, newest first
     metrics_dir: Path | None = None  # where the processes of this machine count
 

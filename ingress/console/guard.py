@@ -80,6 +80,19 @@ def guard() -> Answer | None:
     return None
 
 
+def take_turn() -> None:
+    """Wait until few enough pages are read for operators. Who is not logged in keeps none of them waiting."""
+    g.has_turn = g.signed_in is not None and deps().turns.take()
+    if g.signed_in and not g.has_turn:
+        abort(503, "many look at once: try again")
+
+
+def end_turn(_: BaseException | None) -> None:
+    """After every request, whatever became of it."""
+    if g.pop("has_turn", False):
+        deps().turns.give_back()
+
+
 def is_part() -> bool:
     """Whether the page that is open asks for a part of itself."""
     return request.headers.get("HX-Request") == "true"

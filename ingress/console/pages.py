@@ -12,7 +12,7 @@ from ingress.account_terms import TooManyTries, WrongCredentials
 from ingress.console.asked import read_before, read_uuid
 from ingress.console.dependencies import deps
 from ingress.console.formats import add_formats
-from ingress.console.guard import cookie_name, finish, guard, is_part, may, needs, set_cookie
+from ingress.console.guard import cookie_name, end_turn, finish, guard, is_part, may, needs, set_cookie, take_turn
 from ingress.console.nav import NAV
 from ingress.console.operators import log_in, log_out
 from ingress.console.reconciling_words import name_word
@@ -36,6 +36,8 @@ USUAL = {  # what Flask itself refuses
 VIEWER, OPERATOR = OperatorRole.VIEWER, OperatorRole.OPERATOR
 blueprint = Blueprint("console", __name__, url_prefix="/console", template_folder="templates", static_folder="static")
 blueprint.before_request(guard)
+blueprint.before_request(take_turn)
+blueprint.teardown_request(end_turn)
 blueprint.after_request(finish)
 add_formats(blueprint)
 

@@ -12,6 +12,7 @@ READING = {
     "the password is right": "la contraseña es correcta",
     "the password is wrong": "la contraseña es incorrecta",
     "the operator is disabled": "el operador está desactivado",
+    "many look at once: try again": "muchos miran a la vez: inténtelo de nuevo",
     "somebody else is at it at this moment, and nothing was done: try again": (
         "alguien más está en ello en este momento y no se hizo nada: inténtelo de nuevo"
     ),

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import Engine, text
@@ -82,6 +83,19 @@ def _apply_backlog(engine: Engine, waiting: str) -> None:
             "vacuum (analyze off, index_cleanup on) inbox_events",
         ):
             connection.execute(text(statement))
+
+
+def test_what_waits_for_its_time_is_not_looked_through_for_company_at_every_claim(engine: Engine) -> None:
+    _apply_backlog(engine, "select 1")
+    tried = """update inbox_events set status = 'received', processed_at = null, attempts = 1, reason = 'unmatched',
+        next_attempt_at = received_at + interval '1 hour'"""
+    [fresh] = InboxStore(engine).put([write_delivery(kind="completed")])
+    with engine.begin() as connection:
+        connection.execute(text(f"{tried} where id <> {fresh.event_id}"))
+    with watch(engine) as plans, UnitOfWork(engine) as work:
+        assert work.inbox.claim_fresh([], uuid4(), NOON, NOON + timedelta(minutes=1), 200) == [fresh.event_id]
+    [plan] = plans
+    assert plan.blocks < FEW_BLOCKS, "\n".join(plan.nodes)
 
 
 def test_the_oldest_live_event_is_looked_up_where_the_planner_may_read_whole_tables(engine: Engine) -> None:
