@@ -7,7 +7,7 @@ import socket
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -197,6 +197,7 @@ def _name_process() -> str:
     return f"{os.getpid()}-{_name_host()}"
 
 
+@cache  # every count asks for it
 def _name_host() -> str:
     return re.sub(r"[^A-Za-z0-9.-]", "-", socket.gethostname())[:64]
 

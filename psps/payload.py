@@ -19,6 +19,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECONDS_OF_YEAR_9999 = 253_402_300_800
 # An unterminated string runs to the end, so that scanning stays linear whatever the bytes.
 _STRING = re.compile(rb'"(?:[^"\\]+|\\.)*+"?', re.DOTALL)
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"{}[]")
 _DECIMAL = re.compile(r"([0-9]{1,40})(?:\.([0-9]{1,40}))?")
 _MILLIS = re.compile(r"[0-9]{1,15}")
 _CURRENCY = re.compile(r"[A-Za-z]{3}")
@@ -72,7 +73,7 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_refuse_duplicates, parse_float=De
 
 def _is_too_deep(body: bytes) -> bool:
     depth = 0
-    for byte in _STRING.sub(b"", body):
+    for byte in _STRING.sub(b"", body).translate(None, _NO_BRACKETS):
         if byte in b"{[":
             depth += 1
             if depth > DEEPEST:
