@@ -13,6 +13,7 @@ from commands.day_files import find_user
 from commands.deciding import Decided, Result, decide
 from commands.terms import data_dir_option, fail, json_option, limit_option
 from models.difference_reading import Wanted
+from models.payload_vault import PayloadLocked
 from models.reading import NotFound
 from models.states import Difference, Healing
 from models.unit_of_work import UnitOfWork
@@ -102,7 +103,10 @@ def show_discrepancy(discrepancy_id: int, with_bodies: bool, data_dir: Path, as_
             found = mask_rows(work.difference_reader.get(discrepancy_id))
         except NotFound as error:
             fail(str(error))
-        bodies = work.difference_reader.list_bodies(discrepancy_id) if with_bodies else []
+        try:
+            bodies = work.difference_reader.list_bodies(discrepancy_id) if with_bodies else []
+        except PayloadLocked as error:
+            fail(str(error))
     if as_json:
         texts = [{"kind": kind, "body": body.decode("utf-8", "replace")} for kind, body in bodies]
         show_json(found | ({"bodies": texts} if with_bodies else {}))

@@ -14,6 +14,7 @@ from commands.day_files import open_unit, show_bar
 from commands.terms import data_dir_option, fail, json_option
 from models.payload_rotation import PayloadKeyRepository, Resealed
 from models.payload_vault import PayloadVault
+from models.sealed_answers import FIRSTS, reseal_answers
 from models.unit_of_work import UnitOfWork
 
 BATCH = 200  # payloads of one transaction
@@ -52,8 +53,8 @@ def list_keys(data_dir: Path, as_json: bool) -> None:
 @data_dir_option
 @json_option
 def rotate(only_sealed: bool, data_dir: Path, as_json: bool) -> None:
-    """Seal every stored payload with the newest key, a few at a time. An interrupted run goes on where it was. Exit 1 if some
-    could not be opened."""
+    """Seal every stored payload, and every answer that is kept as evidence, with the newest key, a few at a time. An interrupted
+    run goes on where it was. Exit 1 if some could not be opened."""
     config = stack_config(data_dir)
     vault = PayloadVault.from_texts(config.payload_keys)
     if vault.newest is None:
@@ -66,14 +67,17 @@ def rotate(only_sealed: bool, data_dir: Path, as_json: bool) -> None:
         done, locked = _reseal_all(work, {key_id: old[key_id] for key_id in known}, not as_json)
         if not only_sealed:
             done += _seal_all(work, not as_json)
+        answers, locked_answers = _seal_answers(work, not only_sealed, not as_json)
         left = PayloadKeyRepository(work.connection).count()
     missing = {key_id: old[key_id] for key_id in old if key_id not in vault.key_ids}
     removable = sorted(set(vault.key_ids) - {vault.newest} - left.keys())
+    told = {"sealed": done + answers, "locked_events": locked, "locked_answers": locked_answers}
+    told |= {"missing_keys": missing, "removable_keys": removable}
     if as_json:
-        show_json({"sealed": done, "locked_events": locked, "missing_keys": missing, "removable_keys": removable})
+        show_json(told)
     else:
-        _show(done, locked, missing, removable)
-    sys.exit(1 if locked or missing else 0)
+        _show(told)
+    sys.exit(1 if locked or locked_answers or missing else 0)
 
 
 def describe_keys(vault: PayloadVault, counts: dict[str, int]) -> list[dict[str, Any]]:
@@ -118,6 +122,21 @@ def _seal_all(work: UnitOfWork, is_shown: bool) -> int:
     return done
 
 
+def _seal_answers(work: UnitOfWork, with_clear: bool, is_shown: bool) -> tuple[int, int]:
+    """(sealed, not to be opened) of the answers of PSPs and Banxico."""
+    done, locked = 0, 0
+    with show_bar("sealing kept answers", is_shown) as advance:
+        for table, first in FIRSTS.items():
+            after = first
+            while after is not None:
+                with open_unit(work)() as short:
+                    batch = reseal_answers(short.connection, table, after, BATCH, with_clear)
+                    short.commit()
+                done, locked, after = done + batch.done, locked + batch.locked, batch.last
+                advance(done, done)
+    return done, locked
+
+
 def _in_a_transaction(work: UnitOfWork, step: Callable[[PayloadKeyRepository], Resealed]) -> Resealed:
     with open_unit(work)() as short:
         result = step(PayloadKeyRepository(short.connection))
@@ -125,11 +144,13 @@ def _in_a_transaction(work: UnitOfWork, step: Callable[[PayloadKeyRepository], R
     return result
 
 
-def _show(done: int, locked: list[int], missing: dict[str, int], removable: list[str]) -> None:
-    click.echo(f"sealed {done} payloads with the newest key")
-    for key_id in removable:
+def _show(told: dict[str, Any]) -> None:
+    click.echo(f"sealed {told['sealed']} payloads and answers with the newest key")
+    for key_id in told["removable_keys"]:
         click.echo(f"nothing needs {key_id} any more: it may be removed once no process seals with it")
-    if locked:
+    if locked := told["locked_events"]:
         click.echo(f"acuse: {len(locked)} events do not open with their own key, such as {locked[0]}", err=True)
-    for key_id, count in missing.items():
-        click.echo(f"acuse: {count} payloads need {key_id}, which ACUSE_PAYLOAD_KEYS lacks", err=True)
+    if told["locked_answers"]:
+        click.echo(f"acuse: {told['locked_answers']} answers that are kept as evidence do not open", err=True)
+    for key_id, count in told["missing_keys"].items():
+        click.echo(f"acuse: {count} payloads and answers need {key_id}, which ACUSE_PAYLOAD_KEYS lacks", err=True)

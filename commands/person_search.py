@@ -29,6 +29,7 @@ class Found:
     events: list[int] = field(default_factory=list)
     rows: dict[Place, list[Any]] = field(default_factory=dict)  # keys
     locked: list[int] = field(default_factory=list)
+    locked_rows: Counter[str] = field(default_factory=Counter)  # by table, of what is sealed and does not open
     kept: list[int] = field(default_factory=list)  # events that are not finished, and so are not erased
     kept_rows: Counter[str] = field(default_factory=Counter)  # by table, of what is still to be used
 
@@ -166,6 +167,7 @@ def _search_place(
             rows = PersonRepository(work.connection).list_next(place, after, BATCH)
         if not rows:
             return
+        found.locked_rows[place.table] += sum("body" in row and row["body"] is None for row in rows)
         hits = [row["key"] for row in rows if list_hits(person, row)]
         if hits:
             found.rows.setdefault(place, []).extend(hits)

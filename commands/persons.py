@@ -190,7 +190,7 @@ def _log(
 def _report(about: dict[str, Any], found: Found, counts: dict[str, int], as_json: bool) -> None:
     """Exit 1 where something could not be looked into or had to be left."""
     if as_json:
-        show_json(about | {"counts": counts, "locked_events": found.locked})
+        show_json(about | {"counts": counts, "locked_events": found.locked, "locked_rows": +found.locked_rows})
     else:
         for table, count in counts.items():
             click.echo(f"{table:<24}{count}")
@@ -200,4 +200,6 @@ def _report(about: dict[str, Any], found: Found, counts: dict[str, int], as_json
         click.echo(f"acuse: {len(found.kept)} events are not finished and were left, such as {found.kept[0]}", err=True)
     if found.locked:
         click.echo(f"acuse: {len(found.locked)} payloads cannot be opened, such as {found.locked[0]}", err=True)
-    sys.exit(1 if found.kept or found.locked or +found.kept_rows else 0)
+    for table, count in (+found.locked_rows).items():
+        click.echo(f"acuse: {count} rows of {table} cannot be opened", err=True)
+    sys.exit(1 if found.kept or found.locked or +found.locked_rows or +found.kept_rows else 0)

@@ -6,6 +6,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
+from models.sealed_answers import AnswerTo, EvidenceOf, find_answer, seal_answer
+
 
 @dataclass(frozen=True, slots=True)
 class Disputed:
@@ -16,7 +18,7 @@ class Disputed:
 
 
 DISPUTED = text("""
-select d.id, e.body from discrepancies d
+select d.id, e.body, e.kind, e.key_id from discrepancies d
 join discrepancy_evidence e on e.discrepancy_id = d.id and e.kind = 'psp'
 where d.source = 'reconciliation' and d.closed_at is null and d.psp = :psp and d.account = :account and d.healing <> 'sent'
     and not exists (select from discrepancy_evidence c where c.discrepancy_id = d.id and c.kind = 'cep')
@@ -24,13 +26,14 @@ order by d.id desc limit :limit
 """)
 
 FIND = text("""
-select outcome, body, told_at from cep_answers
+select outcome, body, key_id, told_at from cep_answers
 where query_digest = :digest and (outcome = 'found' or told_at > :since)
 """)
 
 KEEP = text("""
-insert into cep_answers (query_digest, outcome, body, told_at) values (:digest, :outcome, :body, :told_at)
-on conflict (query_digest) do update set outcome = excluded.outcome, body = excluded.body, told_at = excluded.told_at
+insert into cep_answers (query_digest, outcome, body, told_at, key_id) values (:digest, :outcome, :body, :told_at, :key_id)
+on conflict (query_digest) do update set outcome = excluded.outcome, body = excluded.body, told_at = excluded.told_at,
+    key_id = excluded.key_id
 """)
 
 
@@ -50,16 +53,22 @@ class CepRepository:
         self.connection = connection
 
     def list_disputed(self, psp: str, account: str, limit: int) -> Sequence[Disputed]:
-        """Open differences of the account that Banxico was not asked about, the newest first."""
-        rows = self.connection.execute(DISPUTED, {"psp": psp, "account": account, "limit": limit})
-        return [Disputed(row.id, bytes(row.body)) for row in rows]
+        """Open differences of the account that Banxico was not asked about, the newest first; without those whose evidence
+        cannot be opened."""
+        rows = self.connection.execute(DISPUTED, {"psp": psp, "account": account, "limit": limit}).all()
+        opened = [
+            (row.id, find_answer(self.connection, EvidenceOf(row.id, row.kind), row.key_id, row.body)) for row in rows
+        ]
+        return [Disputed(id, body) for id, body in opened if body is not None]
 
     def find(self, digest: bytes, since: datetime) -> KnownAnswer | None:
-        """A proof, however old, or another answer that was given after `since`."""
+        """A proof, however old, or another answer that was given after `since`; None also where it cannot be opened."""
         row = self.connection.execute(FIND, {"digest": digest, "since": since}).one_or_none()
-        return KnownAnswer(row.outcome, bytes(row.body), row.told_at) if row else None
+        body = find_answer(self.connection, AnswerTo(digest), row.key_id, row.body) if row else None
+        return KnownAnswer(row.outcome, body, row.told_at) if row and body is not None else None
 
     def keep(self, digest: bytes, answer: KnownAnswer) -> None:
         """Remember an answer in the place of an earlier one."""
-        values = {"digest": digest, "outcome": answer.outcome, "body": answer.body, "told_at": answer.told_at}
-        self.connection.execute(KEEP, values)
+        stored = seal_answer(self.connection, AnswerTo(digest), answer.body)
+        values = {"digest": digest, "outcome": answer.outcome, "told_at": answer.told_at}
+        self.connection.execute(KEEP, values | {"body": stored.body, "key_id": stored.key_id})

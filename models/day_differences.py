@@ -12,6 +12,7 @@ from sqlalchemy import Connection, TextClause, text
 from models.account_day import ACCOUNT_DAY
 from models.closings import DayKey
 from models.reading import Row
+from models.sealed_answers import ABOUT_EVIDENCE
 
 # What has become of a difference.
 FATE = """case when closed_at is null then 'open' when closed_reason = 'dismissed' then 'dismissed'
@@ -73,11 +74,9 @@ select t.* from unnest(cast(:ids as uuid[])) as wanted (id), lateral (
 order by t.id
 """)
 
-# What was said and when, not the words themselves: they have names and accounts in them.
-EVIDENCE = text("""
-select discrepancy_id, kind, told_at, recorded_at, octet_length(body) as bytes, encode(sha256(body), 'hex') as sha256
-from discrepancy_evidence where discrepancy_id = any(:ids) order by id
-""")
+EVIDENCE = text(f"""
+select discrepancy_id, {ABOUT_EVIDENCE} from discrepancy_evidence where discrepancy_id = any(:ids) order by id
+""")  # noqa: S608 - constants
 
 
 class DayDifferences:

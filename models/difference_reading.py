@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from models.reading import NotFound, Row
+from models.sealed_answers import ABOUT_EVIDENCE, EvidenceOf, find_answer, open_answer
 
 LIST = text("""
 select d.id, d.source, coalesce(d.psp, p.psp) as psp, coalesce(d.account, p.account) as account,
@@ -28,16 +29,13 @@ select d.*, p.psp as payment_psp, p.account as payment_account from discrepancie
 left join payments p on p.id = d.payment_id where d.id = :id
 """)
 
-EVIDENCE = text("""
-select id, kind, told_at, recorded_at, octet_length(body) as bytes, encode(sha256(body), 'hex') as sha256
-from discrepancy_evidence where discrepancy_id = :id order by id
-""")
+EVIDENCE = text(f"select id, {ABOUT_EVIDENCE} from discrepancy_evidence where discrepancy_id = :id order by id")  # noqa: S608
 
-BODIES = text("select kind, body from discrepancy_evidence where discrepancy_id = :id order by id")
+BODIES = text("select kind, body, key_id from discrepancy_evidence where discrepancy_id = :id order by id")
 
 PROPOSED = text("""
-select d.id, d.psp, d.account, e.body, e.told_at from discrepancies d
-join lateral (select body, told_at from discrepancy_evidence where discrepancy_id = d.id and kind = 'psp'
+select d.id, d.psp, d.account, e.kind, e.body, e.key_id, e.told_at from discrepancies d
+join lateral (select kind, body, key_id, told_at from discrepancy_evidence where discrepancy_id = d.id and kind = 'psp'
               order by id limit 1) e on true
 where d.id = any(:ids) and d.source = 'reconciliation' and d.closed_at is null and d.healing = 'proposed'
 for update of d
@@ -91,10 +89,17 @@ class DifferenceReader:
         return found | {"evidence": [dict(one) for one in evidence]}
 
     def list_bodies(self, id: int) -> "Sequence[tuple[str, bytes]]":
-        """(kind, body) of all evidence of a difference. It may name people: for the eyes of those who may see it."""
-        return [(row.kind, bytes(row.body)) for row in self.connection.execute(BODIES, {"id": id})]
+        """(kind, body) of all evidence of a difference. It may name people: for the eyes of those who may see it. Raises
+        PayloadLocked."""
+        rows = self.connection.execute(BODIES, {"id": id}).all()
+        return [
+            (row.kind, open_answer(self.connection, EvidenceOf(id, row.kind), row.key_id, row.body)) for row in rows
+        ]
 
     def lock_proposals(self, ids: Sequence[int]) -> "Sequence[Proposal]":
-        """Those of these that wait for approval, locked until the transaction ends."""
-        rows = self.connection.execute(PROPOSED, {"ids": sorted(ids)})
-        return [Proposal(row.id, row.psp, row.account, bytes(row.body), row.told_at) for row in rows]
+        """Those of these that wait for approval and whose evidence can be opened, locked until the transaction ends."""
+        rows = self.connection.execute(PROPOSED, {"ids": sorted(ids)}).all()
+        opened = [
+            (row, find_answer(self.connection, EvidenceOf(row.id, row.kind), row.key_id, row.body)) for row in rows
+        ]
+        return [Proposal(row.id, row.psp, row.account, body, row.told_at) for row, body in opened if body is not None]

@@ -1,5 +1,6 @@
 """Differences that reconciliation finds: opened once while they last, with their evidence, and closed when they are over."""
 
+import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -9,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from models.rows import to_json
+from models.sealed_answers import EvidenceOf, seal_answer
 from models.states import Difference, EvidenceKind, Healing
 
 
@@ -102,9 +104,10 @@ where d.source = 'reconciliation' and d.closed_at is null and d.psp = :psp and d
 """)
 
 ADD_EVIDENCE = text("""
-insert into discrepancy_evidence (discrepancy_id, kind, body, told_at, recorded_at)
+insert into discrepancy_evidence (discrepancy_id, kind, body, told_at, recorded_at, key_id, body_sha256)
 select * from unnest(cast(:ids as bigint[]), cast(:kinds as text[]), cast(:bodies as bytea[]),
-                     cast(:told as timestamptz[]), cast(:recorded as timestamptz[]))
+                     cast(:told as timestamptz[]), cast(:recorded as timestamptz[]), cast(:key_ids as text[]),
+                     cast(:digests as bytea[]))
 """)
 
 # Open differences that the last runs did not come by: their payments are asked for one by one.
@@ -149,10 +152,15 @@ class DifferenceRepository:
     def add_evidence(self, evidence: Sequence[NewEvidence], now: datetime) -> None:
         """Keep what witnesses said."""
         if evidence:
+            stored = [
+                seal_answer(self.connection, EvidenceOf(one.discrepancy_id, one.kind), one.body) for one in evidence
+            ]
             values = {
                 "ids": [one.discrepancy_id for one in evidence],
                 "kinds": [one.kind for one in evidence],
-                "bodies": [one.body for one in evidence],
+                "bodies": [one.body for one in stored],
+                "key_ids": [one.key_id for one in stored],
+                "digests": [hashlib.sha256(one.body).digest() for one in evidence],
                 "told": [one.told_at for one in evidence],
                 "recorded": [now] * len(evidence),
             }

@@ -9,21 +9,22 @@ from sqlalchemy import Connection, Engine, TextClause, text
 from models.engine import look_up_only
 from models.payload_vault import Belonging, PayloadLocked, PayloadVault, StoredPayload, find_vault
 from models.schema import NotReady
+from models.sealed_answers import KEYS
 
 # Each id is found by the index right after the one before, however many rows have it.
-USED = text("""
+USED = """
 with recursive used as (
-    (select key_id from inbox_payloads where key_id is not null order by key_id limit 1)
+    (select key_id from {table} where key_id is not null order by key_id limit 1)
     union all
-    select (select p.key_id from inbox_payloads p where p.key_id > u.key_id order by p.key_id limit 1)
+    select (select p.key_id from {table} p where p.key_id > u.key_id order by p.key_id limit 1)
     from used u where u.key_id is not null
 )
 select key_id from used where key_id is not null
-""")
+"""
+SEALED = ("inbox_payloads", *KEYS)
 
-COUNT = text(
-    "select key_id, count(*) as payloads from inbox_payloads where key_id is not null group by key_id order by key_id"
-)
+ALL_SEALED = " union all ".join(f"select key_id from {table} where key_id is not null" for table in SEALED)  # noqa: S608
+COUNT = text(f"select key_id, count(*) as sealed from ({ALL_SEALED}) s group by key_id order by key_id")  # noqa: S608 - constants
 
 COLUMNS = "p.event_id, p.received_at, p.headers, p.body, p.key_id, e.psp, e.account, e.event_key"
 
@@ -65,12 +66,12 @@ class PayloadKeyRepository:
     connection: Connection
 
     def list_used(self) -> list[str]:
-        """Ids of the keys that at least one payload needs."""
-        return list(self.connection.scalars(USED))
+        """Ids of the keys that at least one payload, or one kept answer, needs."""
+        return sorted({id for table in SEALED for id in self.connection.scalars(text(USED.format(table=table)))})
 
     def count(self) -> dict[str, int]:
-        """How many payloads each key has sealed."""
-        return {row.key_id: row.payloads for row in self.connection.execute(COUNT)}
+        """How many payloads and kept answers each key has sealed."""
+        return {row.key_id: row.sealed for row in self.connection.execute(COUNT)}
 
     def find_last(self) -> int:
         """The newest event id of all payloads."""

@@ -9,7 +9,7 @@ import base64
 import hashlib
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 from cryptography.exceptions import InvalidTag
@@ -24,6 +24,7 @@ CLEAR = "clear"  # in front of the keys: nothing is sealed yet, and they open al
 LOST = "lost:"  # before the id of a key that will never come back
 OPTION = "acuse_payload_vault"  # of an engine: whoever works on it stores and reads with these keys
 NONCE_BYTES, KEY_ID_LENGTH, LENGTH_BYTES = 12, 16, 4
+SEALED_BYTES = NONCE_BYTES + LENGTH_BYTES + len(b"[]") + 16  # that a sealed body without headers is longer
 
 Headers = list[tuple[str, str]]
 
@@ -39,6 +40,12 @@ class StoredPayload:
     key_id: str | None
     headers: Any
     body: bytes
+
+
+class Whose(Protocol):
+    """What a box belongs to, which is authenticated with it."""
+
+    def digest(self) -> bytes: ...
 
 
 @record
@@ -76,7 +83,7 @@ class PayloadVault:
         """The ids of the keys, the newest first."""
         return tuple(self._keys)
 
-    def seal(self, whose: Belonging, headers: Headers, body: bytes) -> StoredPayload:
+    def seal(self, whose: Whose, headers: Headers, body: bytes) -> StoredPayload:
         """What is to be stored."""
         if self.newest is None:
             return StoredPayload(None, headers, body)
@@ -84,7 +91,7 @@ class PayloadVault:
         inside = b"".join((len(above).to_bytes(LENGTH_BYTES, "big"), above, body))
         return StoredPayload(self.newest, [], nonce + self._keys[self.newest].encrypt(nonce, inside, whose.digest()))
 
-    def open(self, whose: Belonging, stored: StoredPayload) -> tuple[Headers, bytes]:
+    def open(self, whose: Whose, stored: StoredPayload) -> tuple[Headers, bytes]:
         """Headers and body as they arrived. Raises PayloadLocked."""
         if stored.key_id is None:
             return [(name, value) for name, value in stored.headers], stored.body
@@ -96,7 +103,7 @@ class PayloadVault:
         try:
             inside = key.decrypt(stored.body[:NONCE_BYTES], stored.body[NONCE_BYTES:], whose.digest())
         except (InvalidTag, ValueError):
-            raise PayloadLocked(f"{CANNOT_OPEN}: it was changed, or belongs to another event") from None
+            raise PayloadLocked(f"{CANNOT_OPEN}: it was changed, or belongs to another one") from None
         end = LENGTH_BYTES + int.from_bytes(inside[:LENGTH_BYTES], "big")
         return [(name, value) for name, value in orjson.loads(inside[LENGTH_BYTES:end])], inside[end:]
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, text
 
 from models.payload_reading import Payload
 from models.payload_vault import Belonging, find_vault
+from models.sealed_answers import KEYS, find_answer, find_whose, replace_answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +111,26 @@ class PersonRepository:
 
     def _list(self, place: Place, which: str, values: dict[str, Any]) -> list[dict[str, Any]]:
         columns = ", ".join(f"{name}::text as {name}" if name != "body" else name for name in place.columns)
+        columns = "*" if place.table in KEYS else columns
         query = f"select {place.key} as key, {columns} from {place.table} {which}"  # noqa: S608 - constants
+        if place.table in KEYS:
+            return [self._open(place.table, row) for row in self.connection.execute(text(query), values).all()]
         rows = self.connection.execute(text(query), values).mappings()
         return [{name: bytes(v) if isinstance(v, memoryview) else v for name, v in row.items()} for row in rows]
+
+    def _open(self, table: str, row: Any) -> dict[str, Any]:
+        """The body is None where it cannot be opened."""
+        whose = find_whose(table, row)
+        return {"key": row.key, "body": find_answer(self.connection, whose, row.key_id, row.body)}
 
     def replace(self, place: Place, key: Any, column: str, value: str | bytes) -> None:
         """Put a masked value in the place of what stands there; an answer of Banxico's is forgotten."""
         if place.table == "cep_answers":
             self.connection.execute(text("delete from cep_answers where query_digest = :key"), {"key": key})
+            return
+        if place.table in KEYS:
+            assert isinstance(value, bytes)
+            replace_answer(self.connection, place.table, key, value)
             return
         kind = "jsonb" if column in JSON_COLUMNS else "bytea" if column == "body" else "text"
         query = f"update {place.table} set {column} = cast(:value as {kind}) where {place.key} = :key"  # noqa: S608 - constants

@@ -74,9 +74,12 @@ class DiscrepancyEvidence(Table):
     body: Mapped[bytes]
     told_at: Mapped[datetime]  # by the clock of who told it
     recorded_at: Mapped[datetime]
+    key_id: Mapped[str | None]  # of the key that the body is sealed with
+    body_sha256: Mapped[bytes | None]  # of what a sealed body says
 
     __table_args__ = (
         one_of("kind", EvidenceKind),
+        Index("ix_discrepancy_evidence_key_id", "key_id", postgresql_where=text("key_id is not null")),
         Index("ix_discrepancy_evidence_discrepancy_id", "discrepancy_id", "id"),
     )
 
@@ -90,8 +93,12 @@ class CepAnswer(Table):
     outcome: Mapped[str]
     body: Mapped[bytes]
     told_at: Mapped[datetime]
+    key_id: Mapped[str | None]
 
-    __table_args__ = (CheckConstraint("octet_length(query_digest) = 32", name="digest_size"),)
+    __table_args__ = (
+        CheckConstraint("octet_length(query_digest) = 32", name="digest_size"),
+        Index("ix_cep_answers_key_id", "key_id", postgresql_where=text("key_id is not null")),
+    )
 
 
 class ArrivalRate(Table):

@@ -263,7 +263,13 @@ def test_rotation_seals_everything_with_the_newest_key(engine):
     told = read(run("payload-keys", "rotate", "--only-sealed", "--json"))
     assert (told["sealed"], told["removable_keys"]) == (450, [id_of(OLD)])
     told = read(run("payload-keys", "rotate", "--json"))
-    assert told == {"sealed": 3, "locked_events": [], "missing_keys": {}, "removable_keys": [id_of(OLD)]}
+    assert told == {
+        "sealed": 3,
+        "locked_events": [],
+        "locked_answers": 0,
+        "missing_keys": {},
+        "removable_keys": [id_of(OLD)],
+    }
     assert set(keys_of_rows(engine)) == {id_of(NEW)}
     assert read(run("payload-keys", "rotate", "--json"))["sealed"] == 0
     alone = Desk(with_keys(engine, NEW))
@@ -278,7 +284,13 @@ def test_rotation_leaves_what_it_cannot_open_and_says_so(engine):
         connection.execute(text("update inbox_payloads set body = body || '\\x00' where event_id = 3"))
     run = acuse(engine, NEW, OLD)
     told = read(run("payload-keys", "rotate", "--json"), code=1)
-    assert told == {"sealed": 2, "locked_events": [3], "missing_keys": {id_of(OTHER): 1}, "removable_keys": []}
+    assert told == {
+        "sealed": 2,
+        "locked_events": [3],
+        "locked_answers": 0,
+        "missing_keys": {id_of(OTHER): 1},
+        "removable_keys": [],
+    }
     assert "lacks" in run("payload-keys", "rotate").stderr
     doctor = json.loads(run("doctor", "--json").stdout)
     assert id_of(OTHER) in doctor["checks"]["payload keys"]

@@ -150,7 +150,9 @@ def test_texts_beside_the_payloads_are_masked_too(engine: Engine) -> None:
             text("update payments set description = :d, payer_reference = :e"), {"d": f"for {EMAIL}", "e": EMAIL}
         )
         connection.execute(
-            text("insert into cep_answers values (sha256('q'), 'found', :body, now())"),
+            text(
+                "insert into cep_answers (query_digest, outcome, body, told_at) values (sha256('q'), 'found', :body, now())"
+            ),
             {"body": f"<a ordenante='{NAME}' cuenta='{CLABE}'/>".encode()},
         )
     told = read(
