@@ -49,6 +49,8 @@ values (:id, :email, :password_hash, :role, :now) on conflict (email) do nothing
 
 FIND = text(f"select {COLUMNS} from operators o where o.email = :email")  # noqa: S608 - constants
 
+GET = text(f"select {COLUMNS} from operators o where o.id = :id for update")  # noqa: S608 - constants
+
 LIST = text(f"select {COLUMNS} from operators o order by o.email limit :limit")  # noqa: S608 - constants
 
 CHANGE = text("""
@@ -103,6 +105,10 @@ class OperatorRepository:
     def find(self, email: str) -> StoredOperator | None:
         """The operator of this address, in lower case; disabled ones too."""
         return self._one(FIND, email=email)
+
+    def get(self, id: UUID) -> StoredOperator | None:
+        """The operator of this id, locked until the transaction ends."""
+        return self._one(GET, id=id)
 
     def list_all(self, limit: int) -> list[StoredOperator]:
         """By address."""

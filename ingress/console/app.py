@@ -10,6 +10,7 @@ from ingress.console import (  # noqa: F401 - their views are on the blueprint
     parked,
     reconciling,
     replay,
+    who_may,
     workers,
 )
 from ingress.console.dependencies import NAME, ConsoleDeps

@@ -12,3 +12,4 @@ NAV = (
     ("Workers", "console.show_workers"),
     ("Actions", "console.list_actions"),
 )
+FOR_ADMINS = (("Operators", "console.list_operators"),)

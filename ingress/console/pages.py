@@ -13,7 +13,7 @@ from ingress.console.asked import read_before, read_uuid
 from ingress.console.dependencies import deps
 from ingress.console.formats import add_formats
 from ingress.console.guard import cookie_name, end_turn, finish, guard, is_part, may, needs, set_cookie, take_turn
-from ingress.console.nav import NAV
+from ingress.console.nav import FOR_ADMINS, NAV
 from ingress.console.operators import log_in, log_out
 from ingress.console.reconciling_words import name_word
 from ingress.console.sides import read_payment
@@ -33,7 +33,7 @@ USUAL = {  # what Flask itself refuses
     400: "the request cannot be understood",
     404: "there is nothing at this address",
 }
-VIEWER, OPERATOR = OperatorRole.VIEWER, OperatorRole.OPERATOR
+VIEWER, OPERATOR, ADMIN = OperatorRole.VIEWER, OperatorRole.OPERATOR, OperatorRole.ADMIN
 blueprint = Blueprint("console", __name__, url_prefix="/console", template_folder="templates", static_folder="static")
 blueprint.before_request(guard)
 blueprint.before_request(take_turn)
@@ -52,7 +52,7 @@ def offer() -> dict[str, Any]:
         "say": lambda word, table: say(name_word(word, table)),
         "say_parts": partial(say_parts, say=say),
         "language": language,
-        "nav": NAV,
+        "nav": NAV + FOR_ADMINS * may(ADMIN),
         "said": find_said(),
         "signed_in": g.get("signed_in"),
         "may_act": may(OPERATOR),

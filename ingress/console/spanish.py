@@ -8,6 +8,7 @@ COMMON = {
     "Parked": "Apartados",
     "Payments": "Pagos",
     "events": "eventos",
+    "event": "evento",
     "Dismiss": "Descartar",
     "The oldest of them, at one time:": "Los más antiguos, a la vez:",
     "They are processed again.": "Se procesan de nuevo.",

@@ -7,6 +7,7 @@ from flask import request
 
 from ingress.console.spanish import COMMON
 from ingress.console.spanish_now import EVENT, NOW
+from ingress.console.spanish_operators import OPERATORS
 from ingress.console.spanish_reading import READING
 from ingress.console.spanish_reconciling import RECONCILING
 from ingress.console.spanish_replay import REPLAY
@@ -20,6 +21,7 @@ TABLES = (
     COMMON,
     EVENT,
     NOW,
+    OPERATORS,
     READING,
     RECONCILING,
     WORKERS,

@@ -74,6 +74,12 @@ class House:
         headers = stripe_headers(body, secret=self.secret)
         httpx.post(f"{self.url}/webhooks/stripe", content=body, headers=headers, trust_env=False).raise_for_status()
 
+    def add_operator(self, email: str, role: OperatorRole) -> None:
+        """Who logs in with the password of the others."""
+        with UnitOfWork(self.engine) as work:
+            work.operators.add(uuid7(), email, Passwords().hash(PASSWORD), role, self.deps.clock())
+            work.commit()
+
     def advance(self) -> None:
         """One step of every replay run, and what it set going, as beat and a worker would."""
         advance_all(build_replay_deps(self.config, partial(UnitOfWork, self.engine), lambda ids: None))
@@ -138,9 +144,7 @@ def open_house(database_url: str, broker_url: str, folder: Path) -> Iterator[Hou
         house.park_one()
         keep_books(config, served.engine)
         house.start_run()
-        with UnitOfWork(served.engine) as work:
-            work.operators.add(uuid7(), EMAIL, Passwords().hash(PASSWORD), OperatorRole.OPERATOR, deps.clock())
-            work.commit()
+        house.add_operator(EMAIL, OperatorRole.OPERATOR)
         yield house
 
 

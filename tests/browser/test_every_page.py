@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
+from playwright import sync_api as playwright
 
+from models.states import OperatorRole
 from tests.browser.books import find_yesterday
 from tests.browser.conftest import Watched
-from tests.browser.house import list_pages
+from tests.browser.house import PASSWORD, list_pages
 
 BOOKS = "/console/reconciliation/stripe/default"
 SHOWN = {
@@ -71,3 +73,26 @@ def test_a_flaw_would_be_found(visit: Watched) -> None:
         "document.querySelector('input[name=key]').closest('label').replaceWith(document.createElement('input'))"
     )
     assert [flaw[:2] for flaw in find_flaws(visit)] == [["critical", "label"]]
+
+
+def test_an_admin_gives_a_role_on_a_page_for_everybody(stranger: Watched) -> None:
+    admin, other = "admin@example.com", "bea@example.com"
+    stranger.house.add_operator(admin, OperatorRole.ADMIN)
+    stranger.house.add_operator(other, OperatorRole.VIEWER)
+    page = stranger.open("/console/login?next=/console/operators")
+    page.get_by_label("E-mail address").fill(admin)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    hers = page.get_by_role("region", name=other)
+    hers.get_by_label("Role").select_option("operator")
+    hers.get_by_label("Why?").fill("she is on call now")
+    stranger.keep("operators-light")
+    hers.get_by_role("button", name="Change the role").click()
+    playwright.expect(page.get_by_role("status")).to_have_text("The role is changed.")
+    playwright.expect(hers.get_by_role("heading")).to_contain_text("operator")
+    page.evaluate(AXE_SCRIPT)
+    assert find_flaws(stranger) == []
+    page.emulate_media(color_scheme="dark")
+    page.set_viewport_size({"width": NARROW, "height": 740})
+    stranger.keep("operators-narrow-dark")
+    assert page.evaluate(WIDER) <= NARROW
