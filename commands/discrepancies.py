@@ -13,7 +13,6 @@ from commands.day_files import find_user
 from commands.deciding import Decided, Result, decide
 from commands.terms import data_dir_option, fail, json_option, limit_option
 from models.difference_reading import Wanted
-from models.payload_vault import PayloadLocked
 from models.reading import NotFound
 from models.states import Difference, Healing
 from models.unit_of_work import UnitOfWork
@@ -52,6 +51,8 @@ kind_option = click.option(
 )
 date_option = click.option("--date", "day", type=click.DateTime(["%Y-%m-%d"]), help="Of this account day alone.")
 all_option = click.option("--all", "is_all", is_flag=True, help="All that fit, instead of ids.")
+
+CANNOT_OPEN = "sealed with a key that is not here, or changed since"
 
 
 @click.group()
@@ -103,12 +104,9 @@ def show_discrepancy(discrepancy_id: int, with_bodies: bool, data_dir: Path, as_
             found = mask_rows(work.difference_reader.get(discrepancy_id))
         except NotFound as error:
             fail(str(error))
-        try:
-            bodies = work.difference_reader.list_bodies(discrepancy_id) if with_bodies else []
-        except PayloadLocked as error:
-            fail(str(error))
+        bodies = work.difference_reader.list_bodies(discrepancy_id) if with_bodies else []
     if as_json:
-        texts = [{"kind": kind, "body": body.decode("utf-8", "replace")} for kind, body in bodies]
+        texts = [{"kind": kind, "body": _decode(body)} for kind, body in bodies]
         show_json(found | ({"bodies": texts} if with_bodies else {}))
         return
     for name, value in found.items():
@@ -119,7 +117,11 @@ def show_discrepancy(discrepancy_id: int, with_bodies: bool, data_dir: Path, as_
     show_rows(sides, ("field", "ours", "theirs"), "")
     show_rows(found["evidence"], ("kind", "told_at", "bytes", "sha256"), "no evidence")
     for kind, body in bodies:
-        click.echo(f"{kind}: {body.decode('utf-8', 'replace')}")
+        click.echo(f"{kind}: {_decode(body) or CANNOT_OPEN}")
+
+
+def _decode(body: bytes | None) -> str | None:
+    return None if body is None else body.decode("utf-8", "replace")
 
 
 @discrepancies.command("approve")

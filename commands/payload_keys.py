@@ -69,7 +69,7 @@ def rotate(only_sealed: bool, data_dir: Path, as_json: bool) -> None:
             done += _seal_all(work, not as_json)
         answers, locked_answers = _seal_answers(work, not only_sealed, not as_json)
         left = PayloadKeyRepository(work.connection).count()
-    missing = {key_id: old[key_id] for key_id in old if key_id not in vault.key_ids}
+    missing = {key_id: old[key_id] for key_id in old if key_id not in vault.key_ids and key_id not in vault.lost}
     removable = sorted(set(vault.key_ids) - {vault.newest} - left.keys())
     told = {"sealed": done + answers, "locked_events": locked, "locked_answers": locked_answers}
     told |= {"missing_keys": missing, "removable_keys": removable}

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
+from models.payload_vault import find_vault
 from models.sealed_answers import AnswerTo, EvidenceOf, find_answer, seal_answer
 
 
@@ -22,6 +23,7 @@ select d.id, e.body, e.kind, e.key_id from discrepancies d
 join discrepancy_evidence e on e.discrepancy_id = d.id and e.kind = 'psp'
 where d.source = 'reconciliation' and d.closed_at is null and d.psp = :psp and d.account = :account and d.healing <> 'sent'
     and not exists (select from discrepancy_evidence c where c.discrepancy_id = d.id and c.kind = 'cep')
+    and (e.key_id is null or e.key_id = any(:known))
 order by d.id desc limit :limit
 """)
 
@@ -34,6 +36,7 @@ KEEP = text("""
 insert into cep_answers (query_digest, outcome, body, told_at, key_id) values (:digest, :outcome, :body, :told_at, :key_id)
 on conflict (query_digest) do update set outcome = excluded.outcome, body = excluded.body, told_at = excluded.told_at,
     key_id = excluded.key_id
+where cep_answers.outcome <> 'found' or excluded.outcome = 'found'
 """)
 
 
@@ -55,7 +58,9 @@ class CepRepository:
     def list_disputed(self, psp: str, account: str, limit: int) -> Sequence[Disputed]:
         """Open differences of the account that Banxico was not asked about, the newest first; without those whose evidence
         cannot be opened."""
-        rows = self.connection.execute(DISPUTED, {"psp": psp, "account": account, "limit": limit}).all()
+        known = list(find_vault(self.connection).key_ids)
+        values = {"psp": psp, "account": account, "limit": limit, "known": known}
+        rows = self.connection.execute(DISPUTED, values).all()
         opened = [
             (row.id, find_answer(self.connection, EvidenceOf(row.id, row.kind), row.key_id, row.body)) for row in rows
         ]
@@ -68,7 +73,7 @@ class CepRepository:
         return KnownAnswer(row.outcome, body, row.told_at) if row and body is not None else None
 
     def keep(self, digest: bytes, answer: KnownAnswer) -> None:
-        """Remember an answer in the place of an earlier one."""
+        """Remember an answer in the place of an earlier one; a proof is replaced by nothing less."""
         stored = seal_answer(self.connection, AnswerTo(digest), answer.body)
         values = {"digest": digest, "outcome": answer.outcome, "told_at": answer.told_at}
         self.connection.execute(KEEP, values | {"body": stored.body, "key_id": stored.key_id})

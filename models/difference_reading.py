@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from models.reading import NotFound, Row
-from models.sealed_answers import ABOUT_EVIDENCE, EvidenceOf, find_answer, open_answer
+from models.sealed_answers import ABOUT_EVIDENCE, EvidenceOf, find_answer
 
 LIST = text("""
 select d.id, d.source, coalesce(d.psp, p.psp) as psp, coalesce(d.account, p.account) as account,
@@ -88,12 +88,12 @@ class DifferenceReader:
         evidence = self.connection.execute(EVIDENCE, {"id": id}).mappings()
         return found | {"evidence": [dict(one) for one in evidence]}
 
-    def list_bodies(self, id: int) -> "Sequence[tuple[str, bytes]]":
-        """(kind, body) of all evidence of a difference. It may name people: for the eyes of those who may see it. Raises
-        PayloadLocked."""
+    def list_bodies(self, id: int) -> "Sequence[tuple[str, bytes | None]]":
+        """(kind, body) of all evidence of a difference, None where it cannot be opened. It may name people: for the eyes of those
+        who may see it."""
         rows = self.connection.execute(BODIES, {"id": id}).all()
         return [
-            (row.kind, open_answer(self.connection, EvidenceOf(id, row.kind), row.key_id, row.body)) for row in rows
+            (row.kind, find_answer(self.connection, EvidenceOf(id, row.kind), row.key_id, row.body)) for row in rows
         ]
 
     def lock_proposals(self, ids: Sequence[int]) -> "Sequence[Proposal]":

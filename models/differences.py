@@ -160,7 +160,10 @@ class DifferenceRepository:
                 "kinds": [one.kind for one in evidence],
                 "bodies": [one.body for one in stored],
                 "key_ids": [one.key_id for one in stored],
-                "digests": [hashlib.sha256(one.body).digest() for one in evidence],
+                "digests": [
+                    hashlib.sha256(one.body).digest() if kept.key_id else None
+                    for one, kept in zip(evidence, stored, strict=True)
+                ],
                 "told": [one.told_at for one in evidence],
                 "recorded": [now] * len(evidence),
             }

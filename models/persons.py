@@ -121,7 +121,8 @@ class PersonRepository:
     def _open(self, table: str, row: Any) -> dict[str, Any]:
         """The body is None where it cannot be opened."""
         whose = find_whose(table, row)
-        return {"key": row.key, "body": find_answer(self.connection, whose, row.key_id, row.body)}
+        key = bytes(row.key) if isinstance(row.key, memoryview) else row.key
+        return {"key": key, "body": find_answer(self.connection, whose, row.key_id, row.body)}
 
     def replace(self, place: Place, key: Any, column: str, value: str | bytes) -> None:
         """Put a masked value in the place of what stands there; an answer of Banxico's is forgotten."""

@@ -49,15 +49,10 @@ def seal_answer(connection: Connection, whose: Whose, body: bytes) -> StoredPayl
     return find_vault(connection).seal(whose, [], body)
 
 
-def open_answer(connection: Connection, whose: Whose, key_id: str | None, body: bytes) -> bytes:
-    """What was said. Raises PayloadLocked."""
-    return find_vault(connection).open(whose, StoredPayload(key_id, [], bytes(body)))[1]
-
-
 def find_answer(connection: Connection, whose: Whose, key_id: str | None, body: bytes) -> bytes | None:
     """What was said; None where it cannot be opened."""
     try:
-        return open_answer(connection, whose, key_id, body)
+        return find_vault(connection).open(whose, StoredPayload(key_id, [], bytes(body)))[1]
     except PayloadLocked:
         return None
 
@@ -69,11 +64,11 @@ FIRSTS: dict[str, Any] = {EVIDENCE: 0, ANSWERS: b""}  # before every key
 _ROW = "select {key} as key, * from {table} where {key} = :key"
 _NEXT = """
 select {key} as key, * from {table} where {key} > :after
-    and (key_id <> :newest or (key_id is null and :with_clear)) order by {key} limit :limit for update
+    and ((key_id <> :newest and key_id <> all(:lost)) or (key_id is null and :with_clear)) order by {key} limit :limit for update
 """
 _REPLACE = {
     EVIDENCE: text(
-        "update discrepancy_evidence set body = :body, key_id = :key_id, body_sha256 = sha256(:said) where id = :key"
+        "update discrepancy_evidence set body = :body, key_id = :key_id, body_sha256 = :digest where id = :key"
     ),
     ANSWERS: text("update cep_answers set body = :body, key_id = :key_id where query_digest = :key"),
 }
@@ -97,14 +92,18 @@ def replace_answer(connection: Connection, table: str, key: Any, body: bytes) ->
     """Store other words in the place of a row's, sealed with the newest key if one seals."""
     row = connection.execute(text(_ROW.format(table=table, key=KEYS[table])), {"key": key}).one()
     stored = seal_answer(connection, find_whose(table, row), body)
-    said = {"said": body} if table == EVIDENCE else {}
-    connection.execute(_REPLACE[table], {"key": key, "body": stored.body, "key_id": stored.key_id} | said)
+    values = {"key": key, "body": stored.body, "key_id": stored.key_id}
+    if table == EVIDENCE:
+        values["digest"] = hashlib.sha256(body).digest() if stored.key_id else None
+    connection.execute(_REPLACE[table], values)
 
 
 def reseal_answers(connection: Connection, table: str, after: Any, limit: int, with_clear: bool) -> Resealed:
     """Seal a batch of a table with the newest key: of those after a key of its own, what is sealed with another one or, if wanted,
-    in clear. The caller commits."""
-    values = {"newest": find_vault(connection).newest, "after": after, "limit": limit, "with_clear": with_clear}
+    in clear; what a lost key sealed is left. The caller commits."""
+    vault = find_vault(connection)
+    values = {"newest": vault.newest, "lost": list(vault.lost), "after": after, "limit": limit}
+    values["with_clear"] = with_clear
     rows = connection.execute(text(_NEXT.format(table=table, key=KEYS[table])), values).all()
     opened = [(row.key, find_answer(connection, find_whose(table, row), row.key_id, row.body)) for row in rows]
     for key, body in opened:

@@ -22,6 +22,7 @@ OPEN, CLOSED = "open", "closed"
 STATUSES = (OPEN, Healing.PROPOSED.value, Healing.SENT.value, Healing.REFUSED.value, CLOSED)
 DONE = {"approve": "It is being healed by the PSP's own answer.", "dismiss": "It is taken as it is, and is over."}
 TOO_LATE = "Nothing was done: it has been decided or is over already."
+LOCKED = "Nothing was done: the PSP's answer cannot be opened with the keys that are here."
 IN_THE_WAY = "Nothing was done: somebody else is deciding at this moment."
 blueprint.add_app_template_filter(name_word, "named")
 
@@ -111,12 +112,13 @@ def decide_discrepancy(discrepancy_id: int, action: str) -> Any:
             _get(work, discrepancy_id)
             is_done, events = _decide(work, discrepancy_id, action, why)
             work.commit()
+            is_locked = not is_done and None in dict(work.difference_reader.list_bodies(discrepancy_id)).values()
     except Contention:
         return _lead_back(discrepancy_id, IN_THE_WAY)
     if events:
         with suppress(Exception):  # the sweep rings again
             deps().publish(events)
-    return _lead_back(discrepancy_id, DONE[action] if is_done else TOO_LATE)
+    return _lead_back(discrepancy_id, DONE[action] if is_done else LOCKED if is_locked else TOO_LATE)
 
 
 def _decide(work: UnitOfWork, discrepancy_id: int, action: str, why: str) -> tuple[bool, list[int]]:

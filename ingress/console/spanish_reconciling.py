@@ -27,6 +27,9 @@ RECONCILING = {
     "Reject: take it as it is": "Rechazar: dejarla como está",
     "It is being healed by the PSP's own answer.": "Se corrige con la respuesta del propio PSP.",
     "It is taken as it is, and is over.": "Se deja como está y queda cerrada.",
+    "Nothing was done: the PSP's answer cannot be opened with the keys that are here.": (
+        "No se hizo nada: la respuesta del PSP no se puede abrir con las claves que hay aquí."
+    ),
     "Nothing was done: it has been decided or is over already.": "No se hizo nada: ya está decidida o cerrada.",
     "Nothing was done: somebody else is deciding at this moment.": "No se hizo nada: otra persona está decidiendo ahora.",
     # kinds

@@ -128,3 +128,18 @@ def test_days_without_payments_are_listed_where_they_were_compared_or_closed(fil
         assert [row["day"] for row in later] == days[31:41]
         assert reader.list_days("stripe", "nobody", FAR, 31) == []
         assert ClosingRepository(work.connection).find_newest(DayKey("stripe", "a0", days[0])) is None
+
+
+@pytest.mark.parametrize("most", [999, 1000, 1001])  # one of them ends where something wanted begins
+def test_pages_of_differences_come_to_all_that_are_wanted(filled: Engine, most: int) -> None:
+    seen, before = list[int](), ALL
+    while before:
+        with UnitOfWork(filled) as work:
+            page = ConsoleReader(work.connection).list_differences(
+                WantedDifferences(kind="late", is_open=False), before, 40, most
+            )
+        seen += [row["id"] for row in page.rows]
+        before = page.older or 0
+    wanted = "select id from discrepancies where kind = 'late' and closed_at is not null order by id desc"
+    with filled.connect() as connection:
+        assert seen == list(connection.scalars(text(wanted)))

@@ -5,16 +5,17 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from bootstrap_starting import check_start
 from config import load_config
 from models.cep_answers import KnownAnswer
 from models.differences import NewEvidence
-from models.payload_vault import CANNOT_OPEN, KEY_MISSING, PayloadLocked
 from models.schema import NotReady
 from models.states import EvidenceKind
 from models.unit_of_work import UnitOfWork
 from tests.ingress.senders import environment
+from tests.models.test_schema import step_down
 from tests.paper import NOON
 from tests.privacy.people import CLABE, EMAIL, NAME, find_traces
 from tests.privacy.test_payload_keys import NEW, OLD, OTHER, acuse, id_of, read, with_keys
@@ -52,19 +53,61 @@ def test_evidence_is_sealed_and_its_size_and_digest_are_those_of_what_was_said(e
 
 
 def test_evidence_that_cannot_be_opened_heals_nothing(engine: Engine) -> None:
-    difference, other = find_difference(engine), find_difference(engine, 2)
+    difference = find_difference(engine)
     add_evidence(with_keys(engine, NEW), difference)
     with UnitOfWork(with_keys(engine, OLD)) as work:
         assert work.difference_reader.lock_proposals([difference]) == []
-        with pytest.raises(PayloadLocked, match=KEY_MISSING):
-            work.difference_reader.list_bodies(difference)
+        assert work.difference_reader.list_bodies(difference) == [("psp", None)]
         assert work.cep_answers.list_disputed("paper", "default", 10) == []
+
+
+@pytest.mark.parametrize("moved", ["discrepancy_id = 2", "kind = 'settlement'"])
+def test_evidence_that_was_moved_does_not_open(engine: Engine, moved: str) -> None:
+    keyed, difference = with_keys(engine, NEW), find_difference(engine)
+    find_difference(engine, 2)
+    add_evidence(keyed, difference)
     with engine.begin() as connection:
-        connection.execute(text("update discrepancy_evidence set discrepancy_id = :id"), {"id": other})
+        connection.execute(text(f"update discrepancy_evidence set {moved}"))
+    with UnitOfWork(keyed) as work:
+        bodies = [*work.difference_reader.list_bodies(difference), *work.difference_reader.list_bodies(2)]
+        assert [body for _, body in bodies] == [None]
+        assert work.difference_reader.lock_proposals([difference, 2]) == []
+
+
+def test_locked_evidence_leaves_room_for_what_banxico_can_be_asked_about(engine: Engine) -> None:
+    first = find_difference(engine)
+    add_evidence(with_keys(engine, NEW), first)
+    for number in (2, 3):
+        add_evidence(with_keys(engine, OTHER), find_difference(engine, number))
     with UnitOfWork(with_keys(engine, NEW)) as work:
-        assert work.difference_reader.lock_proposals([other]) == []
-        with pytest.raises(PayloadLocked, match=CANNOT_OPEN):
-            work.difference_reader.list_bodies(other)
+        assert [one.discrepancy_id for one in work.cep_answers.list_disputed("paper", "default", 2)] == [first]
+
+
+def test_an_answer_to_another_question_does_not_open_and_a_proof_is_replaced_by_nothing_less(engine: Engine) -> None:
+    proof, other = KnownAnswer("found", SAID, NOON), hashlib.sha256(b"another").digest()
+    with UnitOfWork(with_keys(engine, NEW)) as work:
+        work.cep_answers.keep(QUESTION, proof)
+        work.cep_answers.keep(QUESTION, KnownAnswer("unknown", b"gone", NOON))
+        assert work.cep_answers.find(QUESTION, NOON) == proof
+        work.commit()
+    with engine.begin() as connection:
+        connection.execute(text("update cep_answers set query_digest = :other"), {"other": other})
+    with UnitOfWork(with_keys(engine, NEW)) as work:
+        assert work.cep_answers.find(other, NOON) is None
+
+
+def test_in_clear_there_is_no_digest_that_could_outlive_the_words(engine: Engine) -> None:
+    add_evidence(engine, find_difference(engine))
+    with engine.connect() as connection:
+        assert connection.scalar(text("select body_sha256 from discrepancy_evidence")) is None
+
+
+def test_nothing_older_is_gone_back_to_while_answers_are_sealed(engine: Engine) -> None:
+    add_evidence(with_keys(engine, NEW), find_difference(engine))
+    with pytest.raises(DBAPIError, match="answers are sealed"):
+        step_down(engine, "0017")
+    with engine.connect() as connection:
+        assert connection.scalar(text("select count(*) from discrepancy_evidence where key_id is not null")) == 1
 
 
 def test_banxicos_answers_are_sealed_and_one_that_does_not_open_is_asked_for_again(engine: Engine) -> None:
