@@ -14,7 +14,7 @@ from commands.users import read_password
 from ingress.account_terms import InvalidEmail, clean_email
 from ingress.passwords import Passwords, UnfitPassword
 from models.operators import NewAction, StoredOperator
-from models.states import OperatorRole
+from models.states import OperatorAction, OperatorRole
 from models.unit_of_work import UnitOfWork
 from models.users import EmailTaken
 
@@ -126,7 +126,9 @@ def enable(email: str, data_dir: Path) -> None:
 def _log(work: UnitOfWork, id: UUID, what: str, **details: str) -> None:
     """In the log of what operators did, about the operator concerned. Whoever has a shell here need not be an operator."""
     said = {"by": find_author(), "from": "the command line"} | details
-    work.operators.log_action(NewAction(id, f"operators.{what}", f"operator {id}", REASON, said, utc_now()))
+    work.operators.log_action(
+        NewAction(id, OperatorAction(f"operators.{what}"), f"operator {id}", REASON, said, utc_now())
+    )
 
 
 def _find(work: UnitOfWork, email: str) -> StoredOperator:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, TextClause, text
 
-from models.states import OperatorRole
+from models.states import OperatorAction, OperatorRole
 from models.users import EmailTaken
 
 
@@ -29,10 +29,10 @@ class StoredOperator:
 
 @dataclass(frozen=True, slots=True)
 class NewAction:
-    """What an operator did: `action` such as events.replay, `subject` such as "event 17", and why."""
+    """What an operator did: `subject` such as "event 17", and why."""
 
     operator_id: UUID
-    action: str
+    action: OperatorAction
     subject: str
     reason: str
     details: dict[str, Any]

@@ -136,6 +136,28 @@ class OperatorRole(StrEnum):
     ADMIN = "admin"
 
 
+class OperatorAction(StrEnum):
+    """What the log of operators' doings calls them."""
+
+    LOGIN = "operators.login"
+    LOGIN_REFUSED = "operators.login_refused"
+    CREATE_OPERATOR = "operators.create"
+    SET_ROLE = "operators.role"
+    RENEW_LOGIN = "operators.password"
+    DISABLE_OPERATOR = "operators.disable"
+    ENABLE_OPERATOR = "operators.enable"
+    REPLAY_EVENTS = "events.replay"
+    DISMISS_EVENTS = "events.dismiss"
+    START_REPLAY = "replay.start"
+    PAUSE_REPLAY = "replay.pause"
+    RESUME_REPLAY = "replay.resume"
+    STOP_REPLAY = "replay.stop"
+    APPROVE_DISCREPANCY = "discrepancies.approve"
+    DISMISS_DISCREPANCY = "discrepancies.dismiss"
+    REPLAY_NOTIFICATIONS = "notifications.replay"
+    ASK_RECONCILIATION = "reconciliation.ask"
+
+
 class RunKind(StrEnum):
     """Why a reconciliation run was started."""
 

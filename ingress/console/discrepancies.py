@@ -15,7 +15,7 @@ from ingress.console.sides import Told, find_sides, lay_beside
 from models.console_reading import ConsoleReader, DifferencePage, WantedDifferences
 from models.operators import NewAction
 from models.reading import NotFound, Row
-from models.states import EvidenceKind, Healing, Witness
+from models.states import EvidenceKind, Healing, OperatorAction, Witness
 from models.unit_of_work import Contention, UnitOfWork
 
 OPEN, CLOSED = "open", "closed"
@@ -131,7 +131,9 @@ def _decide(work: UnitOfWork, discrepancy_id: int, action: str, why: str) -> tup
     if done:
         details = {"events": events}
         subject = f"discrepancy {discrepancy_id}"
-        work.operators.log_action(NewAction(who.id, f"discrepancies.{action}", subject, why, details, now))
+        work.operators.log_action(
+            NewAction(who.id, OperatorAction(f"discrepancies.{action}"), subject, why, details, now)
+        )
     return bool(done), events
 
 

@@ -11,7 +11,7 @@ from ingress.console.guard import needs, signed_in
 from ingress.console.pages import LONGEST_REASON, OPERATOR, PAGE, VIEWER, blueprint
 from models.operators import NewAction
 from models.reading import NotFound
-from models.states import DeliveryStatus
+from models.states import DeliveryStatus, OperatorAction
 
 STATUSES = (DeliveryStatus.PENDING, DeliveryStatus.FAILED, DeliveryStatus.SKIPPED)
 NO_ENDPOINT = "there is no such endpoint"
@@ -71,7 +71,7 @@ def replay_notifications(endpoint_id: UUID) -> Any:
         done = [str(one) for one in ids if work.notifications.replay(merchant_id, one, endpoint_id, now)]
         if done:
             who, subject = signed_in().operator.id, f"endpoint {endpoint_id}"
-            action = NewAction(who, "notifications.replay", subject, reason, {"notifications": done}, now)
+            action = NewAction(who, OperatorAction.REPLAY_NOTIFICATIONS, subject, reason, {"notifications": done}, now)
             work.operators.log_action(action)
         work.commit()
     said = "They are sent again." if done else "Nothing is sent: the endpoint is disabled, or they are gone."

@@ -17,7 +17,7 @@ from models.event_reading import EventFilters, EventPage, Row
 from models.operators import NewAction
 from models.payload_reading import Payload, PayloadReader
 from models.reading import ERASED_PAYLOAD, NotFound
-from models.states import InboxStatus
+from models.states import InboxStatus, OperatorAction
 from psps.masking import mask_body, mask_headers
 
 MOST_SHOWN = 64 * 1024  # bytes of a body
@@ -116,7 +116,7 @@ def replay_event(event_id: int) -> Answer:
         again = set_going(work, [event_id], now)
         if again.going:
             who = signed_in().operator.id
-            action = NewAction(who, "events.replay", f"event {event_id}", reason, again.details, now)
+            action = NewAction(who, OperatorAction.REPLAY_EVENTS, f"event {event_id}", reason, again.details, now)
             work.operators.log_action(action)
         work.commit()
     with suppress(Exception):  # the sweep rings again

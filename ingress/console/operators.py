@@ -8,6 +8,7 @@ from ingress.account_terms import InvalidEmail, WrongCredentials, clean_email, c
 from ingress.console.dependencies import ConsoleDeps
 from ingress.tokens import digest_token, make_token
 from models.operators import NewAction, StoredOperator
+from models.states import OperatorAction
 
 CONSOLE = "ct_"
 SESSION_LASTS = timedelta(hours=8)
@@ -39,7 +40,7 @@ def log_in(deps: ConsoleDeps, email: str, password: str, address: str) -> str:
     with deps.open_front_work() as work:
         if not work.operators.add_session(token.digest, operator, now, now + SESSION_LASTS):
             raise WrongCredentials("e-mail address or password are wrong")
-        work.operators.log_action(_describe("login", operator, "the password is right", address, now))
+        work.operators.log_action(_describe(OperatorAction.LOGIN, operator, "the password is right", address, now))
         work.commit()
     return token.text
 
@@ -48,14 +49,14 @@ def _log_refusal(deps: ConsoleDeps, operator: StoredOperator | None, why: str, a
     """Of a known operator; the database is asked as much about an unknown one."""
     with deps.open_front_work() as work:
         if operator:
-            work.operators.log_action(_describe("login_refused", operator, why, address, deps.clock()))
+            work.operators.log_action(_describe(OperatorAction.LOGIN_REFUSED, operator, why, address, deps.clock()))
         else:
             work.operators.find("")
         work.commit_lazily()
 
 
-def _describe(what: str, operator: StoredOperator, why: str, address: str, now: datetime) -> NewAction:
-    return NewAction(operator.id, f"operators.{what}", f"operator {operator.id}", why, {"source": address}, now)
+def _describe(what: OperatorAction, operator: StoredOperator, why: str, address: str, now: datetime) -> NewAction:
+    return NewAction(operator.id, what, f"operator {operator.id}", why, {"source": address}, now)
 
 
 def find_operator(deps: ConsoleDeps, token: str) -> SignedInOperator | None:

@@ -10,6 +10,7 @@ from ingress.console.dependencies import deps
 from ingress.console.guard import needs, signed_in
 from ingress.console.pages import LONGEST_REASON, OPERATOR, PAGE, VIEWER, blueprint
 from models.operators import NewAction
+from models.states import OperatorAction
 
 AT_ONCE = 500  # the oldest first; who wants more asks again
 
@@ -42,7 +43,7 @@ def act_on_parked() -> Any:
             details = {"reason": reason, "events": sorted(done)} | (again.details if again else {})
             who = signed_in().operator.id
             work.operators.log_action(
-                NewAction(who, f"events.{action}", f"parked {psp}", why[:LONGEST_REASON], details, now)
+                NewAction(who, OperatorAction(f"events.{action}"), f"parked {psp}", why[:LONGEST_REASON], details, now)
             )
         work.commit()
     if again:

@@ -16,7 +16,7 @@ from models.closings import ClosingRepository, DayKey
 from models.console_reading import ConsoleReader
 from models.operators import NewAction
 from models.reading import NotFound
-from models.states import RunKind
+from models.states import OperatorAction, RunKind
 from models.unit_of_work import is_too_much
 
 RUNS, DAYS, VERSIONS = 20, 31, 20
@@ -138,7 +138,7 @@ def _ask(psp: str, account: str, key: DayKey | None, why: str) -> str:
     subject = _name_subject(key) if key else f"account {psp}/{account}"
     with deps().open_front_work() as work:
         who = signed_in().operator.id
-        work.operators.log_action(NewAction(who, "reconciliation.ask", subject, why, {}, deps().clock()))
+        work.operators.log_action(NewAction(who, OperatorAction.ASK_RECONCILIATION, subject, why, {}, deps().clock()))
         work.commit()
     kind, day = (RunKind.DAY, key.day.isoformat()) if key else (RunKind.CONTINUOUS, None)
     with suppress(Exception):

@@ -14,7 +14,7 @@ from models.operators import NewAction
 from models.reading import NotFound
 from models.rehearsals import FoldedPayment
 from models.replays import NewReplay, ReplayFilter, ReplayRun
-from models.states import ReplayState, Verification
+from models.states import OperatorAction, ReplayState, Verification
 
 AT_ONCE = 200  # events that a dry run looks at here
 RATES = (1, 10, 50, 200, 1000)
@@ -89,7 +89,7 @@ def start_replay() -> Any:
     with deps().open_front_work() as work:
         run = work.replays.add_run(NewReplay(wanted, who.email, why, rate, None, accepts, now))
         details = {**wanted.to_json(), "rate": rate, "accepts_recorded": accepts}
-        work.operators.log_action(NewAction(who.id, "replay.start", _name(run.id), why, details, now))
+        work.operators.log_action(NewAction(who.id, OperatorAction.START_REPLAY, _name(run.id), why, details, now))
         work.commit()
     return redirect(url_for("console.show_run", run_id=run.id))
 
@@ -138,7 +138,9 @@ def switch_run(run_id: int) -> Any:
         run = _get_run(work.replays.find_run(min(run_id, LARGEST_ID)))
         is_done = work.replays.switch_run(run.id, SWITCHES[action], now)
         if is_done:
-            work.operators.log_action(NewAction(who.id, f"replay.{action}", _name(run.id), why, {}, now))
+            work.operators.log_action(
+                NewAction(who.id, OperatorAction(f"replay.{action}"), _name(run.id), why, {}, now)
+            )
         work.commit()
     said = None if is_done else "Nothing was done."
     return redirect(url_for("console.show_run", run_id=run.id, said=said))
