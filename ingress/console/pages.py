@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 
 import structlog
-from flask import Blueprint, abort, g, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, g, redirect, render_template, request, url_for
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as Answer
 
@@ -32,6 +32,7 @@ LONGEST_REASON = 500
 USUAL = {  # what Flask itself refuses
     400: "the request cannot be understood",
     404: "there is nothing at this address",
+    405: "this address takes no such request",
 }
 VIEWER, OPERATOR, ADMIN = OperatorRole.VIEWER, OperatorRole.OPERATOR, OperatorRole.ADMIN
 blueprint = Blueprint("console", __name__, url_prefix="/console", template_folder="templates", static_folder="static")
@@ -64,6 +65,14 @@ def show_error(error: HTTPException) -> tuple[str, int]:
     """A page that says what is wrong."""
     is_ours = error.description in SPANISH
     return _tell(error.description or "" if is_ours else USUAL.get(error.code or 0, USUAL[400])), error.code or 500
+
+
+def show_wrong_method(error: HTTPException) -> Response:
+    """A page for what is refused before it is known whose page it is: nobody is logged in there, and the headers are put on it here."""
+    g.signed_in = None
+    page = render_template("console/error.html", text=USUAL[405], **offer())
+    headers = [(name, value) for name, value in error.get_headers() if name == "Allow"]
+    return finish(Response(page, 405, headers, mimetype="text/html"))
 
 
 @blueprint.errorhandler(Exception)

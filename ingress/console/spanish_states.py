@@ -78,4 +78,5 @@ REFUSALS = {
         "esto no es una fecha con hora: escríbala como 2026-11-20T18:05, en UTC"
     ),
     "the request cannot be understood": "la petición no se entiende",
+    "this address takes no such request": "esta dirección no admite una petición así",
 }

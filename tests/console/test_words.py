@@ -6,6 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+from werkzeug.exceptions import HTTPException
 
 from ingress.console import pages
 from ingress.console.asked import NO_TIME
@@ -98,6 +99,28 @@ def test_what_flask_refuses_and_who_may_not_are_told_in_spanish(console: Console
     sent = visitor.post("/events/3/replay?lang=es", reason="let me", csrf=visitor.csrf())
     assert (sent.status_code, "se necesita el papel de operador" in sent.text) == (403, True)
     assert "la página de nuevo" in console.visit("operator").post("/events/3/replay?lang=es", csrf="other").text
+
+
+@pytest.mark.parametrize("path", ["/payments", "/nowhere", "/events/3"])
+def test_a_method_that_an_address_does_not_take_is_refused_in_the_readers_language(console: Console, path: str) -> None:
+    for visitor in (console.visit(), console.visit("viewer")):
+        answer, english = (visitor.client.put(f"/console{path}{asked}") for asked in ("?lang=es", ""))
+        assert (answer.status_code, english.status_code) == (405, 405)
+        assert "esta dirección no admite una petición así" in answer.text and 'lang="es"' in answer.text
+        assert "this address takes no such request" in english.text
+        assert "GET" in answer.headers["Allow"]
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+        assert "/console/login" not in answer.text
+
+
+@pytest.mark.parametrize("has_its_own", [True, False])
+def test_what_lies_elsewhere_keeps_its_answer_to_a_wrong_method(console: Console, has_its_own: bool) -> None:
+    console.app.add_url_rule("/consoles", view_func=lambda: "here", methods=["POST"])
+    if has_its_own:
+        console.app.register_error_handler(HTTPException, lambda error: (f"ours: {error.code}", 405))
+    answer = console.visit().client.get("/consoles?lang=es")
+    assert answer.status_code == 405
+    assert answer.text == "ours: 405" if has_its_own else "Method Not Allowed" in answer.text
 
 
 @pytest.mark.parametrize(
