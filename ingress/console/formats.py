@@ -8,10 +8,13 @@ from typing import Any
 from flask import Blueprint
 from markupsafe import Markup
 
+from ingress.console.reason_words import SPANISH
 from ingress.console.sparklines import draw_points
 from psps.free_texts import mask_free
+from psps.masking import mask_body
 
 MOST_NAMED = 10
+MOST_OF_A_SERVER = 200  # characters
 
 DATE = r"\d{4}-\d\d-\d\d"
 MONEY = r"-?[\d,]+\.\d\d(?: [A-Z]{3})?"
@@ -53,6 +56,14 @@ def show_free(text: str | None) -> str:
     return str(mask_free(text)) if text else ""
 
 
+def show_server(text: str | None) -> str:
+    """Why a call to somebody's server failed: our own word for it, and of any other text its build alone."""
+    if not text or text in SPANISH:  # ours, such as refused_address
+        return text or ""
+    told = mask_body(text.encode(errors="replace"), "")
+    return told if len(told) <= MOST_OF_A_SERVER else f"{told[:MOST_OF_A_SERVER]}..."
+
+
 def show_details(details: dict[str, Any]) -> str:
     """`rate: 50; events: 3, 4, 5 ... (500)`: names and values, long lists by their beginning."""
     return "; ".join(f"{name}: {_show_value(value)}" for name, value in mask_free(details).items())
@@ -85,6 +96,7 @@ def add_formats(blueprint: Blueprint) -> None:
         "number": show_count,
         "points": draw_points,
         "free": show_free,
+        "server": show_server,
         "details": show_details,
         "whole": keep_whole,
     }

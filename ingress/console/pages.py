@@ -10,11 +10,13 @@ from werkzeug.wrappers import Response as Answer
 
 from ingress.account_terms import TooManyTries, WrongCredentials
 from ingress.console.asked import read_before, read_uuid
+from ingress.console.closing_words import say_obstacle
 from ingress.console.dependencies import deps
 from ingress.console.formats import add_formats
 from ingress.console.guard import cookie_name, end_turn, finish, guard, is_part, may, needs, set_cookie, take_turn
 from ingress.console.nav import FOR_ADMINS, NAV
 from ingress.console.operators import log_in, log_out
+from ingress.console.reason_words import say_reason, say_subject
 from ingress.console.reconciling_words import name_word
 from ingress.console.sides import read_payment
 from ingress.console.words import COOKIE, LANGUAGES, SPANISH, find_language, find_said, say_parts, translator
@@ -52,6 +54,9 @@ def offer() -> dict[str, Any]:
         "_": say,
         "say": lambda word, table: say(name_word(word, table)),
         "say_parts": partial(say_parts, say=say),
+        "say_reason": partial(say_reason, language=language),
+        "say_subject": partial(say_subject, language=language),
+        "say_obstacle": partial(say_obstacle, language=language),
         "language": language,
         "nav": NAV + FOR_ADMINS * may(ADMIN),
         "said": find_said(),

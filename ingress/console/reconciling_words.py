@@ -98,6 +98,7 @@ OBSTACLES = {
     "out_of_order": "Later days are closed already",
     "day_before_open": "A day before it is open",
     "past_the_calendar": "The banking calendar does not reach so far",
+    "closed_already": "It is closed already",
 }
 TABLES = {
     "kinds": KINDS,

@@ -169,6 +169,7 @@ RECONCILING = {
     "Later days are closed already": "Ya hay días posteriores cerrados",
     "A day before it is open": "Un día anterior está abierto",
     "The banking calendar does not reach so far": "El calendario bancario no llega tan lejos",
+    "It is closed already": "Ya está cerrado",
     # one payment
     "The PSP has not said anything of this payment yet.": "El PSP aún no ha dicho nada de este pago.",
     "Found at the PSP by run": "Visto en el PSP por la conciliación",

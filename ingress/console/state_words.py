@@ -11,6 +11,7 @@ from models.states import (
     InboxStatus,
     Method,
     Operation,
+    OperatorAction,
     OperatorRole,
     Outcome,
     PaymentState,
@@ -24,6 +25,7 @@ def _as_they_are(words: Iterable[StrEnum]) -> dict[str, str]:
 
 
 STATES = {
+    "actions": _as_they_are(OperatorAction),
     "attempt_statuses": _as_they_are(AttemptStatus),
     "delivery_statuses": _as_they_are(DeliveryStatus),
     "directions": _as_they_are(Direction),

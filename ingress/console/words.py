@@ -1,11 +1,12 @@
 """The console in English and Spanish: pages say English, and this is what is said instead."""
 
-import re
 from collections.abc import Callable
 
 from flask import request
 
+from ingress.console import reason_words
 from ingress.console.spanish import COMMON
+from ingress.console.spanish_actions import ACTIONS
 from ingress.console.spanish_now import EVENT, NOW
 from ingress.console.spanish_operators import OPERATORS
 from ingress.console.spanish_reading import READING
@@ -15,7 +16,6 @@ from ingress.console.spanish_states import REFUSALS, STATES
 from ingress.console.spanish_workers import WORKERS
 
 LANGUAGES = ("en", "es")
-PARTS = re.compile(r"(: |; | \(|\))")
 COOKIE = "acuse-language"
 TABLES = (
     COMMON,
@@ -28,6 +28,8 @@ TABLES = (
     REPLAY,
     STATES,
     REFUSALS,
+    ACTIONS,
+    *reason_words.TABLES,
 )  # what stands in two of them is said the same in both
 SPANISH = {english: spanish for table in TABLES for english, spanish in table.items()}
 
@@ -46,9 +48,13 @@ def find_said() -> str:
 
 def translator(language: str) -> Callable[[str], str]:
     """A function that says an English text in this language."""
-    return (lambda text: SPANISH.get(text, text)) if language == "es" else (lambda text: text)
+    return _say_spanish if language == "es" else (lambda text: text)
+
+
+def _say_spanish(text: str) -> str:
+    return SPANISH.get(text) or reason_words.find_spanish(text) or text
 
 
 def say_parts(text: str, say: Callable[[str], str]) -> str:
     """A line that is made of words of ours, as "expired: FORBIDDEN (illegal_move)" is; what is none of them stays."""
-    return "".join(say(part) for part in PARTS.split(text))
+    return "".join(say(part) for part in reason_words.PARTS.split(text))

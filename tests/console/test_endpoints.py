@@ -83,6 +83,24 @@ def test_notifications_are_listed_by_status_with_their_attempts_and_no_bodies(sh
     assert "No notifications are found." in visitor.get(f"{shop.page}?status=skipped").text
 
 
+def test_what_became_of_an_attempt_is_told_without_the_people_in_it(shop: Shop) -> None:
+    visitor = shop.console.visit("viewer")
+    error = "update notification_attempts set status = null, error = '{}' where notification_id = :id"
+    shop.change(error.format("refused_address"))
+    assert "refused_address, 17 ms" in visitor.get(shop.page).text
+    assert "dirección no permitida, 17 ms" in visitor.get(f"{shop.page}?lang=es").text
+    shop.change(error.format("no: ana@shop.example, nombre: Ana Ruiz, 5512345678 " + "is not known here " * 20))
+    shown = visitor.get(shop.page).text
+    assert "xx: xxx@xxxx.xxxxxxx, " in shown
+    assert not re.search("ana@|Ruiz|5512345678|is not known|(xx xxx xxxxx xxxx ){12}", shown)
+    shop.change(error.format('{"error": {"phone": "5512345678", "code": "gone"}}'))
+    shown = visitor.get(shop.page).text
+    assert "gone" in shown
+    assert "5512345678" not in shown
+    shop.change("update endpoints set disabled_at = now(), disabled_reason = 'gone' where :id is not null")
+    assert "respondió que ya no existe" in visitor.get(f"{shop.page}?lang=es").text
+
+
 def test_what_failed_is_sent_again_for_a_reason_that_is_kept(shop: Shop) -> None:
     visitor = shop.console.visit("operator")
     assert "reason+is+needed" in shop.send_again(visitor, shop.first, reason=" ")

@@ -125,7 +125,13 @@ def test_what_holds_a_close_back_is_told_until_it_is_settled(console: Console, h
     shown = visitor.get(PAGE).text
     assert "The whole day was not compared since its end" in shown
     assert "acuse reconcile --psp paper" in shown
+    spanish = visitor.get(f"{PAGE}?lang=es").text
+    assert f"hay que comparar el día entero con el PSP: `acuse reconcile --psp paper --date {DAY}`" in spanish
+    assert "was not compared" not in spanish
     house.run_day()
+    spanish = visitor.get(f"{PAGE}?lang=es").text
+    assert re.search(r"una diferencia está abierta \(\d+ \(Falta aquí\)\)", spanish)
+    assert "is open" not in spanish
     shown = visitor.get(PAGE).text
     assert "Differences are open" in shown
     assert "The whole day was not compared" not in shown

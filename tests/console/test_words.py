@@ -25,6 +25,7 @@ from workers.rehearsing import FETCHED, UNMATCHED
 
 SOURCES = sorted(Path(pages.__file__).parent.glob("*.py"))
 VOCABULARIES = {
+    "actions": states.OperatorAction,
     "attempt_statuses": states.AttemptStatus,
     "delivery_statuses": states.DeliveryStatus,
     "directions": states.Direction,
@@ -130,10 +131,19 @@ def test_what_lies_elsewhere_keeps_its_answer_to_a_wrong_method(console: Console
         (UNMATCHED, "recibido: espera su pago y luego se aparta: sin pago"),
         (FORGOTTEN, "la retención borró su contenido, o se borró a una persona"),
         (ELSEWHERE, "sobre otro pago"),
-        ("parked: livemode_mismatch", "apartado: livemode_mismatch"),
+        ("parked: livemode_mismatch", "apartado: modo real y de prueba no coinciden"),
+        ("parked: something else (12)", "apartado: something else (12)"),
         (
             "expired: FORBIDDEN (illegal_move); completed: APPLIED",
-            "vencido: RECHAZADO (illegal_move); completado: APLICADO",
+            "vencido: RECHAZADO (un cambio que no es posible); completado: APLICADO",
+        ),
+        (
+            "ignored: a sale of crypto; Acuse follows buys; completed: APPLIED (late_payment)",
+            "ignorado: una venta de criptomonedas; Acuse sigue las compras; completado: APLICADO (llegó después de vencer)",
+        ),
+        (
+            "parked: unparseable: amount is not a whole amount",
+            "apartado: no se entiende: amount no es un importe entero",
         ),
     ],
 )
@@ -150,7 +160,7 @@ def test_states_are_said_in_the_language_of_the_page(console: Console) -> None:
         "/events?lang=es": {"apartado", "procesado", "en conflicto"},
         "/events/3?lang=es": {"apartado", "webhook"},
         "?lang=es": {"APLICADO", "apartado"},
-        "/replay?look=1&status=parked&lang=es": {"apartado: livemode_mismatch"},
+        "/replay?look=1&status=parked&lang=es": {"apartado: modo real y de prueba no coinciden"},
     }
     for path, words in shown.items():
         texts = re.sub(r"<[^>]+>", "\n", visitor.get(path).text)
