@@ -27,16 +27,19 @@ def show_history(deps: ReplayDeps, wanted: ReplayFilter, limit: int, as_json: bo
     except NotFound as error:
         fail(str(error))
     differing = [one for one in folded if one.differs]
+    unread = len({event.id for one in folded for event in one.events if not event.is_read})
     if as_json:
         shown = folded if wanted.payment else differing
         payments = [asdict(one) | {"differs": one.differs} for one in shown]
-        show_json({"looked_at": len(folded), "is_whole": len(folded) < limit, "payments": payments})
+        looked = {"looked_at": len(folded), "is_whole": len(folded) < limit, "unread": unread}
+        show_json(looked | {"payments": payments})
         return
     for one in folded if wanted.payment else differing:
         _show(one)
     if not wanted.payment:
         more = "" if len(folded) < limit else ", and there may be more: --limit"
         click.echo(f"{len(differing)} of {len(folded)} payments differ{more}")
+        _tell_unread(unread)
 
 
 def _fold_all(deps: ReplayDeps, wanted: ReplayFilter, limit: int) -> Iterator[FoldedPayment]:
@@ -51,14 +54,18 @@ def _fold_all(deps: ReplayDeps, wanted: ReplayFilter, limit: int) -> Iterator[Fo
             return
 
 
+def _tell_unread(count: int) -> None:
+    if count:
+        click.echo(
+            f"of {count} events the payload is gone, or cannot be read today: what was understood of them then is folded"
+        )
+
+
 def _show(one: FoldedPayment) -> None:
     click.echo(f"{one.psp} {one.psp_payment_id or ''} ({one.id})")
     word = "differs" if one.differs else "is the same"
     click.echo(f"stored: {tell_stands(one.stored)}; folded anew: {tell_stands(one.folded)}: {word}")
-    if one.kept:
-        click.echo(
-            f"of {one.kept} events the payload is gone, or cannot be read today: what was understood of them then is folded"
-        )
+    _tell_unread(one.kept)
     rows: list[dict[str, Any]] = [asdict(event) for event in one.events]
     show_rows(rows, COLUMNS, "no events")
     click.echo()

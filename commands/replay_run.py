@@ -18,7 +18,7 @@ from models.replays import NewReplay, ReplayFilter, ReplayRun
 from models.states import ReplayState
 from workers.assessing import WINDOW
 from workers.dependencies import ReplayDeps
-from workers.replaying import advance, start_run
+from workers.replaying import StepFailed, attempt, start_run
 
 STEP_SECONDS = 0.25
 MOST_COUNTED = 100_000
@@ -61,16 +61,28 @@ def _stay(deps: ReplayDeps, run: ReplayRun, as_json: bool) -> None:
     with _heed_interrupt() as interrupted, _show_progress(is_shown=not as_json) as progress:
         line = progress.add_task("setting going", total=_count(deps, run))
         while run.state is ReplayState.RUNNING and not interrupted.is_set():
-            run = advance(deps, run.id) or run
-            what = "waiting: live events go first" if run.held_back_at else "setting going"
-            progress.update(line, completed=_looked_at(run), description=what)
+            run = _advance(deps, run)
+            progress.update(line, completed=_looked_at(run), description=_name_progress(run))
             if run.state is ReplayState.RUNNING:
                 interrupted.wait(STEP_SECONDS)
         if run.state is ReplayState.RUNNING:
             run = _pause(deps, run)
     _tell(run, as_json)
     if run.state is ReplayState.PAUSED:
-        sys.exit(INTERRUPTED)
+        sys.exit(1 if run.paused_itself else INTERRUPTED)
+
+
+def _advance(deps: ReplayDeps, run: ReplayRun) -> ReplayRun:
+    try:
+        return attempt(deps, run.id) or run
+    except StepFailed as failed:
+        return failed.run or run
+
+
+def _name_progress(run: ReplayRun) -> str:
+    if run.failures:
+        return f"failing: {run.failing_with}"
+    return "waiting: live events go first" if run.held_back_at else "setting going"
 
 
 def _pause(deps: ReplayDeps, run: ReplayRun) -> ReplayRun:
@@ -83,7 +95,7 @@ def _pause(deps: ReplayDeps, run: ReplayRun) -> ReplayRun:
 
 def _tell(run: ReplayRun, as_json: bool) -> None:
     if as_json:
-        show_json(asdict(run))
+        show_json(asdict(run) | {"paused_itself": run.paused_itself})
         return
     click.echo(f"run {run.id} is {run.state}: {run.replayed} events were set going")
     for count, why in (
@@ -93,6 +105,9 @@ def _tell(run: ReplayRun, as_json: bool) -> None:
     ):
         if count:
             click.echo(f"left: {count} that {why}")
+    if run.failures:
+        itself = "it paused itself: " if run.paused_itself else ""
+        click.echo(f"{itself}{run.failures} steps in a row failed, the last one with {run.failing_with}")
     if run.state is ReplayState.PAUSED:
         click.echo(f"go on with: acuse events replay --resume {run.id}")
 

@@ -37,6 +37,11 @@ def show_rehearsal(rehearsal: Rehearsal, as_json: bool) -> None:
     show_rows([_show_event(one) for one in rehearsal.events], EVENT_COLUMNS, "no events fit")
     if not rehearsal.is_whole:
         click.echo(f"there are more: these are the first {len(rehearsal.events)}")
+    if rehearsal.unread:
+        click.echo(
+            f"{rehearsal.unread} events could not be read: their payload was dropped or erased, or its key is not here. What they"
+            " would change is not known"
+        )
     _explain_rotated(rehearsal)
 
 

@@ -67,11 +67,13 @@ class RehearsedPayment:
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """`is_whole` is False where more fits than was looked at."""
+    """`is_whole` is False where more fits than was looked at. `unread` events had nothing to read any more: their payload was
+    dropped or erased, or its key is not here. Where a payment was meant, nobody knows whether they are about it."""
 
     events: tuple[RehearsedEvent, ...]
     payments: tuple[RehearsedPayment, ...]
     is_whole: bool
+    unread: int
 
     @property
     def changing(self) -> list[RehearsedPayment]:
@@ -81,12 +83,14 @@ class Rehearsal:
 
 @dataclass(frozen=True, slots=True)
 class FoldedEvent:
-    """One event of a payment's history: what was decided when it came, and what the code that is installed makes of it."""
+    """One event of a payment's history: what was decided when it came, and what the code that is installed makes of it. One that
+    is not `is_read` has no payload, or none that can be read today."""
 
     id: int
     received_at: datetime
     then: str
     now: str
+    is_read: bool
 
 
 @dataclass(frozen=True, slots=True)

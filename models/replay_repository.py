@@ -21,11 +21,23 @@ from models.replay_statements import (
     LOAD,
     LOAD_OF_PAYMENT,
     MOVE,
+    NOTE_FAILURE,
     PAYMENTS_OF_EVENTS,
     SCAN,
     SWITCH,
 )
-from models.replays import DAWN, MOMENT, Cursor, NewReplay, ReplayFilter, ReplayRun, ReplayStep, Scan, StoredEvent
+from models.replays import (
+    DAWN,
+    MOMENT,
+    MOST_FAILURES,
+    Cursor,
+    NewReplay,
+    ReplayFilter,
+    ReplayRun,
+    ReplayStep,
+    Scan,
+    StoredEvent,
+)
 from models.states import Decision, ReplayState, Source
 from models.work import ClaimedEvent
 
@@ -128,8 +140,13 @@ class ReplayRepository:
             }
             self.connection.execute(ADD_BATCH.bindparams(bindparam("event_ids", type_=JSONB)), batch)
 
+    def note_failure(self, run_id: int, kind: str) -> None:
+        """Count a step that failed with this kind of error, and pause the run after a few in a row. What does not run is left."""
+        self.connection.execute(NOTE_FAILURE, {"id": run_id, "failing_with": kind, "most": MOST_FAILURES})
+
     def switch_run(self, run_id: int, state: ReplayState, now: datetime) -> bool:
-        """Pause, go on or stop; whether it did: a run that is over stays so. It waits for a step that is being made."""
+        """Pause, go on, which forgets what failed, or stop; whether it did: a run that is over stays so. It waits for a step that
+        is being made."""
         ended_at = now if state in (ReplayState.STOPPED, ReplayState.DONE) else None
         values = {"id": run_id, "state": state, "now": now, "ended_at": ended_at}
         return self.connection.execute(SWITCH, values).rowcount == 1

@@ -46,7 +46,7 @@ select (select max(id) from seen) as last_id, (
 """)
 
 RUN = """id, wanted, author, reason, state, rate, most, accepts_recorded, until_at, after_at, after_id, replayed, same_again,
-    refused, forgotten, created_at, spent_until, held_back_at, ended_at"""
+    refused, forgotten, created_at, spent_until, held_back_at, ended_at, failures, failing_with"""
 
 ADD = text(f"""
 insert into replay_runs (wanted, author, reason, rate, most, accepts_recorded, until_at, after_at, created_at, spent_until)
@@ -64,7 +64,8 @@ LIST_RUNNING = text("select id from replay_runs where state = 'running' order by
 MOVE = text("""
 update replay_runs set state = :state, after_at = :after_at, after_id = :after_id, spent_until = :spent_until,
     replayed = replayed + :replayed, same_again = same_again + :same_again, refused = refused + :refused,
-    forgotten = forgotten + :forgotten, held_back_at = :held_back_at, ended_at = :ended_at
+    forgotten = forgotten + :forgotten, held_back_at = :held_back_at, ended_at = :ended_at, failures = :failures,
+    failing_with = :failing_with
 where id = :id
 """)
 
@@ -72,7 +73,16 @@ ADD_BATCH = text("""
 insert into replay_batches (run_id, number, event_ids, done_at) values (:run_id, :number, :event_ids, :now)
 """)
 
+NOTE_FAILURE = text("""
+update replay_runs set failures = failures + 1, failing_with = :failing_with,
+    state = case when failures + 1 >= :most then 'paused' else state end,
+    held_back_at = case when failures + 1 >= :most then null else held_back_at end
+where id = :id and state = 'running'
+""")
+
 SWITCH = text("""
-update replay_runs set state = :state, ended_at = :ended_at, held_back_at = null, spent_until = greatest(spent_until, :now)
+update replay_runs set state = :state, ended_at = :ended_at, held_back_at = null, spent_until = greatest(spent_until, :now),
+    failures = case when :state = 'running' then 0 else failures end,
+    failing_with = case when :state = 'running' then null else failing_with end
 where id = :id and state in ('running', 'paused') and state <> :state
 """)

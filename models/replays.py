@@ -10,6 +10,7 @@ from models.work import ClaimedEvent
 DAWN = datetime(1970, 1, 1, tzinfo=UTC)
 Cursor = tuple[datetime, int]  # received_at and id of the last that was looked at
 START: Cursor = (DAWN, 0)
+MOST_FAILURES = 5  # steps of a run that fail in a row, before it pauses itself
 MOMENT = timedelta(microseconds=1)  # what came right now is not before now
 
 
@@ -51,6 +52,11 @@ class StoredEvent:
     has_payload: bool
     redacted: bool
     body_sha256: bytes  # of the body as it came, before redaction; empty without a payload
+
+    @property
+    def is_legible(self) -> bool:
+        """Whether there is something to read: it was neither dropped nor erased, and its payload key is here."""
+        return self.has_payload and not self.event.locked
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +104,13 @@ class ReplayRun:
     spent_until: datetime
     held_back_at: datetime | None
     ended_at: datetime | None
+    failures: int  # steps in a row, up to the last one
+    failing_with: str | None  # the kind of the last one's error
+
+    @property
+    def paused_itself(self) -> bool:
+        """Whether it waits for somebody because its steps failed again and again."""
+        return self.state is ReplayState.PAUSED and self.failures >= MOST_FAILURES
 
     @property
     def cursor(self) -> Cursor:
@@ -107,7 +120,7 @@ class ReplayRun:
 
 @dataclass(frozen=True, slots=True)
 class ReplayStep:
-    """What one step of a run did, added to it."""
+    """What one step of a run did, added to it. One that looked at no event leaves `failures` and `failing_with` as they are."""
 
     state: ReplayState
     cursor: Cursor
@@ -117,3 +130,5 @@ class ReplayStep:
     refused: int = 0
     forgotten: int = 0
     held_back_at: datetime | None = None
+    failures: int = 0
+    failing_with: str | None = None

@@ -35,6 +35,8 @@ class ReplayRun(Table):
     spent_until: Mapped[datetime]  # up to when the rate has been used
     held_back_at: Mapped[datetime | None]  # it was live events' turn at the last step
     ended_at: Mapped[datetime | None]
+    failures: Mapped[int] = mapped_column(server_default="0")  # steps in a row, up to the last one
+    failing_with: Mapped[str | None]  # the kind of the last one's error: its text may hold data
 
     __table_args__ = (
         one_of("state", ReplayState),

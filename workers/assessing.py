@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -96,25 +96,27 @@ class Budget:
 
 @record
 class Picked:
-    """Events that fit a filter; where to go on; whether there is nothing behind that."""
+    """Events that fit a filter; where to go on; whether there is nothing behind that. `unread` counts those that have nothing to
+    read any more, also where a payment is meant and nobody knows whether they are about it."""
 
     events: list[Assessed]
     cursor: Cursor
     is_end: bool
+    unread: int
 
 
 def pick_all(
     deps: ReplayDeps, work: UnitOfWork, wanted: ReplayFilter, limit: int, accepts_recorded: bool, most_windows: int
 ) -> Picked:
     """The first events that fit, `limit` of them at most, in the order of their arrival."""
-    picked = Picked([], START, False)
+    picked = Picked([], START, False, 0)
     until = deps.clock() + MOMENT
     for _ in range(most_windows):
         room = min(limit - len(picked.events), CHUNK)
         if picked.is_end or not room:
             break
         found = pick(deps, work, wanted, picked.cursor, until, room, accepts_recorded)
-        picked = Picked([*picked.events, *found.events], found.cursor, found.is_end)
+        picked = Picked([*picked.events, *found.events], found.cursor, found.is_end, picked.unread + found.unread)
     return picked
 
 
@@ -132,7 +134,7 @@ def pick(
     scan = work.replays.scan(wanted, after, until, limit, WINDOW)
     seen = _assess_some(deps, work, scan, accepts_recorded, budget)
     assessed = _keep_of_payment(deps, work, seen.events, wanted.payment) if wanted.payment else seen.events
-    return Picked(assessed, seen.cursor, seen.is_end)
+    return replace(seen, events=assessed)
 
 
 def _assess_some(
@@ -143,12 +145,17 @@ def _assess_some(
     for start in range(0, len(scan.ids), FEW_BODIES):
         if budget and assessed and budget.is_spent:
             last = assessed[-1].stored.event
-            return Picked(assessed, (last.received_at, last.id), False)
+            return Picked(assessed, (last.received_at, last.id), False, count_unread(assessed))
         few = work.replays.load(scan.ids[start : start + FEW_BODIES])
         assessed += [assess(deps, stored, accepts_recorded) for stored in few]
         if budget:
             budget.bytes -= sum(len(stored.event.body) for stored in few)
-    return Picked(assessed, scan.cursor, scan.is_end)
+    return Picked(assessed, scan.cursor, scan.is_end, count_unread(assessed))
+
+
+def count_unread(assessed: Sequence[Assessed]) -> int:
+    """How many of these have nothing to read any more."""
+    return sum(not one.stored.is_legible for one in assessed)
 
 
 def _keep_of_payment(deps: ReplayDeps, work: UnitOfWork, assessed: Sequence[Assessed], named: str) -> list[Assessed]:

@@ -30,7 +30,7 @@ class _Read:
 
     facts: dict[int, list[Fact]]
     without: dict[int, str]
-    kept: int
+    unread: set[int]
 
 
 def refold(deps: ReplayDeps, payment_id: str) -> FoldedPayment:
@@ -52,7 +52,7 @@ def refold(deps: ReplayDeps, payment_id: str) -> FoldedPayment:
             payment.state, payment.amount_minor, payment.received_minor, payment.refunded_minor, payment.currency
         ),
         folded=tell_standing(standing),
-        kept=read.kept,
+        kept=len(read.unread),
         events=tuple(_tell(one, row["transitions"], read, steps) for one in events),
     )
 
@@ -78,7 +78,7 @@ def _read_all(deps: ReplayDeps, work: UnitOfWork, payment: LockedPayment, events
     for event_id, kept in work.transitions.list_facts([payment.id]).get(payment.id, []):
         if event_id in unread:
             facts.setdefault(event_id, []).append(Fact.from_json(kept))
-    return _Read(facts, without, len(unread))
+    return _Read(facts, without, unread)
 
 
 def _name(said: Hint | Finished) -> str:
@@ -94,7 +94,8 @@ def _tell(stored: StoredEvent, transitions: list[dict[str, Any]], read: _Read, s
         for step in [steps[fact.key]]
     ]
     why = [read.without[id]] if id in read.without else []
-    return FoldedEvent(id, stored.event.received_at, "; ".join(then), "; ".join([*now, *why]))
+    is_read = id not in read.unread
+    return FoldedEvent(id, stored.event.received_at, "; ".join(then), "; ".join([*now, *why]), is_read)
 
 
 def _say(kind: str, what: str | PaymentState, reason: str | None) -> str:

@@ -16,7 +16,7 @@ from models.unit_of_work import UnitOfWork
 from models.work import Finished
 from psps.base import Hint
 from workers.applying import Progress, add_history, decide_items, start
-from workers.assessing import FORGOTTEN, Assessed, assess, pick_all
+from workers.assessing import FORGOTTEN, Assessed, assess, count_unread, pick_all
 from workers.batches import sort_items
 from workers.dependencies import ReplayDeps
 from workers.facts import Standing
@@ -62,7 +62,7 @@ def rehearse(
     with deps.unit_of_work() as work:
         work.look_only()
         picked = pick_all(deps, work, wanted, limit, accepts_recorded, most_windows)
-        return _rehearse(deps, work, picked.events, picked.is_end)
+        return _rehearse(deps, work, picked.events, picked.is_end, picked.unread)
 
 
 def rehearse_ids(deps: ReplayDeps, ids: Sequence[int], accepts_recorded: bool = False) -> Rehearsal:
@@ -70,10 +70,13 @@ def rehearse_ids(deps: ReplayDeps, ids: Sequence[int], accepts_recorded: bool = 
     with deps.unit_of_work() as work:
         work.look_only()
         found = [one for one in work.replays.load(ids) if one.status in (InboxStatus.PARKED, InboxStatus.IGNORED)]
-        return _rehearse(deps, work, [assess(deps, stored, accepts_recorded) for stored in found], True)
+        assessed = [assess(deps, stored, accepts_recorded) for stored in found]
+        return _rehearse(deps, work, assessed, True, count_unread(assessed))
 
 
-def _rehearse(deps: ReplayDeps, work: UnitOfWork, assessed: Sequence[Assessed], is_whole: bool) -> Rehearsal:
+def _rehearse(
+    deps: ReplayDeps, work: UnitOfWork, assessed: Sequence[Assessed], is_whole: bool, unread: int
+) -> Rehearsal:
     played = _play(deps, work, [one for one in assessed if one.goes], deps.clock())
     decisions: dict[int, list[NewTransition]] = defaultdict(list)
     for transition in (t for one in played.progress for t in one.transitions):
@@ -81,7 +84,7 @@ def _rehearse(deps: ReplayDeps, work: UnitOfWork, assessed: Sequence[Assessed], 
     events = [_tell_event(one, decisions, played.ends, comes_along=False) for one in assessed]
     events += [_tell_event(one, decisions, played.ends, comes_along=True) for one in played.along]
     payments = sorted((_tell_payment(one, played.new) for one in played.progress), key=lambda one: one.id)
-    return Rehearsal(tuple(events), tuple(payments), is_whole)
+    return Rehearsal(tuple(events), tuple(payments), is_whole, unread + count_unread(played.along))
 
 
 def _play(deps: ReplayDeps, work: UnitOfWork, chosen: list[Assessed], now: datetime) -> _Played:

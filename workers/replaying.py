@@ -13,7 +13,7 @@ import structlog
 
 from models.replays import NewReplay, ReplayRun, ReplayStep
 from models.states import ReplayState
-from models.unit_of_work import UnitOfWork
+from models.unit_of_work import Contention, DatabaseUnavailable, UnitOfWork
 from workers.assessing import Budget, pick
 from workers.dependencies import ReplayDeps
 
@@ -25,6 +25,15 @@ MOST_WINDOWS = 20  # of set-aside events that a step looks through for one that 
 MOST_RUNS = 10
 STEP_SECONDS = 1.0  # somebody who pauses a run waits for two at most
 STEP_BYTES = 16 * 1024 * 1024  # of bodies that a step has in memory, and a few more
+
+
+class StepFailed(Exception):
+    """A step of a run failed, which was counted. The message is the kind of the error, without what it said; `run` is as it is since
+    then."""
+
+    def __init__(self, kind: str, run: ReplayRun | None) -> None:
+        super().__init__(kind)
+        self.run = run
 
 
 def start_run(deps: ReplayDeps, new: NewReplay) -> ReplayRun:
@@ -41,9 +50,28 @@ def advance_all(deps: ReplayDeps) -> None:
         running = work.replays.list_running(MOST_RUNS)
     for run_id in random.sample(running, len(running)):
         try:
-            advance(deps, run_id)
+            attempt(deps, run_id)
+        except StepFailed as failed:
+            has_paused = failed.run is not None and failed.run.paused_itself
+            log.error("replay_step_failed", run_id=run_id, error=str(failed), paused_itself=has_paused)
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not cost the other runs their turn
-            log.error("replay_step_failed", run_id=run_id, error=type(error).__name__)
+            log.warning("replay_step_left", run_id=run_id, error=type(error).__name__)
+
+
+def attempt(deps: ReplayDeps, run_id: int) -> ReplayRun | None:
+    """`advance`, where a step that fails is counted: after MOST_FAILURES in a row the run is paused. Raises StepFailed then, and
+    Contention or DatabaseUnavailable, which are not the run's own and count for nothing."""
+    try:
+        return advance(deps, run_id)
+    except (Contention, DatabaseUnavailable):
+        raise
+    except Exception as error:
+        kind = type(error).__name__
+        with deps.unit_of_work() as work:
+            work.replays.note_failure(run_id, kind)
+            work.commit()
+            run = work.replays.find_run(run_id)
+        raise StepFailed(kind, run) from error
 
 
 def advance(deps: ReplayDeps, run_id: int) -> ReplayRun | None:
@@ -76,13 +104,13 @@ def _take_step(
     deps: ReplayDeps, work: UnitOfWork, run: ReplayRun, now: datetime, budget: Budget
 ) -> tuple[ReplayStep, list[int]]:
     if work.queues.find_oldest_live(now) > deps.live_first.total_seconds():
-        return ReplayStep(run.state, run.cursor, max(run.spent_until, now), held_back_at=now), []
+        return _stand_still(run, run.state, max(run.spent_until, now), held_back_at=now), []
     begins = max(run.spent_until, now - CATCH_UP)
     room = min(math.floor((now - begins) / timedelta(seconds=1) * run.rate), MOST_AT_ONCE)
     left = room if run.most is None else min(room, run.most - run.replayed)
     if left < 1:
         is_done = run.most is not None and run.replayed >= run.most
-        return ReplayStep(ReplayState.DONE if is_done else run.state, run.cursor, begins), []
+        return _stand_still(run, ReplayState.DONE if is_done else run.state, begins), []
     picked = pick(deps, work, run.wanted, run.cursor, run.until_at, left, run.accepts_recorded, budget)
     going = work.inbox.replay([one.stored.event.id for one in picked.events if one.goes], now)
     forgotten = sum(not one.stored.has_payload for one in picked.events)
@@ -97,6 +125,20 @@ def _take_step(
         forgotten=forgotten,
     )
     return step, sorted(going)
+
+
+def _stand_still(
+    run: ReplayRun, state: ReplayState, spent_until: datetime, held_back_at: datetime | None = None
+) -> ReplayStep:
+    """A step at no event: whether what failed would fail again is not known."""
+    return ReplayStep(
+        state=state,
+        cursor=run.cursor,
+        spent_until=spent_until,
+        held_back_at=held_back_at,
+        failures=run.failures,
+        failing_with=run.failing_with,
+    )
 
 
 def _ring(deps: ReplayDeps, ids: list[int]) -> None:

@@ -60,6 +60,15 @@ REPLAY = {
         "Omitidos: su firma no coincide con ninguna llave, o no están como llegaron"
     ),
     "Left: their payload was dropped": "Omitidos: su contenido se eliminó",
+    "Steps in a row that failed": "Pasos seguidos que fallaron",
+    "Kind of the last failure": "Tipo del último fallo",
+    "It paused itself:": "Se pausó solo:",
+    "It paused itself, because its steps failed again and again. Once that is mended, it can go on.": (
+        "Se pausó solo porque sus pasos fallaban una y otra vez. Cuando eso esté corregido, puede continuar."
+    ),
+    "Events that could not be read, because their payload was dropped or erased, or its key is not here; what they would change is not known:": (
+        "Eventos que no se pudieron leer, porque su contenido se eliminó o se borró, o su clave no está aquí; no se sabe qué cambiarían:"
+    ),
     "Looked through up to": "Revisado hasta",
     "Which events": "Qué eventos",
     "Pause": "Pausar",

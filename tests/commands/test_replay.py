@@ -17,13 +17,17 @@ from click.testing import CliRunner, Result
 from sqlalchemy import Engine, text
 
 import cli
+from commands.replay_history import show_history
 from models.inbox import Delivery, InboxStore
+from models.replays import ReplayFilter
 from models.unit_of_work import UnitOfWork
 from psps.credentials import fingerprint
 from psps.registry import PSPS
 from sandbox.stripe.webhooks import sign
-from tests.paper import make_delivery
+from tests.paper import PaperPsp, make_delivery, write_delivery
 from tests.workers.desk import Desk, Rules
+from tests.workers.replays import make_bench
+from tests.workers.test_services import PAID
 from workers.services import process_events
 
 SECRET, ANOTHER = "whsec_9fQ2researchVectorKey0123456789", "whsec_7gR3anotherVectorKey9876543210"
@@ -188,7 +192,12 @@ def test_a_history_is_folded_anew(acuse: Acuse, engine: Engine, parked: list[int
     work(engine, parked)
     same = acuse("--history", "--payment", "pi_2").output
     assert "is the same" in same
-    assert read(acuse("--history", "--psp", "stripe", "--json")) == {"looked_at": 3, "is_whole": True, "payments": []}
+    assert read(acuse("--history", "--psp", "stripe", "--json")) == {
+        "looked_at": 3,
+        "is_whole": True,
+        "unread": 0,
+        "payments": [],
+    }
     with engine.begin() as connection:
         connection.execute(
             text(
@@ -204,6 +213,81 @@ def test_a_history_is_folded_anew(acuse: Acuse, engine: Engine, parked: list[int
     assert "folded anew: completed" in acuse("--history", "--payment", "pi_2").output
     assert "1 of 3 payments differ" in acuse("--history", "--psp", "stripe").output
     assert acuse("--history", "--payment", "nothing").exit_code == 1
+
+
+def change(engine: Engine, statement: str) -> None:
+    with engine.begin() as connection:
+        connection.execute(text(statement))
+
+
+def test_how_many_events_could_not_be_read_is_told(acuse: Acuse, engine: Engine, parked: list[int]) -> None:
+    assert read(acuse("--status", "parked", "--json"))["unread"] == 0
+    assert "could not be read" not in acuse("--status", "parked").output
+    change(engine, f"delete from inbox_payloads where event_id = {parked[0]}")
+    change(engine, f"update inbox_payloads set key_id = '0123456789abcdef' where event_id = {parked[1]}")
+    told = read(acuse("--status", "parked", "--json"))
+    assert (told["unread"], [one["goes"] for one in told["events"]]) == (2, [False, False, True])
+    assert "2 events could not be read" in acuse("--status", "parked").output
+    assert "2 events could not be read" in acuse(*map(str, parked), "--dry-run").output
+
+
+def test_how_many_events_of_histories_could_not_be_read_is_told(
+    acuse: Acuse, engine: Engine, parked: list[int]
+) -> None:
+    read(acuse("--status", "parked", "--run", "--why", "mended", "--rate", "1000", "--json"))
+    work(engine, parked)
+    change(engine, f"update inbox_payloads set erased_at = now() where event_id = {parked[0]}")
+    change(engine, f"delete from inbox_payloads where event_id = {parked[1]}")
+    told = read(acuse("--history", "--psp", "stripe", "--json"))
+    assert (told["looked_at"], told["unread"], told["payments"]) == (3, 2, [])
+    shown = acuse("--history", "--psp", "stripe").output
+    assert "0 of 3 payments differ\nof 2 events the payload is gone" in shown
+    assert read(acuse("--history", "--payment", "pi_3", "--json"))["unread"] == 0
+    assert "payload is gone" not in acuse("--history", "--payment", "pi_3").output
+    assert "of 1 events the payload is gone" in acuse("--history", "--payment", "pi_1").output
+
+
+class _Twofold(PaperPsp):
+    """Each of its deliveries is about two payments."""
+
+    def read(self, headers: Any, body: bytes) -> Any:
+        said = super().read(headers, body)
+        return [*said, *(replace(one, psp_payment_id="q2") for one in said)] if isinstance(said, list) else said
+
+
+def test_an_event_of_two_payments_that_cannot_be_read_counts_once(
+    engine: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench = make_bench(engine)
+    bench.know(_Twofold())
+    [event] = bench.desk.receive(write_delivery(payment="q1", **PAID))
+    change(engine, f"delete from inbox_payloads where event_id = {event}")
+    capsys.readouterr()
+    show_history(bench.deps, ReplayFilter(psp="paper"), 1000, as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert (told["looked_at"], told["unread"]) == (6, 1)
+
+
+def test_a_run_that_keeps_failing_pauses_itself_and_tells_with_what(
+    acuse: Acuse, engine: Engine, parked: list[int]
+) -> None:
+    whole = rows(engine, f"select headers::text from inbox_payloads where event_id = {parked[1]}")[0][0]
+    broken = f"update inbox_payloads set headers = '[[\"odd\"]]' where event_id = {parked[1]}"
+    change(engine, broken)  # nothing that Acuse writes, so that our own code fails at it
+    arguments = ("--status", "parked", "--run", "--why", "mended", "--rate", "1000")
+    told = read(acuse(*arguments, "--json"), code=1)
+    assert (told["state"], told["replayed"], told["failures"]) == ("paused", 0, 5)
+    assert (told["failing_with"], told["paused_itself"]) == ("ValueError", True)
+    shown = acuse("--resume", "1")
+    assert shown.exit_code == 1
+    assert "it paused itself: 5 steps in a row failed, the last one with ValueError" in shown.output
+    assert "go on with: acuse events replay --resume 1" in shown.output
+    with engine.begin() as connection:
+        mend = text("update inbox_payloads set headers = cast(:whole as jsonb) where event_id = :id")
+        connection.execute(mend, {"whole": whole, "id": parked[1]})
+    done = read(acuse("--resume", "1", "--json"))
+    assert (done["state"], done["replayed"]) == ("done", 3)
+    assert (done["failures"], done["failing_with"], done["paused_itself"]) == (0, None, False)
 
 
 def test_ctrl_c_pauses_a_run_between_two_steps_and_says_how_to_go_on(

@@ -4,6 +4,7 @@ import re
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from ingress.console import replay
 from models.states import ReplayState, Verification
@@ -110,6 +111,59 @@ def test_a_run_is_paused_goes_on_and_is_stopped(console: Console) -> None:
         )
     ]
     assert done == ["replay.start", "replay.pause", "replay.resume", "replay.stop"]
+
+
+def test_a_run_that_paused_itself_says_why_and_goes_on(console: Console) -> None:
+    make_live(console)
+    with console.desk.engine.begin() as connection:
+        connection.execute(text("update inbox_payloads set headers = '[[\"odd\"]]' where event_id = 3"))
+    visitor = console.visit("operator")
+    start(visitor)
+    page = "/replay/runs/1"
+
+    def tick(times: int) -> None:
+        for _ in range(times):
+            console.now += timedelta(seconds=1)
+            advance_all(console.replay_deps)
+
+    tick(4)
+    failing = re.sub(r"<[^>]+>", " ", visitor.get(page).text)
+    assert re.search(r"Steps in a row that failed\s+4\s+Kind of the last failure\s+ValueError", failing)
+    assert "It paused itself" not in failing + visitor.get("/replay").text
+    tick(1)
+    shown = visitor.get(page).text
+    assert '<span class="mark paused">paused</span>' in shown
+    assert "It paused itself, because its steps failed again and again." in shown
+    assert "It paused itself: ValueError" in visitor.get("/replay").text
+    assert "Se pausó solo: ValueError" in visitor.get("/replay?lang=es").text
+    spanish = re.sub(r"<[^>]+>", " ", visitor.get(f"{page}?lang=es").text)
+    assert "Se pausó solo porque sus pasos fallaban una y otra vez." in spanish
+    assert re.search(r"Pasos seguidos que fallaron\s+5\s+Tipo del último fallo\s+ValueError", spanish)
+    visitor.post(page, action="resume", why="it is mended", csrf=visitor.csrf())
+    with console.desk.engine.begin() as connection:
+        connection.execute(text("update inbox_payloads set headers = '[]' where event_id = 3"))
+    assert "ValueError" not in visitor.get(f"{page}?lang=en").text
+    tick(1)
+    assert console.desk.rows("select state, replayed, failures from replay_runs") == [("done", 1, 0)]
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        "delete from inbox_payloads",
+        "update inbox_payloads set erased_at = now()",
+        "update inbox_payloads set key_id = '0123456789abcdef'",
+    ],
+)
+def test_how_many_events_could_not_be_read_is_told(console: Console, gone: str) -> None:
+    visitor = console.visit("viewer")
+    assert "could not be read" not in visitor.get(LOOK).text
+    with console.desk.engine.begin() as connection:
+        connection.execute(text(f"{gone} where event_id in (1, 3)"))
+    assert re.search(r"Events that could not be read, .*: 1</p>", visitor.get(LOOK).text)
+    folded = visitor.get("/replay?payment=p1&history=1").text
+    assert "Events without a payload that can be read, folded as they were understood then: 1" in folded
+    assert re.search(r"Eventos que no se pudieron leer, .*: 1</p>", visitor.get(f"{LOOK}&lang=es").text)
 
 
 def test_live_events_that_go_first_are_told(console: Console) -> None:

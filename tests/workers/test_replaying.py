@@ -338,6 +338,35 @@ def test_an_event_without_its_payload_is_told_and_left(bench: Bench, gone: str) 
         assert work.inbox.list_forgotten([5]) == [5]
 
 
+def test_a_dry_run_tells_how_many_events_have_nothing_to_read_any_more(bench: Bench) -> None:
+    assert rehearse(bench.deps, ALL, 100).unread == 0
+    with bench.engine.begin() as connection:
+        connection.execute(text("delete from inbox_payloads where event_id = 5"))
+        connection.execute(text("update inbox_payloads set erased_at = now() where event_id = 7"))
+        connection.execute(text("update inbox_payloads set key_id = '0123456789abcdef' where event_id = 8"))
+    bench.verification = {8: Verification.LOCKED}
+    assert rehearse(bench.deps, ALL, 100).unread == 3
+    assert rehearse(bench.deps, ALL, 2).unread == 1, "of those that were looked at"
+    assert rehearse_ids(bench.deps, [5, 6, 8]).unread == 2
+    of_one = rehearse(bench.deps, ReplayFilter(payment="p2"), 100)
+    assert ([one.id for one in of_one.events], of_one.unread) == ([6], 3), "any of them may be about this payment"
+    assert rehearse(bench.deps, ReplayFilter(payment="p9"), 2).unread == 3, (
+        "in all that was looked through, two at a time"
+    )
+
+
+def test_what_would_come_along_and_cannot_be_read_is_told_too(bench: Bench) -> None:
+    bench.fix()
+    [early] = bench.desk.receive(write_delivery(refs=["ch_6"], at=at(30), kind="disputed"))
+    bench.know(type("Blind", (PaperPsp,), {"read": lambda *_: _ignore()})())
+    bench.desk.receive(write_delivery(payment="p6", refs=["ch_6"], at=at(29), **PAID))
+    wanted = ReplayFilter(payment="p6")
+    assert [one.comes_along for one in rehearse(bench.deps, wanted, 100).events] == [False, True]
+    with bench.engine.begin() as connection:
+        connection.execute(text("delete from inbox_payloads where event_id = :id"), {"id": early})
+    assert rehearse(bench.deps, wanted, 100).unread == 1
+
+
 def test_a_bug_that_an_event_meets_is_told_and_harms_no_other(bench: Bench) -> None:
     [poisonous] = bench.desk.receive(write_delivery(ignored="no matter", poison=False, at=at(60)))
     failing = replace(bench.deps, readers={"paper": _Failing()})
@@ -376,7 +405,7 @@ def test_of_what_cannot_be_read_today_that_is_folded_which_was_understood_then(b
     folded = refold(replace(bench.deps, readers={"paper": _Forgetful()}), "p4")
     assert (folded.kept, folded.differs) == (1, False)
     [event] = folded.events
-    assert event.now == "completed: completed; parked: unparseable: no such word"
+    assert (event.now, event.is_read) == ("completed: completed; parked: unparseable: no such word", False)
 
 
 class _Generous(PaperPsp):
@@ -398,6 +427,7 @@ def test_another_mapping_shows_what_it_would_make_of_a_payment(bench: Bench) -> 
     assert folded.differs
     [event] = folded.events
     assert (event.then, event.now) == ("completed: APPLIED (adopted)", "refunded: partially_refunded (implied)")
+    assert event.is_read
     for statement in ("update inbox_payloads set key_id = '0123456789abcdef'", "delete from inbox_payloads"):
         with bench.engine.begin() as connection:
             connection.execute(text(statement))
