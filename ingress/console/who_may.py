@@ -9,7 +9,7 @@ from ingress.console.dependencies import deps
 from ingress.console.guard import needs, signed_in
 from ingress.console.pages import ADMIN, LONGEST_REASON, blueprint
 from models.operators import NewAction, OperatorRepository, StoredOperator
-from models.states import OperatorRole
+from models.states import OperatorAction, OperatorRole
 
 MOST_SHOWN = 500
 SAID = {
@@ -45,7 +45,9 @@ def change_operator(operator_id: UUID) -> Any:
         operator = work.operators.get(operator_id) or abort(404, "there is no such operator")
         details = _change(work.operators, operator, action, role)
         subject, now = f"operator {operator_id}", deps().clock()
-        work.operators.log_action(NewAction(signed_in().operator.id, f"operators.{action}", subject, why, details, now))
+        work.operators.log_action(
+            NewAction(signed_in().operator.id, OperatorAction(f"operators.{action}"), subject, why, details, now)
+        )
         work.commit()
     return redirect(url_for("console.list_operators", said=SAID[action]))
 

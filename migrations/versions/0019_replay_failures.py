@@ -4,8 +4,8 @@ from alembic import op
 
 from migrations.run import LOCK_TIMEOUT
 
-revision = "0018"
-down_revision = "0017"
+revision = "0019"
+down_revision = "0018"
 
 
 def upgrade() -> None:
