@@ -103,7 +103,7 @@ class PayloadVault:
         try:
             inside = key.decrypt(stored.body[:NONCE_BYTES], stored.body[NONCE_BYTES:], whose.digest())
         except (InvalidTag, ValueError):
-            raise PayloadLocked(f"{CANNOT_OPEN}: it was changed, or belongs to another one") from None
+            raise PayloadLocked(f"{CANNOT_OPEN}: it was changed, or belongs to another event") from None
         end = LENGTH_BYTES + int.from_bytes(inside[:LENGTH_BYTES], "big")
         return [(name, value) for name, value in orjson.loads(inside[LENGTH_BYTES:end])], inside[end:]
 
