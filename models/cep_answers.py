@@ -36,7 +36,7 @@ KEEP = text("""
 insert into cep_answers (query_digest, outcome, body, told_at, key_id) values (:digest, :outcome, :body, :told_at, :key_id)
 on conflict (query_digest) do update set outcome = excluded.outcome, body = excluded.body, told_at = excluded.told_at,
     key_id = excluded.key_id
-where cep_answers.outcome <> 'found' or excluded.outcome = 'found'
+where cep_answers.outcome <> 'found' or excluded.outcome = 'found' or cep_answers.key_id = any(:lost)
 """)
 
 
@@ -73,7 +73,8 @@ class CepRepository:
         return KnownAnswer(row.outcome, body, row.told_at) if row and body is not None else None
 
     def keep(self, digest: bytes, answer: KnownAnswer) -> None:
-        """Remember an answer in the place of an earlier one; a proof is replaced by nothing less."""
+        """Remember an answer in the place of an earlier one; a proof is replaced by nothing less, unless it is lost with its key."""
         stored = seal_answer(self.connection, AnswerTo(digest), answer.body)
         values = {"digest": digest, "outcome": answer.outcome, "told_at": answer.told_at}
+        values["lost"] = list(find_vault(self.connection).lost)
         self.connection.execute(KEEP, values | {"body": stored.body, "key_id": stored.key_id})

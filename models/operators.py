@@ -1,6 +1,7 @@
 """Operators: who they are, whether they are logged in, and what they did."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -49,7 +50,7 @@ values (:id, :email, :password_hash, :role, :now) on conflict (email) do nothing
 
 FIND = text(f"select {COLUMNS} from operators o where o.email = :email")  # noqa: S608 - constants
 
-GET = text(f"select {COLUMNS} from operators o where o.id = :id for update")  # noqa: S608 - constants
+LOCK = text(f"select {COLUMNS} from operators o where o.id = any(:ids) order by o.id for update")  # noqa: S608 - constants
 
 LIST = text(f"select {COLUMNS} from operators o order by o.email limit :limit")  # noqa: S608 - constants
 
@@ -106,9 +107,10 @@ class OperatorRepository:
         """The operator of this address, in lower case; disabled ones too."""
         return self._one(FIND, email=email)
 
-    def get(self, id: UUID) -> StoredOperator | None:
-        """The operator of this id, locked until the transaction ends."""
-        return self._one(GET, id=id)
+    def lock(self, ids: Sequence[UUID]) -> dict[UUID, StoredOperator]:
+        """The operators of these ids, locked until the transaction ends."""
+        found = [_read(row) for row in self.connection.execute(LOCK, {"ids": list(ids)}).mappings()]
+        return {one.id: one for one in found}
 
     def list_all(self, limit: int) -> list[StoredOperator]:
         """By address."""

@@ -84,7 +84,9 @@ def _rehearse(
     events = [_tell_event(one, decisions, played.ends, comes_along=False) for one in assessed]
     events += [_tell_event(one, decisions, played.ends, comes_along=True) for one in played.along]
     payments = sorted((_tell_payment(one, played.new) for one in played.progress), key=lambda one: one.id)
-    return Rehearsal(tuple(events), tuple(payments), is_whole, unread + count_unread(played.along))
+    told = {one.stored.event.id for one in assessed}
+    unread += count_unread([one for one in played.along if one.stored.event.id not in told])
+    return Rehearsal(tuple(events), tuple(payments), is_whole, unread)
 
 
 def _play(deps: ReplayDeps, work: UnitOfWork, chosen: list[Assessed], now: datetime) -> _Played:

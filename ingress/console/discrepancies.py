@@ -109,16 +109,21 @@ def decide_discrepancy(discrepancy_id: int, action: str) -> Any:
     events: list[int] = []
     try:
         with deps().open_front_work() as work:
-            _get(work, discrepancy_id)
+            found = _get(work, discrepancy_id)
             is_done, events = _decide(work, discrepancy_id, action, why)
             work.commit()
-            is_locked = not is_done and None in dict(work.difference_reader.list_bodies(discrepancy_id)).values()
+            is_locked = action == "approve" and not is_done and _is_locked(work, found)
     except Contention:
         return _lead_back(discrepancy_id, IN_THE_WAY)
     if events:
         with suppress(Exception):  # the sweep rings again
             deps().publish(events)
     return _lead_back(discrepancy_id, DONE[action] if is_done else LOCKED if is_locked else TOO_LATE)
+
+
+def _is_locked(work: UnitOfWork, found: Row) -> bool:
+    """Whether it waits for an answer of the PSP that cannot be opened."""
+    return _may_approve(found) and (EvidenceKind.PSP, None) in work.difference_reader.list_bodies(found["id"])
 
 
 def _decide(work: UnitOfWork, discrepancy_id: int, action: str, why: str) -> tuple[bool, list[int]]:

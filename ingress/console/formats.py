@@ -11,7 +11,7 @@ from markupsafe import Markup
 from ingress.console.reason_words import SPANISH
 from ingress.console.sparklines import draw_points
 from psps.free_texts import mask_free
-from psps.masking import mask_body
+from psps.masking import mask_shape
 
 MOST_NAMED = 10
 MOST_OF_A_SERVER = 200  # characters
@@ -60,7 +60,7 @@ def show_server(text: str | None) -> str:
     """Why a call to somebody's server failed: our own word for it, and of any other text its build alone."""
     if not text or text in SPANISH:  # ours, such as refused_address
         return text or ""
-    told = mask_body(text.encode(errors="replace"), "")
+    told = mask_shape(text)
     return told if len(told) <= MOST_OF_A_SERVER else f"{told[:MOST_OF_A_SERVER]}..."
 
 

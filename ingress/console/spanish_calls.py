@@ -14,6 +14,8 @@ CALLS = {
     "not_cancelable": "no se puede cancelar",
     "rejected": "rechazado por el PSP",
     "refund_failed": "falló el reembolso",
+    "refund_rejected": "el PSP rechazó el reembolso",
+    "refund_cancelled": "el PSP canceló el reembolso",
     "unreadable_answer": "respuesta ilegible",
     "unexpected_answer": "respuesta inesperada",
     "unreadable_payment": "pago ilegible",
@@ -51,5 +53,4 @@ CALLS = {
 TEMPLATES = {
     "http_{}": "HTTP {}",
     "efws_{}": "error {} de efws",
-    "refund_{}": "reembolso en estado {}",
 }

@@ -6,7 +6,7 @@ from uuid import UUID
 from flask import abort, redirect, render_template, request, url_for
 
 from ingress.console.dependencies import deps
-from ingress.console.guard import needs, signed_in
+from ingress.console.guard import NEEDED, needs, signed_in
 from ingress.console.pages import ADMIN, LONGEST_REASON, blueprint
 from models.operators import NewAction, OperatorRepository, StoredOperator
 from models.states import OperatorAction, OperatorRole
@@ -42,7 +42,13 @@ def change_operator(operator_id: UUID) -> Any:
     if operator_id == signed_in().operator.id:
         abort(403, ONESELF)
     with deps().open_front_work() as work:
-        operator = work.operators.get(operator_id) or abort(404, "there is no such operator")
+        both = work.operators.lock([operator_id, signed_in().operator.id])
+        actor = both[signed_in().operator.id]
+        if actor.disabled_at or actor.role is not ADMIN:  # meanwhile
+            abort(403, NEEDED[ADMIN])
+        operator = both.get(operator_id) or abort(404, "there is no such operator")
+        if _is_so(operator, action, role):
+            return redirect(url_for("console.list_operators", said="Nothing was done."))
         details = _change(work.operators, operator, action, role)
         subject, now = f"operator {operator_id}", deps().clock()
         work.operators.log_action(
@@ -50,6 +56,12 @@ def change_operator(operator_id: UUID) -> Any:
         )
         work.commit()
     return redirect(url_for("console.list_operators", said=SAID[action]))
+
+
+def _is_so(operator: StoredOperator, action: str, role: str) -> bool:
+    if action == "role":
+        return operator.role == role
+    return bool(operator.disabled_at) == (action == "disable")
 
 
 def _change(operators: OperatorRepository, operator: StoredOperator, action: str, role: str) -> dict[str, Any]:

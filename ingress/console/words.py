@@ -43,7 +43,7 @@ def find_language() -> str:
 def find_said() -> str:
     """What was done, as the address says it; a link from elsewhere does not make us say anything."""
     said = request.args.get("said", "")
-    return said if said in SPANISH else ""
+    return said if said in SPANISH and said not in reason_words.SPANISH else ""
 
 
 def translator(language: str) -> Callable[[str], str]:

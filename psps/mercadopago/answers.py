@@ -20,7 +20,7 @@ Fields = Mapping[str, Any]
 FAILED_DEPENDENCY = 424
 # The same request came less than a minute ago; their payment gateway or their card tokens did not answer them.
 UNCLEAR_CODES = frozenset({"2001", "2004", "2007"})
-LOST_REFUND = frozenset({"rejected", "cancelled"})
+LOST_REFUND = {"rejected": "refund_rejected", "cancelled": "refund_cancelled"}
 
 
 def read_fault(status: int, body: bytes) -> Fault:

@@ -100,7 +100,7 @@ class MercadoPagoClient:
         answer = self._change("POST", path, request.idempotency_key, content, SHOW_PENDING)
         refund = answer.object()
         if str(refund.get("status")) in LOST_REFUND:
-            raise Refused(f"refund_{refund['status']}", "", answer.status)
+            raise Refused(LOST_REFUND[str(refund["status"])], "", answer.status)
         return Answer(answer.as_of, None, request.psp_payment_id, read_own_id(answer, refund))
 
     def find_refund(self, request: RefundRequest, since: datetime) -> Answer | None:

@@ -95,8 +95,7 @@ def test_what_became_of_an_attempt_is_told_without_the_people_in_it(shop: Shop) 
     assert not re.search("ana@|Ruiz|5512345678|is not known|(xx xxx xxxxx xxxx ){12}", shown)
     shop.change(error.format('{"error": {"phone": "5512345678", "code": "gone"}}'))
     shown = visitor.get(shop.page).text
-    assert "gone" in shown
-    assert "5512345678" not in shown
+    assert not re.search("gone|5512345678", shown)
     shop.change("update endpoints set disabled_at = now(), disabled_reason = 'gone' where :id is not null")
     assert "respondió que ya no existe" in visitor.get(f"{shop.page}?lang=es").text
 

@@ -97,6 +97,7 @@ def test_masking_leaves_our_own_words_as_they_are() -> None:
         ("breaker_open: too many", "llamadas retenidas: demasiadas fallaron seguidas: too many"),
         ("expired", "expired"),
         ("insufficient_funds", "insufficient_funds"),
+        ("refund_disputed_payment", "refund_disputed_payment"),
         ("{}", "{}"),
         ("unparseable: {0}", "no se entiende: {0}"),
         ("", ""),

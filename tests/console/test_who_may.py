@@ -1,10 +1,33 @@
 """Admins say who may do what."""
 
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import text
+from uuid_utils.compat import uuid7
 
+from ingress.console.dependencies import NAME
+from ingress.console.turns import Turns
+from models.states import OperatorRole
 from models.unit_of_work import UnitOfWork
 from tests.console.conftest import Console, Visitor
+
+
+class Late(Turns):
+    """Somebody else is quicker while the page waits for its turn."""
+
+    def __init__(self, first: Callable[[], object]) -> None:
+        super().__init__()
+        self.first = first
+
+    def take(self) -> bool:
+        quicker = threading.Thread(target=self.first)
+        self.first = lambda: None
+        quicker.start()
+        quicker.join()
+        return super().take()
 
 
 def change(console: Console, visitor: Visitor, email: str, **form: str) -> int:
@@ -71,4 +94,34 @@ def test_a_change_needs_a_reason_a_known_role_and_an_operator_that_is_there(cons
     nobody = "/operators/01a21b1a-a02b-7173-a7c3-f5a792fa732d"
     assert admin.post(nobody, csrf=csrf, why="x", action="disable").status_code == 404
     assert admin.post(nobody, why="x", action="disable").status_code == 403
+    assert actions(console) == []
+
+
+def test_an_admin_who_was_disabled_a_moment_ago_changes_nobody(console: Console) -> None:
+    one, email = console.visit("admin"), "second@example.com"
+    with UnitOfWork(console.desk.engine) as work:
+        first = work.operators.find("admin@example.com")
+        assert first
+        work.operators.add(uuid7(), email, first.password_hash, OperatorRole.ADMIN, console.now)
+        work.commit()
+    other = console.visit()
+    assert other.log_in(email).status_code == 302
+    theirs = {"csrf": other.csrf(), "why": "x", "action": "disable"}
+    late = Late(lambda: other.post(f"/operators/{first.id}", **theirs))
+    mine, turns = one.csrf(), console.app.extensions[NAME]
+    console.app.extensions[NAME] = replace(turns, turns=late)
+    with UnitOfWork(console.desk.engine) as work:
+        second = work.operators.find(email)
+        assert second
+    assert one.post(f"/operators/{second.id}", csrf=mine, why="x", action="disable").status_code == 403
+    with UnitOfWork(console.desk.engine) as work:
+        kept = work.operators.lock([first.id, second.id])
+    assert [bool(kept[id].disabled_at) for id in (first.id, second.id)] == [True, False]
+
+
+def test_what_is_so_already_is_not_done_nor_logged(console: Console) -> None:
+    admin, viewer = console.visit("admin"), console.visit("viewer")
+    assert change(console, admin, "viewer@example.com", action="role", role="viewer") == 302
+    assert change(console, admin, "viewer@example.com", action="enable") == 302
+    assert viewer.get("/events").status_code == 200
     assert actions(console) == []
