@@ -50,7 +50,9 @@ def test_every_file_that_is_read_exists_and_is_given_what_it_asks_for() -> None:
 
 def test_every_process_but_the_migration_is_a_service() -> None:
     assert SERVICES.keys() == PROCFILE.keys() - {"release"}
-    assert re.search(r'for name in concat\(keys\(local\.services\), \["release"\]\)', find_locals()["tasks"])
+    assert re.search(
+        r'^  tasks = \{\n +for name in concat\(keys\(local\.services\), \["release"\]\)', TEXT, re.MULTILINE
+    )
     for name, service in SERVICES.items():
         ports = [one["containerPort"] for one in read_container(name).get("portMappings", ())]
         assert ports == ([service["port"]] if service["port"] else [])
@@ -109,7 +111,7 @@ def test_a_roll_keeps_all_that_serves_and_goes_back_by_itself() -> None:
     assert service["deployment_minimum_healthy_percent"] == 100
     assert service["deployment_maximum_percent"] == 200
     assert service["deployment_circuit_breaker"] == [{"enable": True, "rollback": True}]
-    assert service["lifecycle"] == [{"ignore_changes": ["task_definition", "desired_count"]}]
+    assert service["lifecycle"] == [{"ignore_changes": ["${task_definition}", "${desired_count}"]}]
     assert service["network_configuration"][0]["assign_public_ip"] is False
     assert resources("aws_ecs_task_definition")["task"]["skip_destroy"] is True
 
