@@ -22,6 +22,7 @@ def test_the_command_runs_from_any_folder(tmp_path: Path) -> None:
         env={"PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,
+        check=False,
     )
     assert (shown.returncode, "rotate" in shown.stdout) == (0, True), shown.stderr
 
