@@ -10,7 +10,6 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
 from models.account_day import ACCOUNT_DAY
-from models.engine import look_up_only
 from models.reading import NotFound, Row
 
 BATCH = 2000  # rows that are held at a time
@@ -175,9 +174,7 @@ class ClosingRepository:
 
     def count_events(self, key: DayKey, start: datetime, end: datetime) -> list[Row]:
         """Deliveries of the account that are unfinished or set aside: status, count and a few ids. Those from start to an
-        hour after the end, or to the start of the day's comparison where that is later. For the rest of the transaction rows
-        are only looked up."""
-        look_up_only(self.connection)
+        hour after the end, or to the start of the day's comparison where that is later."""
         return self._rows(EVENTS, **asdict(key), start=start, end=end)
 
     def count_attempts(self, key: DayKey) -> int:

@@ -39,6 +39,7 @@ PLANNER = {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "jit": "off",
+    "max_parallel_workers_per_gather": "0",
 }
 
 LOOK_UP_ONLY = text("; ".join(f"set local {name} = {value}" for name, value in PLANNER.items()))
@@ -60,8 +61,6 @@ def open_engine(database_url: str, role: Role) -> Engine:
     }
     if role in ("receiver", "worker"):
         options |= PLANNER
-    if role == "api":
-        options["max_parallel_workers_per_gather"] = "0"  # one who looks takes one core, not all
     return create_engine(
         database_url,
         pool_size=CONNECTIONS[role],

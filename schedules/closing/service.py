@@ -9,6 +9,7 @@ import crash_points
 from models.closing_order import ClosingOrder
 from models.closings import Closing, ClosingRepository, DayKey
 from models.day_differences import DayDifferences
+from models.engine import look_up_only
 from models.unit_of_work import UnitOfWork
 from schedules.calendar.banking import PastTheData, load_calendar
 from schedules.closing.certificate import Found, Signature, build_certificate, sign
@@ -92,6 +93,7 @@ def find_day(
 def find_obstacles(work: UnitOfWork, key: DayKey, now: datetime) -> list[Reason]:
     """What is in the way of closing the day, without reading its lines. The first thing in a unit of work."""
     ClosingRepository(work.connection).begin_snapshot()
+    look_up_only(work.connection)
     try:
         day = find_account_day(key.psp, key.day, load_calendar())
         return _find_standing(work, key, day, now).reasons
